@@ -1,0 +1,197 @@
+//! A researcher's script, checked and bound: what each owner computes in clear, and what is computed on
+//! shares.
+//!
+//! A plan is a list of questions in script order. Each is either a table or the floor check of a
+//! population that an import or edit has made. The broker and every node derive the plan from the script
+//! and the pinned catalogue on their own, and compare hashes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::expression::{Expression, Value, ValueType};
+use crate::{DatastoreId, Day, Hash, OwnerId, UnitType, VariableName, Version};
+
+/// Everything that a script asks, in order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Releases that the script has connected, in order of id.
+    pub releases: Vec<Release>,
+    /// Questions in script order.
+    pub questions: Vec<Question>,
+}
+
+/// A pinned release of a datastore.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Release {
+    /// The datastore.
+    pub datastore: DatastoreId,
+    /// The exact version.
+    pub version: Version,
+    /// Who holds it.
+    pub owner: OwnerId,
+}
+
+/// One protected result: a table, or the size of a population.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Question {
+    /// Line of the script, from 1.
+    pub line: u32,
+    /// The statement as written, for people.
+    pub text: String,
+    /// What is asked.
+    pub kind: QuestionKind,
+    /// What every row is about.
+    pub unit_type: UnitType,
+    /// Side of the population's owner: that of the dataset's first import. It carries the record keys.
+    pub left: Fragment,
+    /// Side of the second owner, if the question has one. Its units outside the population never count.
+    pub right: Option<Fragment>,
+}
+
+/// What is asked of the counted population.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum QuestionKind {
+    /// Rule 1: the population of a dataset after an import or edit, one cell. Only whether it passes
+    /// becomes known.
+    Population {
+        /// The dataset's name in the script.
+        dataset: String,
+    },
+    /// A table of counts.
+    Table(TableShape),
+}
+
+/// How a table is laid out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableShape {
+    /// The table's variables in the order written: the first gives rows, the others together columns.
+    pub variables: Vec<TableVariable>,
+    /// What to show of each cell, in the order written; `[Frequency]` where the script says nothing.
+    pub shows: Vec<Show>,
+    /// Whether missing values have categories of their own.
+    pub missing: bool,
+}
+
+/// One variable of a table: where its dimension is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableVariable {
+    /// Name in the script.
+    pub name: String,
+    /// Which owner's fragment has it.
+    pub side: Side,
+    /// Index among that fragment's dimensions.
+    pub dimension: usize,
+}
+
+/// The side of a question that an owner is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// The population's owner.
+    Left,
+    /// The other owner.
+    Right,
+}
+
+/// A number shown for each cell of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Show {
+    /// The protected count.
+    Frequency,
+    /// Percent of the row's protected total.
+    RowPercent,
+    /// Percent of the column's protected total.
+    ColumnPercent,
+    /// Percent of the table's protected total.
+    CellPercent,
+}
+
+/// What one owner computes in clear, for each of its units, before anything is shared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fragment {
+    /// Whose fragment.
+    pub owner: OwnerId,
+    /// Register values used; expressions refer to them by index. On the left side the first source is the
+    /// dataset's first import: units without a row in it are outside the population.
+    pub sources: Vec<Source>,
+    /// A unit counts only where every filter is true.
+    pub filters: Vec<Expression>,
+    /// The owner's part of the table: its composite category is their product, first dimension slowest.
+    pub dimensions: Vec<Dimension>,
+}
+
+/// One register variable at a date.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The datastore.
+    pub datastore: DatastoreId,
+    /// The exact version.
+    pub version: Version,
+    /// The variable.
+    pub variable: VariableName,
+    /// Hash of its data file.
+    pub data: Hash,
+    /// The date, for variables that take one.
+    pub date: Option<Day>,
+    /// What its values are in expressions.
+    pub value_type: ValueType,
+}
+
+/// A categorical column: public categories, and the expression that puts a unit into one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Dimension {
+    /// Name in the script.
+    pub name: String,
+    /// Yields one of the categories' values. Any other value, and missing unless there is a category for
+    /// it, puts the unit in no cell.
+    pub expression: Expression,
+    /// In the order shown. From code lists, labels, recodes and constants, never from the data.
+    pub categories: Vec<Category>,
+}
+
+/// One category of a dimension.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Category {
+    /// The value; none is the category of missing values.
+    pub value: Option<Value>,
+    /// What to show: the label, else the value.
+    pub label: String,
+}
+
+impl Plan {
+    /// What all parties compare and all records name.
+    pub fn hash(&self) -> Hash {
+        Hash::of_json(self)
+    }
+
+    /// Owners that take part, in order of name.
+    pub fn owners(&self) -> Vec<OwnerId> {
+        let mut owners: Vec<_> = self.questions.iter().flat_map(Question::owners).cloned().collect();
+        owners.sort();
+        owners.dedup();
+        owners
+    }
+}
+
+impl Question {
+    /// The population's owner, then the second owner if there is one.
+    pub fn owners(&self) -> impl Iterator<Item = &OwnerId> {
+        std::iter::once(&self.left).chain(&self.right).map(|fragment| &fragment.owner)
+    }
+
+    /// The fragment on a side.
+    pub fn fragment(&self, side: Side) -> Option<&Fragment> {
+        match side {
+            Side::Left => Some(&self.left),
+            Side::Right => self.right.as_ref(),
+        }
+    }
+}
+
+impl Fragment {
+    /// Number of composite categories: the product of the dimensions' sizes, 1 without dimensions.
+    pub fn categories(&self) -> usize {
+        self.dimensions.iter().map(|dimension| dimension.categories.len()).product()
+    }
+}

@@ -1,0 +1,119 @@
+//! What a node or the broker writes down before anything leaves.
+
+use serde::{Deserialize, Serialize};
+
+use crate::plan::Release;
+use crate::rules::{Refusal, Rules};
+use crate::{AttemptId, Hash, JobId, OwnerId, SessionId};
+
+/// One entry of a party's audit log, without the chain that `kobling-audit` puts around it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Whose log.
+    pub party: OwnerId,
+    /// When it was written, in milliseconds since 1970-01-01 UTC, by the party's own clock.
+    pub written_ms: u64,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The operator pinned a federation file.
+    Enrolled {
+        /// Hash of the file.
+        federation: Hash,
+    },
+    /// The operator let a peer in.
+    PeerAccepted {
+        /// The peer.
+        peer: OwnerId,
+    },
+    /// The operator imported a release.
+    Imported {
+        /// What was imported.
+        release: Release,
+        /// Hash of its manifest.
+        manifest: Hash,
+    },
+    /// A question is about to be computed; what it may open is decided after this record.
+    Opening(Box<Execution>),
+    /// A question has ended; what leaves is hashed here, before it leaves.
+    Outcome {
+        /// Which execution.
+        session: SessionId,
+        /// Which try.
+        attempt: AttemptId,
+        /// Plan of the job.
+        plan: Hash,
+        /// Index of the question in the plan.
+        question: u32,
+        /// How it ended.
+        outcome: Outcome,
+    },
+}
+
+/// Everything an auditor needs to know about a question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Execution {
+    /// Session it ran in.
+    pub session: SessionId,
+    /// Job it belongs to.
+    pub job: JobId,
+    /// Which try.
+    pub attempt: AttemptId,
+    /// Who asked.
+    pub asked_by: Asker,
+    /// Hash of the script's text.
+    pub script: Hash,
+    /// Hash of the plan.
+    pub plan: Hash,
+    /// Index of the question in the plan.
+    pub question: u32,
+    /// Owners whose data it uses.
+    pub owners: Vec<OwnerId>,
+    /// Exact versions of the data.
+    pub releases: Vec<Release>,
+    /// Numbers of the rules in force.
+    pub rules: Rules,
+}
+
+/// Who asked: what the platform's certificate proves, and what the platform merely says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asker {
+    /// SHA-256 of the platform's client certificate (DER).
+    pub platform_certificate: Hash,
+    /// The researcher, as the platform asserts.
+    pub researcher: String,
+    /// The institution, as the platform asserts.
+    pub institution: String,
+    /// Whether the assertion carries the researcher's or the platform's signature. Always false so far.
+    pub signed: bool,
+}
+
+/// How a question ended at a party.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// A node's share of a protected table, or the broker's protected table, leaves.
+    Released {
+        /// Hash of what leaves.
+        content: Hash,
+    },
+    /// A population passed its floor; nothing but that leaves.
+    Passed,
+    /// A rule refused.
+    Refused {
+        /// Which.
+        rule: Refusal,
+    },
+    /// It failed, and nothing was released.
+    Failed {
+        /// Party named in the error.
+        party: OwnerId,
+        /// Step named in the error.
+        step: String,
+    },
+}

@@ -1,0 +1,44 @@
+//! The numbers of the disclosure rules that a question is judged by. Which number is stricter, and what
+//! each does, is `kobling-disclosure`'s.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Hash;
+
+/// Numbers of rules 1, 3, 4 and 5 in force for a question: the strictest of all owners taking part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rules {
+    /// Rule 1: a population whose perturbed count is below this is refused.
+    pub population_units_min: u32,
+    /// Rule 3: the published perturbation table, by its hash. The same for the whole federation.
+    pub perturbation_table: Hash,
+    /// Rule 4: perturbed counts from 1 to this are suppressed.
+    pub small_cell_units_max: u32,
+    /// Rule 5: a table with more than this share of suppressed cells is refused. Whole percent.
+    pub small_cells_percent_max: u32,
+}
+
+/// Why nothing was released, in a form that is safe to show: rests on perturbed counts only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    /// Rule 1.
+    #[error(
+        "[population-floor] rule 1: the population is too small; widen the condition or import a larger population"
+    )]
+    PopulationFloor,
+    /// Rule 5.
+    #[error("[small-cells] rule 5: too many cells are small; use coarser categories")]
+    SmallCells,
+}
+
+impl Refusal {
+    /// Stable code for programs.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::PopulationFloor => "population-floor",
+            Self::SmallCells => "small-cells",
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! A protected table as everybody outside sees it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::plan::{Category, Question, QuestionKind, Show, Side, TableShape};
+
+/// A table of protected counts with margins.
+///
+/// Cells lie row by row. Rows are the categories of the first variable, then the total; columns are the
+/// product of the other variables' categories (the first of them slowest), then the total. A table of one
+/// variable has a single column and no column total.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Table {
+    /// Line of the script, from 1.
+    pub line: u32,
+    /// The statement as written.
+    pub text: String,
+    /// Variables in the order written.
+    pub axes: Vec<Axis>,
+    /// What to show of each cell.
+    pub shows: Vec<Show>,
+    /// One for each cell of [`Layout::of`], margins included.
+    pub cells: Vec<Cell>,
+}
+
+/// One variable of a table with its categories.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Axis {
+    /// Name in the script.
+    pub name: String,
+    /// In the order shown.
+    pub categories: Vec<Category>,
+}
+
+/// What is shown in a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cell {
+    /// A perturbed count. 0 may be a true 1 or 2.
+    Count(u64),
+    /// Too small to show.
+    Suppressed,
+}
+
+/// Where the cells of a table are, and which base cells add up to each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Rows without the total.
+    pub rows: usize,
+    /// Columns without the total; 1 for a table of one variable.
+    pub columns: usize,
+    /// Whether there is a column of row totals.
+    pub row_totals: bool,
+}
+
+impl Layout {
+    /// The layout of a table with these numbers of categories, one for each variable.
+    pub fn of(sizes: &[usize]) -> Self {
+        let (rows, others) = sizes.split_first().map_or((1, &[][..]), |(rows, others)| (*rows, others));
+        Self { rows, columns: others.iter().product(), row_totals: !others.is_empty() }
+    }
+
+    /// Columns with the total.
+    pub fn width(&self) -> usize {
+        self.columns + usize::from(self.row_totals)
+    }
+
+    /// Cells with margins.
+    pub fn cells(&self) -> usize {
+        (self.rows + 1) * self.width()
+    }
+
+    /// Cells without margins: those that rule 5 counts.
+    pub fn inner_cells(&self) -> usize {
+        self.rows * self.columns
+    }
+
+    /// Index among all cells of each inner cell, row by row.
+    pub fn inner(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.rows).flat_map(move |row| (0..self.columns).map(move |column| row * self.width() + column))
+    }
+
+    /// Adds up margins: from one value for each inner cell, row by row, to one for each cell.
+    pub fn with_margins<T: Copy>(&self, inner: &[T], zero: T, add: impl Fn(T, T) -> T) -> Vec<T> {
+        assert_eq!(inner.len(), self.inner_cells(), "one value for each inner cell");
+        let width = self.width();
+        let mut cells = vec![zero; self.cells()];
+        for row in 0..self.rows {
+            for column in 0..self.columns {
+                let value = inner[row * self.columns + column];
+                let mut put = |at: usize| cells[at] = add(cells[at], value);
+                put(row * width + column);
+                put(self.rows * width + column);
+                if self.row_totals {
+                    put(row * width + self.columns);
+                    put(self.rows * width + self.columns);
+                }
+            }
+        }
+        cells
+    }
+}
+
+/// Where each pair of composite categories of the two sides lands among a question's inner cells.
+///
+/// Entry `left * right_categories + right` is the index of the inner cell, row by row in the order in
+/// which the table's variables were written. A question without a right side has one right category; a
+/// population check has one cell.
+pub fn inner_cell_of_pair(question: &Question) -> Vec<usize> {
+    let left_sizes = sizes(question, Side::Left);
+    let right_sizes = sizes(question, Side::Right);
+    let left_count: usize = left_sizes.iter().product();
+    let right_count: usize = right_sizes.iter().product();
+    let variables = match &question.kind {
+        QuestionKind::Table(shape) => shape.variables.as_slice(),
+        QuestionKind::Population { .. } => &[],
+    };
+    let mut map = Vec::with_capacity(left_count * right_count);
+    for left in 0..left_count {
+        for right in 0..right_count {
+            let left_digits = digits(left, &left_sizes);
+            let right_digits = digits(right, &right_sizes);
+            let cell = variables.iter().fold(0, |cell, variable| {
+                let (digits, sizes) = match variable.side {
+                    Side::Left => (&left_digits, &left_sizes),
+                    Side::Right => (&right_digits, &right_sizes),
+                };
+                cell * sizes[variable.dimension] + digits[variable.dimension]
+            });
+            map.push(cell);
+        }
+    }
+    map
+}
+
+/// The layout of a question's result: that of its table, or a single cell.
+pub fn layout(question: &Question) -> Option<Layout> {
+    match &question.kind {
+        QuestionKind::Population { .. } => None,
+        QuestionKind::Table(shape) => {
+            let sizes: Vec<_> = axes(question, shape).iter().map(|axis| axis.categories.len()).collect();
+            Some(Layout::of(&sizes))
+        }
+    }
+}
+
+/// The axes of a table, in the order written.
+pub fn axes(question: &Question, shape: &TableShape) -> Vec<Axis> {
+    let axis = |variable: &crate::plan::TableVariable| {
+        let fragment = question.fragment(variable.side).expect("a table's variable is in a fragment");
+        let dimension = &fragment.dimensions[variable.dimension];
+        Axis { name: variable.name.clone(), categories: dimension.categories.clone() }
+    };
+    shape.variables.iter().map(axis).collect()
+}
+
+fn sizes(question: &Question, side: Side) -> Vec<usize> {
+    let dimensions = question.fragment(side).map_or(&[][..], |fragment| &fragment.dimensions);
+    dimensions.iter().map(|dimension| dimension.categories.len()).collect()
+}
+
+fn digits(mut index: usize, sizes: &[usize]) -> Vec<usize> {
+    let mut digits = vec![0; sizes.len()];
+    for (digit, size) in digits.iter_mut().zip(sizes).rev() {
+        *digit = index % size;
+        index /= size;
+    }
+    digits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn margins_are_sums_of_the_inner_cells() {
+        let layout = Layout::of(&[2, 3]);
+        let cells = layout.with_margins(&[1, 2, 3, 4, 5, 6], 0, |a, b| a + b);
+        assert_eq!(cells, [1, 2, 3, 6, 4, 5, 6, 15, 5, 7, 9, 21]);
+        assert_eq!(layout.inner().collect::<Vec<_>>(), [0, 1, 2, 4, 5, 6]);
+    }
+
+    #[test]
+    fn a_table_of_one_variable_has_one_column_and_a_total() {
+        let layout = Layout::of(&[3]);
+        assert_eq!(layout.with_margins(&[1, 2, 3], 0, |a, b| a + b), [1, 2, 3, 6]);
+    }
+}
