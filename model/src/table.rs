@@ -42,6 +42,31 @@ pub enum Cell {
     Suppressed,
 }
 
+impl Cell {
+    /// What the protocol opens for a suppressed cell, in place of a perturbed count.
+    pub const SUPPRESSED_WORD: u32 = u32::MAX;
+
+    /// The cell that an opened word stands for.
+    pub fn from_word(word: u32) -> Self {
+        if word == Self::SUPPRESSED_WORD { Self::Suppressed } else { Self::Count(u64::from(word)) }
+    }
+}
+
+/// Percent that a perturbed count is of a perturbed total, to one decimal, halves away from zero.
+///
+/// None, shown as `·`, where either is suppressed or the total is 0. It may exceed 100, since noise
+/// keeps margins from adding up. The one place where percentages are computed; rounding is in whole numbers.
+pub fn percent(count: Cell, total: Cell) -> Option<f64> {
+    match (count, total) {
+        (Cell::Count(count), Cell::Count(total)) if total > 0 => {
+            let (count, total) = (u128::from(count), u128::from(total));
+            let tenths = (2000 * count + total) / (2 * total);
+            Some(tenths as f64 / 10.0)
+        }
+        _ => None,
+    }
+}
+
 /// Where the cells of a table are, and which base cells add up to each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
@@ -178,6 +203,32 @@ mod tests {
         let cells = layout.with_margins(&[1, 2, 3, 4, 5, 6], 0, |a, b| a + b);
         assert_eq!(cells, [1, 2, 3, 6, 4, 5, 6, 15, 5, 7, 9, 21]);
         assert_eq!(layout.inner().collect::<Vec<_>>(), [0, 1, 2, 4, 5, 6]);
+    }
+
+    #[test]
+    fn an_opened_word_is_a_count_or_the_mark_of_suppression() {
+        assert_eq!(Cell::from_word(0), Cell::Count(0));
+        assert_eq!(Cell::from_word(u32::MAX - 1), Cell::Count(4_294_967_294));
+        assert_eq!(Cell::from_word(Cell::SUPPRESSED_WORD), Cell::Suppressed);
+    }
+
+    #[test]
+    fn percentages_have_one_decimal_and_halves_go_up() {
+        let percent = |count, total| percent(Cell::Count(count), Cell::Count(total));
+        assert_eq!(percent(1, 3), Some(33.3));
+        assert_eq!(percent(2, 3), Some(66.7));
+        assert_eq!(percent(1, 2000), Some(0.1));
+        assert_eq!(percent(999, 2_000_000), Some(0.0));
+        assert_eq!(percent(0, 7), Some(0.0));
+        assert_eq!(percent(12, 10), Some(120.0));
+        assert_eq!(percent(5, 0), None);
+        assert_eq!(percent(u64::MAX, u64::MAX), Some(100.0));
+    }
+
+    #[test]
+    fn nothing_is_a_percentage_of_a_suppressed_cell() {
+        assert_eq!(percent(Cell::Suppressed, Cell::Count(10)), None);
+        assert_eq!(percent(Cell::Count(10), Cell::Suppressed), None);
     }
 
     #[test]

@@ -1,0 +1,94 @@
+//! The rules that this version applies, one file each, and which of two owners' numbers is the stricter.
+//!
+//! Every rule judges **perturbed** counts: an exact threshold would be an oracle for one person. The numbers
+//! stay the rules' numbers of `docs/PROTECTION.md`; rules that are not here do not apply to tables of counts.
+
+pub mod perturbed_counts;
+pub mod population_floor;
+pub mod small_cells;
+pub mod small_table;
+
+use kobling_model::rules::Rules;
+
+/// Why several owners' rules cannot be joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IncompatibleRules {
+    /// There is nobody whose rules could apply.
+    #[error("no owner's rules were given, and nothing is released without rules")]
+    None,
+    /// Noise is the same for all or it is not noise: two tables would give two changes of one count.
+    #[error(
+        "the owners name different perturbation tables; the same table has to stand in every owner's policy"
+    )]
+    PerturbationTables {
+        /// Index of the first owner whose table differs from the first owner's.
+        owner: usize,
+    },
+}
+
+/// The rules in force for a question: of each number the strictest of all owners taking part.
+///
+/// # Errors
+/// [`IncompatibleRules`] without owners, and where owners name different perturbation tables.
+pub fn strictest(owners: &[Rules]) -> Result<Rules, IncompatibleRules> {
+    let (first, others) = owners.split_first().ok_or(IncompatibleRules::None)?;
+    let mut joined = first.clone();
+    for (at, rules) in others.iter().enumerate() {
+        if rules.perturbation_table != first.perturbation_table {
+            return Err(IncompatibleRules::PerturbationTables { owner: at + 1 });
+        }
+        joined.population_units_min = joined.population_units_min.max(rules.population_units_min);
+        joined.small_cell_units_max = joined.small_cell_units_max.max(rules.small_cell_units_max);
+        joined.small_cells_percent_max = joined.small_cells_percent_max.min(rules.small_cells_percent_max);
+    }
+    Ok(joined)
+}
+
+/// Whether `rules` protect at least as well as `owner`'s in every number: what a node asks before it takes
+/// part under rules that somebody else proposes.
+pub fn is_at_least_as_strict(rules: &Rules, owner: &Rules) -> bool {
+    rules.perturbation_table == owner.perturbation_table
+        && rules.population_units_min >= owner.population_units_min
+        && rules.small_cell_units_max >= owner.small_cell_units_max
+        && rules.small_cells_percent_max <= owner.small_cells_percent_max
+}
+
+#[cfg(test)]
+mod tests {
+    use kobling_model::Hash;
+
+    use super::*;
+
+    fn rules(population_units_min: u32, small_cell_units_max: u32, small_cells_percent_max: u32) -> Rules {
+        let perturbation_table = Hash::of(b"a table");
+        Rules { population_units_min, perturbation_table, small_cell_units_max, small_cells_percent_max }
+    }
+
+    #[test]
+    fn of_each_number_the_strictest_counts_whoever_has_it() {
+        let owners = [rules(1000, 9, 50), rules(5000, 4, 40), rules(2000, 4, 30)];
+        let joined = strictest(&owners).expect("one table");
+        assert_eq!(joined, rules(5000, 9, 30));
+        assert!(owners.iter().all(|owner| is_at_least_as_strict(&joined, owner)));
+        assert!(owners.iter().all(|owner| !is_at_least_as_strict(owner, &joined)));
+    }
+
+    #[test]
+    fn every_single_number_can_make_rules_too_loose() {
+        let owner = rules(1000, 4, 50);
+        assert!(is_at_least_as_strict(&owner, &owner));
+        for loose in [rules(999, 4, 50), rules(1000, 3, 50), rules(1000, 4, 51)] {
+            assert!(!is_at_least_as_strict(&loose, &owner));
+        }
+        let other_table = Rules { perturbation_table: Hash::of(b"another"), ..owner.clone() };
+        assert!(!is_at_least_as_strict(&other_table, &owner));
+    }
+
+    #[test]
+    fn different_tables_and_no_owners_are_errors() {
+        let other = Rules { perturbation_table: Hash::of(b"another"), ..rules(1000, 4, 50) };
+        let owners = [rules(1000, 4, 50), rules(1000, 4, 50), other];
+        assert_eq!(strictest(&owners), Err(IncompatibleRules::PerturbationTables { owner: 2 }));
+        assert_eq!(strictest(&[]), Err(IncompatibleRules::None));
+    }
+}

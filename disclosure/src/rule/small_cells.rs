@@ -1,0 +1,29 @@
+//! Rule 4: small cells are suppressed.
+//!
+//! - Setting: `small_cell_units_max`, at least 4.
+//! - Judged: every cell, margins included, on its perturbed count.
+//! - Effect: a cell with a perturbed count from 1 to the setting is shown as `·`. A perturbed 0 is shown as 0: it may be a
+//!   true 1 or 2, and it is not small.
+
+use kobling_model::rules::Rules;
+
+/// Setting at which the rule begins to mean something; an owner may only raise it.
+pub const LOOSEST: u32 = 4;
+
+/// Whether a cell with this perturbed count is suppressed.
+pub fn is_small(rules: &Rules, perturbed: u64) -> bool {
+    (1..=u64::from(rules.small_cell_units_max)).contains(&perturbed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::tests::init_policy;
+
+    #[test]
+    fn one_to_four_are_small_and_zero_is_not() {
+        let rules = init_policy().rules;
+        let small: Vec<u64> = (0..10).filter(|count| is_small(&rules, *count)).collect();
+        assert_eq!(small, [1, 2, 3, 4]);
+    }
+}
