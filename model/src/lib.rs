@@ -11,6 +11,7 @@ pub mod federation;
 pub mod hash;
 pub mod identity;
 pub mod ids;
+pub mod partial;
 pub mod plan;
 pub mod record;
 pub mod rules;
