@@ -1,0 +1,116 @@
+//! Small logs for the tests of this crate.
+
+use kobling_model::plan::Release;
+use kobling_model::record::{Asker, Event, Execution, Outcome};
+use kobling_model::rules::{Refusal, Rules};
+use kobling_model::{AttemptId, DatastoreId, Hash, JobId, OwnerId, SessionId, Version};
+use tempfile::TempDir;
+
+use crate::log::AuditLog;
+use crate::verify::{VerifiedLog, verify};
+
+pub fn owner(id: &str) -> OwnerId {
+    OwnerId::new(id).expect("valid")
+}
+
+pub fn ssb() -> OwnerId {
+    owner("ssb")
+}
+
+pub fn broker() -> OwnerId {
+    owner("broker")
+}
+
+pub fn peer_accepted(peer: &str) -> Event {
+    Event::PeerAccepted { peer: owner(peer) }
+}
+
+pub fn attempt(number: u8) -> AttemptId {
+    AttemptId([number; 16])
+}
+
+pub fn release(id: &str, owner_id: &str) -> Release {
+    let datastore = DatastoreId::new(id).expect("valid");
+    Release { datastore, version: Version { major: 54, minor: 0, patch: 1 }, owner: owner(owner_id) }
+}
+
+/// A question over ssb and krg; the attempt is all that sets two of them apart.
+pub fn execution(number: u8) -> Execution {
+    Execution {
+        session: SessionId([0xa0; 16]),
+        job: JobId([0xb0; 16]),
+        attempt: attempt(number),
+        asked_by: Asker {
+            platform_certificate: Hash::of(b"certificate"),
+            researcher: "Åse \"Æ\" Øy\u{7}\u{7f}\u{2028}".into(),
+            institution: "Universitetet i Bergen".into(),
+            signed: false,
+        },
+        script: Hash::of(b"script"),
+        plan: Hash::of(b"plan"),
+        question: 1,
+        owners: vec![owner("ssb"), owner("krg")],
+        releases: vec![release("no.ssb.fdb", "ssb"), release("no.krg", "krg")],
+        rules: Rules {
+            population_units_min: 1000,
+            perturbation_table: Hash::of(b"table"),
+            small_cell_units_max: 4,
+            small_cells_percent_max: 50,
+        },
+    }
+}
+
+pub fn opening(execution: &Execution) -> Event {
+    Event::Opening(Box::new(execution.clone()))
+}
+
+pub fn outcome(execution: &Execution, outcome: Outcome) -> Event {
+    Event::Outcome {
+        session: execution.session,
+        attempt: execution.attempt,
+        plan: execution.plan,
+        question: execution.question,
+        outcome,
+    }
+}
+
+pub fn failed(step: &str) -> Event {
+    outcome(&execution(1), Outcome::Failed { party: owner("krg"), step: step.into() })
+}
+
+fn write(party: OwnerId, events: Vec<Event>) -> TempDir {
+    let folder = TempDir::new().expect("temporary folder");
+    let mut log = AuditLog::open(folder.path(), party).expect("opens");
+    for (event, minute) in events.into_iter().zip(0..) {
+        log.append(event, 1_795_363_200_000 + minute * 60_000).expect("recorded");
+    }
+    folder
+}
+
+/// A log with these events, written and verified.
+pub fn log_of(party: OwnerId, events: Vec<Event>) -> VerifiedLog {
+    verify(write(party, events).path()).expect("valid")
+}
+
+/// ssb's log with this many entries.
+pub fn folder_with(count: u64) -> TempDir {
+    write(ssb(), (0..count).map(|_| peer_accepted("krg")).collect())
+}
+
+/// A log with one event of each kind.
+pub fn golden_folder() -> TempDir {
+    let all = |number, ending| {
+        let execution = execution(number);
+        [opening(&execution), outcome(&execution, ending)]
+    };
+    let mut events = vec![
+        Event::Enrolled { federation: Hash::of(b"federation") },
+        peer_accepted("krg"),
+        Event::Imported { release: release("no.ssb.fdb", "ssb"), manifest: Hash::of(b"manifest") },
+    ];
+    events.extend(all(1, Outcome::Passed));
+    events.extend(all(2, Outcome::Released { content: Hash::of(b"share") }));
+    events.extend(all(3, Outcome::Refused { rule: Refusal::SmallCells }));
+    events.extend(all(4, Outcome::Failed { party: owner("krg"), step: "share".into() }));
+    write(ssb(), events)
+}

@@ -1,0 +1,549 @@
+//! Lays the logs of several parties side by side and names what does not fit.
+//!
+//! What must hold, for every attempt at a question:
+//!
+//! 1. In each log, the opening stands before the outcome, and each of them once.
+//! 2. What the broker answered (released, passed or refused) every owner named in the broker's opening has
+//!    opened and ended in the same way.
+//! 3. Where two parties have opened the same attempt, they say the same about it: session, job, asker,
+//!    script, plan, question, owners, releases, rules.
+//! 4. No node has opened what the broker has not.
+//!
+//! **Failed attempts** release nothing, so they may be missing at a party that they never reached, and may have no
+//! outcome where a party was stopped. 1, 3 and 4 hold for them as well. For 4 the broker records its opening before it
+//! asks any node.
+//!
+//! A node that works on a question without owning data in it (second worker, dealer) need not have recorded
+//! it; if it has, 1, 3 and 4 hold, and its outcome, if any, is the broker's.
+//!
+//! The hashes of what left are not compared across parties: a node hashes its share, the broker the table.
+//! Clocks are not compared either. Findings name parties, attempts and fields, never what a field says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use kobling_model::record::{Event, Execution, Outcome};
+use kobling_model::{AttemptId, OwnerId};
+use serde::Serialize;
+
+use crate::verify::VerifiedLog;
+
+/// Something that does not fit.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(tag = "finding", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Finding {
+    /// A party took part, but its log was not handed in: nothing is known about its side.
+    LogMissing {
+        /// Whose.
+        party: OwnerId,
+    },
+    /// The log handed in for a party is that of another.
+    LogOfAnotherParty {
+        /// For whom it was handed in.
+        party: OwnerId,
+    },
+    /// The broker answered a question on an owner's data that the owner did not record.
+    MissingAtNode {
+        /// The owner.
+        party: OwnerId,
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// The broker answered, and an owner has recorded no outcome: something left it unrecorded, or the
+    /// answer is not what it claims to be.
+    OutcomeMissingAtNode {
+        /// The owner.
+        party: OwnerId,
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// A node took part in something that the broker did not record.
+    NodeExecutedWithoutBroker {
+        /// The node.
+        party: OwnerId,
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// A node tells something about an attempt that the broker tells differently, or that the party's
+    /// own opening tells differently.
+    Mismatch {
+        /// The party whose log was compared.
+        party: OwnerId,
+        /// The attempt.
+        attempt: AttemptId,
+        /// Which of the facts.
+        what: What,
+    },
+    /// An outcome with no opening of the same attempt before it in the same log.
+    OutcomeWithoutOpening {
+        /// Whose log.
+        party: OwnerId,
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// An attempt was opened or ended more than once in one log.
+    Repeated {
+        /// Whose log.
+        party: OwnerId,
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// Every owner recorded that its part left, and the broker records no answer. A broker that stopped at
+    /// that moment leaves this, and so does one that hides what it added up.
+    EndedAtNodesOnly {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+}
+
+impl Finding {
+    /// Whether a crash or a lost connection, without any fault of a party, can leave this behind. An auditor
+    /// then asks for the reason; every other finding is a breach of what the system promises.
+    pub fn may_be_a_crash(&self) -> bool {
+        matches!(self, Self::EndedAtNodesOnly { .. })
+    }
+}
+
+/// A fact about an attempt on which parties must agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)] // The names are those of the record.
+pub enum What {
+    Session,
+    Job,
+    Asker,
+    Script,
+    Plan,
+    Question,
+    Owners,
+    Releases,
+    Rules,
+    Outcome,
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Session => "the session",
+            Self::Job => "the job",
+            Self::Asker => "who asked",
+            Self::Script => "the script",
+            Self::Plan => "the plan",
+            Self::Question => "the question's place in the plan",
+            Self::Owners => "the owners",
+            Self::Releases => "the versions of the data",
+            Self::Rules => "the rules",
+            Self::Outcome => "how it ended",
+        })
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LogMissing { party } => write!(f, "the log of {party} is missing"),
+            Self::LogOfAnotherParty { party } => {
+                write!(f, "the log handed in for {party} is that of another party")
+            }
+            Self::MissingAtNode { party, attempt } => {
+                write!(f, "attempt {attempt}: answered by the broker, not recorded at {party}")
+            }
+            Self::OutcomeMissingAtNode { party, attempt } => {
+                write!(f, "attempt {attempt}: answered by the broker, no outcome recorded at {party}")
+            }
+            Self::NodeExecutedWithoutBroker { party, attempt } => {
+                write!(f, "attempt {attempt}: recorded at {party}, not recorded at the broker")
+            }
+            Self::Mismatch { party, attempt, what } => {
+                write!(f, "attempt {attempt}: {party} tells {what} differently")
+            }
+            Self::OutcomeWithoutOpening { party, attempt } => {
+                write!(f, "attempt {attempt}: an outcome at {party} without an opening before it")
+            }
+            Self::Repeated { party, attempt } => {
+                write!(f, "attempt {attempt}: opened or ended more than once at {party}")
+            }
+            Self::EndedAtNodesOnly { attempt } => {
+                write!(f, "attempt {attempt}: ended at every owner, without an answer at the broker")
+            }
+        }
+    }
+}
+
+/// Compares the logs of `broker` and of nodes, each under the name of the party it was handed in for.
+///
+/// No findings means: over these entries of these logs, everything in the module's list holds. In order of
+/// kind, then party, then attempt.
+pub fn reconcile(broker: &OwnerId, logs: &BTreeMap<OwnerId, VerifiedLog>) -> Vec<Finding> {
+    let mut findings = BTreeSet::new();
+    let mut accounts = BTreeMap::new();
+    for (party, log) in logs {
+        if log.party().is_some_and(|of| of != party) {
+            findings.insert(Finding::LogOfAnotherParty { party: party.clone() });
+        }
+        accounts.insert(party, Account::of(party, log, &mut findings));
+    }
+    // An owner that any log names has a side of its own, which must not be taken for agreement.
+    for execution in accounts.values().flat_map(|account| account.openings.values()) {
+        for party in execution.owners.iter().filter(|owner| !logs.contains_key(*owner)) {
+            findings.insert(Finding::LogMissing { party: party.clone() });
+        }
+    }
+    let Some(centre) = accounts.remove(broker) else {
+        findings.insert(Finding::LogMissing { party: broker.clone() });
+        return findings.into_iter().collect();
+    };
+    for (party, node) in &accounts {
+        for (attempt, execution) in &node.openings {
+            match centre.openings.get(attempt) {
+                Some(broker_execution) => findings.extend(differences(party, broker_execution, execution)),
+                None => {
+                    let party = OwnerId::clone(party);
+                    findings.insert(Finding::NodeExecutedWithoutBroker { party, attempt: *attempt });
+                }
+            }
+        }
+    }
+    for (attempt, execution) in &centre.openings {
+        match centre.answer(attempt) {
+            Some(answer) => judge_answered(execution, answer, &accounts, &mut findings),
+            None => judge_unanswered(execution, &accounts, &mut findings),
+        }
+    }
+    findings.into_iter().collect()
+}
+
+/// What one log says about each attempt, in a form that can be laid beside another.
+struct Account<'a> {
+    openings: BTreeMap<AttemptId, &'a Execution>,
+    outcomes: BTreeMap<AttemptId, &'a Outcome>,
+}
+
+impl<'a> Account<'a> {
+    /// Reads a log in order, and reports what is wrong with that log by itself (rule 1). Of what is
+    /// repeated, the last goes on to be compared.
+    fn of(party: &OwnerId, log: &'a VerifiedLog, findings: &mut BTreeSet<Finding>) -> Self {
+        let mut account = Self { openings: BTreeMap::new(), outcomes: BTreeMap::new() };
+        for entry in log.entries() {
+            match &entry.record.event {
+                Event::Opening(execution) => {
+                    let attempt = execution.attempt;
+                    if account.openings.insert(attempt, execution).is_some() {
+                        findings.insert(Finding::Repeated { party: party.clone(), attempt });
+                    }
+                }
+                Event::Outcome { session, attempt, plan, question, outcome } => {
+                    let attempt = *attempt;
+                    match account.openings.get(&attempt) {
+                        None => {
+                            findings.insert(Finding::OutcomeWithoutOpening { party: party.clone(), attempt });
+                        }
+                        Some(execution) => {
+                            let facts = [
+                                (What::Session, execution.session == *session),
+                                (What::Plan, execution.plan == *plan),
+                                (What::Question, execution.question == *question),
+                            ];
+                            findings.extend(mismatches(party, attempt, facts));
+                        }
+                    }
+                    if account.outcomes.insert(attempt, outcome).is_some() {
+                        findings.insert(Finding::Repeated { party: party.clone(), attempt });
+                    }
+                }
+                Event::Enrolled { .. } | Event::PeerAccepted { .. } | Event::Imported { .. } => {}
+            }
+        }
+        account
+    }
+
+    /// The outcome, if it is one with which something left.
+    fn answer(&self, attempt: &AttemptId) -> Option<&'a Outcome> {
+        self.outcomes.get(attempt).copied().filter(|outcome| match outcome {
+            Outcome::Released { .. } | Outcome::Passed | Outcome::Refused { .. } => true,
+            Outcome::Failed { .. } => false,
+        })
+    }
+}
+
+/// Rule 2, and the outcomes of nodes that took part without owning data.
+fn judge_answered(
+    execution: &Execution,
+    answer: &Outcome,
+    nodes: &BTreeMap<&OwnerId, Account<'_>>,
+    findings: &mut BTreeSet<Finding>,
+) {
+    let attempt = execution.attempt;
+    for (party, node) in nodes {
+        let party = OwnerId::clone(party);
+        let is_owner = execution.owners.contains(&party);
+        match (node.openings.contains_key(&attempt), node.outcomes.get(&attempt)) {
+            (false, _) if is_owner => {
+                findings.insert(Finding::MissingAtNode { party, attempt });
+            }
+            (true, None) if is_owner => {
+                findings.insert(Finding::OutcomeMissingAtNode { party, attempt });
+            }
+            (_, Some(outcome)) if !same_ending(answer, outcome) => {
+                findings.insert(Finding::Mismatch { party, attempt, what: What::Outcome });
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The broker failed or stopped: only if every owner let its part go is there something to ask about.
+fn judge_unanswered(
+    execution: &Execution,
+    nodes: &BTreeMap<&OwnerId, Account<'_>>,
+    findings: &mut BTreeSet<Finding>,
+) {
+    let attempt = execution.attempt;
+    let left = |owner| nodes.get(owner).is_some_and(|node| node.answer(&attempt).is_some());
+    if !execution.owners.is_empty() && execution.owners.iter().all(left) {
+        findings.insert(Finding::EndedAtNodesOnly { attempt });
+    }
+}
+
+fn same_ending(broker: &Outcome, node: &Outcome) -> bool {
+    match (broker, node) {
+        (Outcome::Released { .. }, Outcome::Released { .. }) | (Outcome::Passed, Outcome::Passed) => true,
+        (Outcome::Refused { rule }, Outcome::Refused { rule: at_node }) => rule == at_node,
+        _ => false,
+    }
+}
+
+/// Rule 3. Owners and releases are sets: their order says nothing.
+fn differences(party: &OwnerId, broker: &Execution, node: &Execution) -> impl Iterator<Item = Finding> {
+    fn set<T: Ord>(items: &[T]) -> BTreeSet<&T> {
+        items.iter().collect()
+    }
+    let facts = [
+        (What::Session, broker.session == node.session),
+        (What::Job, broker.job == node.job),
+        (What::Asker, broker.asked_by == node.asked_by),
+        (What::Script, broker.script == node.script),
+        (What::Plan, broker.plan == node.plan),
+        (What::Question, broker.question == node.question),
+        (What::Owners, set(&broker.owners) == set(&node.owners)),
+        (What::Releases, set(&broker.releases) == set(&node.releases)),
+        (What::Rules, broker.rules == node.rules),
+    ];
+    mismatches(party, broker.attempt, facts)
+}
+
+fn mismatches<const N: usize>(
+    party: &OwnerId,
+    attempt: AttemptId,
+    facts: [(What, bool); N],
+) -> impl Iterator<Item = Finding> {
+    let differing = facts.into_iter().filter(|(_, equal)| !equal);
+    differing.map(move |(what, _)| Finding::Mismatch { party: party.clone(), attempt, what })
+}
+
+#[cfg(test)]
+mod tests {
+    use kobling_model::rules::Refusal;
+    use kobling_model::{Hash, JobId, SessionId};
+
+    use super::*;
+    use crate::fixture::{attempt, broker, execution, log_of, opening, outcome, owner, release, ssb};
+
+    fn released(content: &str) -> Outcome {
+        Outcome::Released { content: Hash::of(content.as_bytes()) }
+    }
+
+    fn failed() -> Outcome {
+        Outcome::Failed { party: owner("krg"), step: "share".into() }
+    }
+
+    fn both(execution: &Execution, ending: Outcome) -> Vec<Event> {
+        vec![opening(execution), outcome(execution, ending)]
+    }
+
+    fn findings(logs: &[(&str, Vec<Event>)]) -> Vec<Finding> {
+        let logs = logs.iter().map(|(id, events)| (owner(id), log_of(owner(id), events.clone()))).collect();
+        reconcile(&broker(), &logs)
+    }
+
+    /// One released question: the broker's, ssb's and krg's events.
+    fn honest() -> [(&'static str, Vec<Event>); 3] {
+        let question = execution(1);
+        [
+            ("broker", both(&question, released("table"))),
+            ("ssb", both(&question, released("share 0"))),
+            ("krg", both(&question, released("share 1"))),
+        ]
+    }
+
+    #[test]
+    fn honest_logs_agree_whatever_the_outcome() {
+        assert_eq!(findings(&honest()), []);
+        for ending in [Outcome::Passed, Outcome::Refused { rule: Refusal::SmallCells }, failed()] {
+            let logs = ["broker", "ssb", "krg"].map(|id| (id, both(&execution(1), ending.clone())));
+            assert_eq!(findings(&logs), []);
+        }
+    }
+
+    #[test]
+    fn an_execution_that_a_node_hides_is_found() {
+        let mut logs = honest();
+        logs[2].1.clear();
+        assert_eq!(findings(&logs), [Finding::MissingAtNode { party: owner("krg"), attempt: attempt(1) }]);
+    }
+
+    #[test]
+    fn a_question_that_the_broker_hides_is_found() {
+        let mut logs = honest();
+        logs[0].1.clear();
+        let hidden = |id| Finding::NodeExecutedWithoutBroker { party: owner(id), attempt: attempt(1) };
+        assert_eq!(findings(&logs), [hidden("krg"), hidden("ssb")]);
+    }
+
+    #[test]
+    fn an_answer_without_an_owners_outcome_is_found() {
+        let mut logs = honest();
+        logs[1].1.pop();
+        assert_eq!(findings(&logs), [Finding::OutcomeMissingAtNode { party: ssb(), attempt: attempt(1) }]);
+    }
+
+    #[test]
+    fn a_fact_that_a_node_tells_differently_is_named() {
+        type Change = fn(&mut Execution);
+        let changes: [(What, Change); 9] = [
+            (What::Session, |question| question.session = SessionId([9; 16])),
+            (What::Job, |question| question.job = JobId([9; 16])),
+            (What::Asker, |question| question.asked_by.researcher = "another".into()),
+            (What::Script, |question| question.script = Hash::of(b"another")),
+            (What::Plan, |question| question.plan = Hash::of(b"another")),
+            (What::Question, |question| question.question = 9),
+            (What::Owners, |question| question.owners.push(owner("fhi"))),
+            (What::Releases, |question| question.releases[0] = release("no.ssb.other", "ssb")),
+            (What::Rules, |question| question.rules.small_cell_units_max = 3),
+        ];
+        for (what, change) in changes {
+            let mut other = execution(1);
+            change(&mut other);
+            let mut logs = honest().to_vec();
+            logs[1].1 = both(&other, released("share 0"));
+            logs.push(("fhi", vec![]));
+            assert_eq!(findings(&logs), [Finding::Mismatch { party: ssb(), attempt: attempt(1), what }]);
+        }
+    }
+
+    #[test]
+    fn the_order_of_owners_and_releases_is_no_difference() {
+        let mut other = execution(1);
+        other.owners.reverse();
+        other.releases.reverse();
+        let mut logs = honest();
+        logs[1].1 = both(&other, released("share 0"));
+        assert_eq!(findings(&logs), []);
+    }
+
+    #[test]
+    fn an_outcome_that_differs_from_the_brokers_is_found() {
+        let question = execution(1);
+        let refused = |rule| Outcome::Refused { rule };
+        let pairs = [
+            (released("table"), failed()),
+            (released("table"), Outcome::Passed),
+            (Outcome::Passed, released("share")),
+            (refused(Refusal::SmallCells), refused(Refusal::PopulationFloor)),
+        ];
+        for (at_broker, at_ssb) in pairs {
+            let logs = [
+                ("broker", both(&question, at_broker.clone())),
+                ("ssb", both(&question, at_ssb)),
+                ("krg", both(&question, at_broker)),
+            ];
+            let what = What::Outcome;
+            assert_eq!(findings(&logs), [Finding::Mismatch { party: ssb(), attempt: attempt(1), what }]);
+        }
+    }
+
+    #[test]
+    fn an_outcome_before_or_without_its_opening_is_found_in_any_log() {
+        for at in 0..3 {
+            let mut logs = honest();
+            logs[at].1.reverse();
+            let party = owner(logs[at].0);
+            assert_eq!(findings(&logs), [Finding::OutcomeWithoutOpening { party, attempt: attempt(1) }]);
+        }
+        let logs = [("broker", vec![]), ("ssb", vec![outcome(&execution(1), Outcome::Passed)])];
+        assert_eq!(findings(&logs), [Finding::OutcomeWithoutOpening { party: ssb(), attempt: attempt(1) }]);
+    }
+
+    #[test]
+    fn an_outcome_that_contradicts_its_own_opening_is_found() {
+        let mut other = execution(1);
+        other.plan = Hash::of(b"another");
+        let mut logs = honest();
+        logs[2].1[1] = outcome(&other, released("share 1"));
+        let (party, attempt, what) = (owner("krg"), attempt(1), What::Plan);
+        assert_eq!(findings(&logs), [Finding::Mismatch { party, attempt, what }]);
+    }
+
+    #[test]
+    fn an_attempt_that_runs_twice_is_found() {
+        let mut logs = honest();
+        let again = logs[1].1.clone();
+        logs[1].1.extend(again);
+        assert_eq!(findings(&logs), [Finding::Repeated { party: ssb(), attempt: attempt(1) }]);
+    }
+
+    #[test]
+    fn a_failed_attempt_may_be_missing_or_unfinished_at_a_node() {
+        let question = execution(1);
+        for at_broker in [both(&question, failed()), vec![opening(&question)]] {
+            for at_ssb in [vec![], vec![opening(&question)], both(&question, failed())] {
+                let logs = [
+                    ("broker", at_broker.clone()),
+                    ("ssb", at_ssb),
+                    ("krg", both(&question, released("share 1"))),
+                ];
+                assert_eq!(findings(&logs), []);
+            }
+        }
+    }
+
+    #[test]
+    fn parts_that_left_every_owner_without_an_answer_are_asked_about() {
+        for at_broker in [both(&execution(1), failed()), vec![opening(&execution(1))]] {
+            let mut logs = honest();
+            logs[0].1 = at_broker;
+            let found = findings(&logs);
+            assert_eq!(found, [Finding::EndedAtNodesOnly { attempt: attempt(1) }]);
+            assert!(found[0].may_be_a_crash());
+        }
+    }
+
+    #[test]
+    fn a_worker_without_data_need_not_log_but_may_not_contradict() {
+        let question = execution(1);
+        let with_fhi = |events| {
+            let mut logs = honest().to_vec();
+            logs.push(("fhi", events));
+            findings(&logs)
+        };
+        assert_eq!(with_fhi(vec![]), []);
+        assert_eq!(with_fhi(vec![opening(&question)]), []);
+        assert_eq!(with_fhi(both(&question, released("share"))), []);
+        let (party, attempt, what) = (owner("fhi"), attempt(1), What::Outcome);
+        assert_eq!(with_fhi(both(&question, failed())), [Finding::Mismatch { party, attempt, what }]);
+    }
+
+    #[test]
+    fn a_log_that_is_missing_or_swapped_is_never_taken_for_agreement() {
+        let logs = honest();
+        assert_eq!(findings(&logs[..2]), [Finding::LogMissing { party: owner("krg") }]);
+        assert_eq!(findings(&logs[1..]), [Finding::LogMissing { party: broker() }]);
+        let swapped = BTreeMap::from([
+            (broker(), log_of(broker(), logs[0].1.clone())),
+            (ssb(), log_of(ssb(), logs[1].1.clone())),
+            (owner("krg"), log_of(ssb(), logs[1].1.clone())),
+        ]);
+        assert_eq!(reconcile(&broker(), &swapped), [Finding::LogOfAnotherParty { party: owner("krg") }]);
+    }
+}

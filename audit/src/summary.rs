@@ -1,0 +1,122 @@
+//! What was asked, for people: who, what, when, on which versions, under which rules, and how it ended.
+//!
+//! Only reads; how rows are shown is the caller's.
+
+use std::collections::BTreeMap;
+
+use kobling_model::AttemptId;
+use kobling_model::Day;
+use kobling_model::record::{Event, Execution, Outcome};
+
+use crate::chain::Entry;
+use crate::verify::VerifiedLog;
+
+/// One question of a log, in the order in which they were opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuestionRow<'a> {
+    /// Entry that recorded its beginning.
+    pub opened_at: u64,
+    /// When that was, by the party's own clock, in milliseconds since 1970-01-01 UTC.
+    pub opened_ms: u64,
+    /// Who asked what of which versions under which rules.
+    pub execution: &'a Execution,
+    /// How it ended; none while it runs, or where a crash ended it.
+    pub ending: Option<Ending<'a>>,
+}
+
+/// How a question ended at this party.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending<'a> {
+    /// Entry that recorded it.
+    pub recorded_at: u64,
+    /// When that was, by the party's own clock, in milliseconds since 1970-01-01 UTC.
+    pub recorded_ms: u64,
+    /// What became of it.
+    pub outcome: &'a Outcome,
+}
+
+/// All questions of a log.
+pub fn questions(log: &VerifiedLog) -> Vec<QuestionRow<'_>> {
+    let mut rows: Vec<QuestionRow<'_>> = Vec::new();
+    let mut row_of: BTreeMap<AttemptId, usize> = BTreeMap::new();
+    for entry in log.entries() {
+        match &entry.record.event {
+            Event::Opening(execution) => {
+                row_of.insert(execution.attempt, rows.len());
+                rows.push(QuestionRow {
+                    opened_at: entry.index,
+                    opened_ms: entry.record.written_ms,
+                    execution,
+                    ending: None,
+                });
+            }
+            Event::Outcome { attempt, outcome, .. } => {
+                // An outcome without an opening has no row: reconciliation reports it.
+                if let Some(row) = row_of.get(attempt) {
+                    rows[*row].ending = Some(Ending {
+                        recorded_at: entry.index,
+                        recorded_ms: entry.record.written_ms,
+                        outcome,
+                    });
+                }
+            }
+            Event::Enrolled { .. } | Event::PeerAccepted { .. } | Event::Imported { .. } => {}
+        }
+    }
+    rows
+}
+
+/// What the operator did: enrolled, let peers in, imported releases.
+pub fn operator_acts(log: &VerifiedLog) -> impl Iterator<Item = &Entry> {
+    log.entries().iter().filter(|entry| match entry.record.event {
+        Event::Enrolled { .. } | Event::PeerAccepted { .. } | Event::Imported { .. } => true,
+        Event::Opening(_) | Event::Outcome { .. } => false,
+    })
+}
+
+/// A time of a log as `YYYY-MM-DD hh:mm:ss` UTC; as plain milliseconds where the year has more than four digits.
+pub fn utc(time_ms: u64) -> String {
+    let seconds = time_ms / 1000;
+    let day = i32::try_from(seconds / 86_400).ok().and_then(|days| Day::from_days(days).ok());
+    match day {
+        Some(day) => {
+            let rest = seconds % 86_400;
+            format!("{day} {:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60)
+        }
+        None => format!("{time_ms} ms"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{attempt, execution, log_of, outcome, peer_accepted, ssb};
+
+    #[test]
+    fn a_question_is_listed_with_its_ending_and_an_unfinished_one_without() {
+        let first = execution(1);
+        let second = execution(2);
+        let log = log_of(
+            ssb(),
+            vec![
+                peer_accepted("krg"),
+                Event::Opening(Box::new(first.clone())),
+                Event::Opening(Box::new(second.clone())),
+                outcome(&first, Outcome::Passed),
+            ],
+        );
+        let rows = questions(&log);
+        assert_eq!(rows.len(), 2);
+        assert_eq!((rows[0].opened_at, rows[0].execution), (1, &first));
+        let ending = rows[0].ending.expect("ended");
+        assert_eq!((ending.recorded_at, ending.outcome), (3, &Outcome::Passed));
+        assert_eq!((rows[1].execution.attempt, rows[1].ending), (attempt(2), None));
+        assert_eq!(operator_acts(&log).map(|entry| entry.index).collect::<Vec<_>>(), [0]);
+    }
+
+    #[test]
+    fn times_are_shown_in_utc() {
+        assert_eq!(utc(1_767_225_599_999), "2025-12-31 23:59:59");
+        assert_eq!(utc(u64::MAX), format!("{} ms", u64::MAX));
+    }
+}
