@@ -1,0 +1,134 @@
+//! Rules, releases and who asks.
+
+use kobling_model::plan::Release;
+use kobling_model::record::Asker;
+use kobling_model::rules::Rules;
+
+use super::{InvalidMessage, datastore, hash, hash_bytes, owner, version};
+use crate::common::v1 as wire;
+
+impl From<&Rules> for wire::Rules {
+    fn from(rules: &Rules) -> Self {
+        Self {
+            population_units_min: rules.population_units_min,
+            perturbation_table: hash_bytes(&rules.perturbation_table),
+            small_cell_units_max: rules.small_cell_units_max,
+            small_cells_percent_max: rules.small_cells_percent_max,
+        }
+    }
+}
+
+impl TryFrom<wire::Rules> for Rules {
+    type Error = InvalidMessage;
+
+    fn try_from(rules: wire::Rules) -> Result<Self, InvalidMessage> {
+        Ok(Self {
+            population_units_min: rules.population_units_min,
+            perturbation_table: hash(&rules.perturbation_table, "rules.perturbation_table")?,
+            small_cell_units_max: rules.small_cell_units_max,
+            small_cells_percent_max: rules.small_cells_percent_max,
+        })
+    }
+}
+
+impl From<&Release> for wire::Release {
+    fn from(release: &Release) -> Self {
+        Self {
+            datastore: release.datastore.to_string(),
+            version: release.version.to_string(),
+            owner: release.owner.to_string(),
+        }
+    }
+}
+
+impl TryFrom<wire::Release> for Release {
+    type Error = InvalidMessage;
+
+    fn try_from(release: wire::Release) -> Result<Self, InvalidMessage> {
+        Ok(Self {
+            datastore: datastore(release.datastore, "release.datastore")?,
+            version: version(&release.version, "release.version")?,
+            owner: owner(&release.owner, "release.owner")?,
+        })
+    }
+}
+
+/// Longest name of a researcher or institution, in bytes: it is written into every log.
+const MAX_NAME_BYTES: usize = 256;
+
+impl From<&Asker> for wire::Asker {
+    fn from(asker: &Asker) -> Self {
+        Self {
+            platform_certificate: hash_bytes(&asker.platform_certificate),
+            researcher: asker.researcher.clone(),
+            institution: asker.institution.clone(),
+        }
+    }
+}
+
+/// What arrives is marked unsigned, since the wire has no signature.
+impl TryFrom<wire::Asker> for Asker {
+    type Error = InvalidMessage;
+
+    fn try_from(asker: wire::Asker) -> Result<Self, InvalidMessage> {
+        let name = |text: String, field| {
+            let printable = text.len() <= MAX_NAME_BYTES && !text.chars().any(char::is_control);
+            if printable { Ok(text) } else { Err(InvalidMessage { field }) }
+        };
+        Ok(Self {
+            platform_certificate: hash(&asker.platform_certificate, "asker.platform_certificate")?,
+            researcher: name(asker.researcher, "asker.researcher")?,
+            institution: name(asker.institution, "asker.institution")?,
+            signed: false,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kobling_model::{DatastoreId, Hash, OwnerId, Version};
+
+    use super::*;
+
+    fn release() -> Release {
+        Release {
+            datastore: DatastoreId::new("no.ssb.fdb").expect("valid"),
+            version: Version { major: 1, minor: 2, patch: 3 },
+            owner: OwnerId::new("ssb").expect("valid"),
+        }
+    }
+
+    fn asker() -> Asker {
+        Asker {
+            platform_certificate: Hash::of(b"certificate"),
+            researcher: "Åse".into(),
+            institution: "Universitetet i Oslo".into(),
+            signed: false,
+        }
+    }
+
+    #[test]
+    fn rules_releases_and_askers_survive_the_wire() {
+        let rules = Rules {
+            population_units_min: 1000,
+            perturbation_table: Hash::of(b"table"),
+            small_cell_units_max: 4,
+            small_cells_percent_max: 50,
+        };
+        assert_eq!(Rules::try_from(wire::Rules::from(&rules)), Ok(rules));
+        assert_eq!(Release::try_from(wire::Release::from(&release())), Ok(release()));
+        assert_eq!(Asker::try_from(wire::Asker::from(&asker())), Ok(asker()));
+    }
+
+    #[test]
+    fn a_malformed_field_is_named() {
+        let bad = wire::Release { version: "1".into(), ..wire::Release::from(&release()) };
+        assert_eq!(Release::try_from(bad), Err(InvalidMessage { field: "release.version" }));
+        let bad = wire::Asker { researcher: "a\nb".into(), ..wire::Asker::from(&asker()) };
+        assert_eq!(Asker::try_from(bad), Err(InvalidMessage { field: "asker.researcher" }));
+        let bad = wire::Asker { platform_certificate: vec![0; 31].into(), ..wire::Asker::from(&asker()) };
+        assert_eq!(Asker::try_from(bad), Err(InvalidMessage { field: "asker.platform_certificate" }));
+        let empty = Rules::try_from(wire::Rules::default());
+        assert_eq!(empty, Err(InvalidMessage { field: "rules.perturbation_table" }));
+    }
+}
