@@ -19,7 +19,8 @@ use std::fmt;
 
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tonic::transport::server::ServerTlsConfig;
+use tokio::net::TcpListener;
+use tonic::transport::server::{ServerTlsConfig, TcpIncoming};
 use tonic::transport::{Certificate, Identity, Server};
 
 pub use callers::{Caller, CallerRefused, Callers};
@@ -89,6 +90,12 @@ pub fn server(credentials: &Credentials, authorities: &[&str]) -> Result<Server,
         .http2_max_pending_accept_reset_streams(Some(limits::MAX_PENDING_RESETS))
         .http2_max_local_error_reset_streams(Some(limits::MAX_ERROR_RESETS));
     server.tls_config(tls).map_err(|_| TransportError::Credentials)
+}
+
+/// Connections to a listener, for `serve_with_incoming`: small messages leave at once, and ends that have
+/// vanished are noticed by TCP too.
+pub fn incoming(listener: TcpListener) -> TcpIncoming {
+    TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(limits::KEEP_ALIVE_TIMEOUT))
 }
 
 impl Credentials {
