@@ -105,22 +105,28 @@ impl Layout {
         (0..self.rows).flat_map(move |row| (0..self.columns).map(move |column| row * self.width() + column))
     }
 
+    /// Which cells each inner cell counts in: pairs of inner cell, row by row, and cell with margins.
+    pub fn parts(&self) -> Vec<(usize, usize)> {
+        let width = self.width();
+        let mut parts = Vec::new();
+        for row in 0..self.rows {
+            for column in 0..self.columns {
+                let inner = row * self.columns + column;
+                parts.extend([row, self.rows].map(|row| (inner, row * width + column)));
+                if self.row_totals {
+                    parts.extend([row, self.rows].map(|row| (inner, row * width + self.columns)));
+                }
+            }
+        }
+        parts
+    }
+
     /// Adds up margins: from one value for each inner cell, row by row, to one for each cell.
     pub fn with_margins<T: Copy>(&self, inner: &[T], zero: T, add: impl Fn(T, T) -> T) -> Vec<T> {
         assert_eq!(inner.len(), self.inner_cells(), "one value for each inner cell");
-        let width = self.width();
         let mut cells = vec![zero; self.cells()];
-        for row in 0..self.rows {
-            for column in 0..self.columns {
-                let value = inner[row * self.columns + column];
-                let mut put = |at: usize| cells[at] = add(cells[at], value);
-                put(row * width + column);
-                put(self.rows * width + column);
-                if self.row_totals {
-                    put(row * width + self.columns);
-                    put(self.rows * width + self.columns);
-                }
-            }
+        for (from, to) in self.parts() {
+            cells[to] = add(cells[to], inner[from]);
         }
         cells
     }
