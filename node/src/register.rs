@@ -1,0 +1,742 @@
+//! The registers of a node: releases of datastores as Parquet files over unit numbers, with their metadata.
+//!
+//! ```text
+//! STATE/registers/<datastore>/<version>/
+//!     NAME.parquet       one for each variable: unit, value, start, stop
+//!     catalogue.json     the release as researchers see it (model::catalogue::Datastore)
+//!     manifest.json      SHA-256 of every file above
+//! STATE/identity/        who the unit numbers are; see identity_map
+//! ```
+//!
+//! A release never changes and old ones stay, so that an answer can be computed again. An import gives the whole
+//! release or nothing; what a crash leaves behind at each line is said in [`RegisterStore::import`].
+//! No error here carries an identifier, a value, or text of a library that may carry one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use kobling_crypto::seal::SealKey;
+use kobling_model::catalogue::{Datastore, Variable};
+use kobling_model::plan::{Release, Source};
+use kobling_model::{DatastoreId, Hash, OwnerId, UnitType, VariableName, Version};
+use ring::digest;
+use ring::rand::{SecureRandom, SystemRandom};
+use serde::{Deserialize, Serialize};
+
+use crate::identity_map::{IdentityMap, IdentityMapError, IdentityMaps, TooManyUnits};
+
+mod csv;
+mod dataset;
+mod json;
+pub mod metadata;
+mod parquet;
+pub mod problem;
+#[cfg(test)]
+pub(crate) mod testing;
+
+use self::problem::{Findings, Problem};
+
+/// The registers of one state folder.
+#[derive(Debug)]
+pub struct RegisterStore {
+    state: PathBuf,
+    releases: BTreeMap<(DatastoreId, Version), StoredRelease>,
+    /// How each data file looked when its hash was last checked.
+    checked: Mutex<HashMap<PathBuf, Stamp>>,
+}
+
+#[derive(Debug)]
+struct StoredRelease {
+    catalogue: Datastore,
+    manifest: Manifest,
+    manifest_hash: Hash,
+}
+
+/// What a release consists of.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Manifest {
+    /// Form of the release folder; this program writes and reads 1.
+    format: u32,
+    datastore: DatastoreId,
+    version: Version,
+    owner: OwnerId,
+    catalogue: Hash,
+    files: Vec<ManifestFile>,
+    /// Number of units of each type when the release was imported: a smaller identity map is an old copy.
+    units: BTreeMap<UnitType, u32>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ManifestFile {
+    variable: VariableName,
+    bytes: u64,
+    data: Hash,
+}
+
+const FORMAT: u32 = 1;
+
+/// What changes when a file is written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    inode: u64,
+    bytes: u64,
+    changed: (i64, i64),
+}
+
+/// Why the registers cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file system.
+    #[error("the registers cannot be read or written")]
+    Io(#[from] io::Error),
+    /// A file is not the one that was imported. Restore it from a copy, or import the release under a new version.
+    #[error("{datastore} {version}: the file {file} is damaged or missing")]
+    Damaged {
+        /// The datastore.
+        datastore: DatastoreId,
+        /// Its release.
+        version: Version,
+        /// The file, named by its variable.
+        file: String,
+    },
+    /// A release was written by a later version of this program.
+    #[error("{datastore} {version} is in format {format}, which this version of kobling-node does not read")]
+    Format {
+        /// The datastore.
+        datastore: DatastoreId,
+        /// Its release.
+        version: Version,
+        /// The format found.
+        format: u32,
+    },
+    /// An identity map.
+    #[error(transparent)]
+    IdentityMap(#[from] IdentityMapError),
+}
+
+/// Why nothing was imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// A release never changes. Import under a new version.
+    #[error("{datastore} {version} is already imported; a changed release needs a new version")]
+    Exists {
+        /// The datastore.
+        datastore: DatastoreId,
+        /// Its release.
+        version: Version,
+    },
+    /// The folder has no folders.
+    #[error("there is no dataset here: expected folders NAME with NAME.csv and NAME.json")]
+    NoDatasets,
+    /// Something in the datasets is wrong; the report has all of it.
+    #[error("the datasets have {} problems", .0.problems())]
+    Invalid(ImportReport),
+    /// Another process imports into the same state folder.
+    #[error("another import into this state folder is running")]
+    Busy,
+    /// No unit numbers left.
+    #[error(transparent)]
+    TooManyUnits(#[from] TooManyUnits),
+    /// A register file could not be written.
+    #[error("the register of {variable} cannot be written")]
+    Parquet {
+        /// The variable.
+        variable: VariableName,
+    },
+    /// The identity maps.
+    #[error(transparent)]
+    IdentityMap(#[from] IdentityMapError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<io::Error> for ImportError {
+    fn from(error: io::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// What an import found. For the operator, in words or as JSON.
+#[derive(Debug, Serialize)]
+pub struct ImportReport {
+    /// The release.
+    pub release: Release,
+    /// By dataset, in order of name.
+    pub datasets: Vec<DatasetReport>,
+}
+
+/// What an import found in one dataset.
+#[derive(Debug, Serialize)]
+pub struct DatasetReport {
+    /// Folder name.
+    pub dataset: String,
+    /// Number of rows, where all of them are right.
+    pub rows: Option<u64>,
+    /// What must be mended: the first in file order.
+    pub problems: Vec<Problem>,
+    /// How many problems there are besides.
+    pub further_problems: u64,
+    /// What may be as intended: the first in file order.
+    pub warnings: Vec<Problem>,
+    /// How many warnings there are besides.
+    pub further_warnings: u64,
+}
+
+impl ImportReport {
+    /// Number of problems in all datasets.
+    pub fn problems(&self) -> u64 {
+        self.datasets.iter().map(|dataset| dataset.problems.len() as u64 + dataset.further_problems).sum()
+    }
+}
+
+impl RegisterStore {
+    /// Opens the registers of a state folder and checks every file against its manifest.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] names the release and the dataset.
+    pub fn open(state: &Path) -> Result<Self, StoreError> {
+        let mut releases = BTreeMap::new();
+        for (datastore, folder) in subfolders(&registers(state), |name| DatastoreId::new(name).ok())? {
+            for (version, folder) in subfolders(&folder, |name| name.parse::<Version>().ok())? {
+                let release = StoredRelease::read(&folder, &datastore, version)?;
+                releases.insert((datastore.clone(), version), release);
+            }
+        }
+        let store = Self { state: state.to_owned(), releases, checked: Mutex::default() };
+        store.verify()?;
+        Ok(store)
+    }
+
+    /// Checks every data file against its manifest, whether or not it looks changed.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] names the release and the dataset.
+    pub fn verify(&self) -> Result<(), StoreError> {
+        self.checked.lock().expect("no check panics").clear();
+        for ((datastore, version), release) in &self.releases {
+            for file in &release.manifest.files {
+                self.check_file(datastore, *version, file)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All releases, in order of id, then version.
+    pub fn catalogue(&self) -> Vec<Datastore> {
+        self.releases.values().map(|release| release.catalogue.clone()).collect()
+    }
+
+    /// Hash of a release's manifest, which fixes every byte of the release.
+    pub fn release_manifest_hash(&self, datastore: &DatastoreId, version: Version) -> Option<Hash> {
+        self.releases.get(&(datastore.clone(), version)).map(|release| release.manifest_hash)
+    }
+
+    /// The identity map of a unit type.
+    ///
+    /// # Errors
+    /// [`IdentityMapError`]; `Behind` where registers use unit numbers that the map does not have.
+    pub fn identity_map(&self, unit_type: UnitType, key: &SealKey) -> Result<IdentityMap, IdentityMapError> {
+        let map = IdentityMap::load(&self.state, unit_type, key)?;
+        let needed = self.releases.values().filter_map(|release| release.manifest.units.get(&unit_type)).max();
+        if needed.is_some_and(|needed| *needed > map.len()) {
+            return Err(IdentityMapError::Behind { unit_type });
+        }
+        Ok(map)
+    }
+
+    /// Unit types that some release has units of.
+    pub fn unit_types(&self) -> Vec<UnitType> {
+        let used = |unit_type: &UnitType| {
+            self.releases.values().any(|release| release.manifest.units.contains_key(unit_type))
+        };
+        UnitType::ALL.into_iter().filter(used).collect()
+    }
+
+    /// Imports a release: all dataset folders in `folder`.
+    ///
+    /// 1. Take the lock. Clear away what a crashed import left.
+    /// 2. Read and check each dataset; write its Parquet file to a hidden folder beside the releases.
+    ///    After a crash, or with a problem anywhere, only that folder and unsaved unit numbers exist.
+    /// 3. Write catalogue and manifest; sync everything.
+    /// 4. Save the identity maps. A crash after this leaves units that no release uses: their numbers stay,
+    ///    and the next import of the same datasets finds them.
+    /// 5. Rename the hidden folder to the release's name. That moment is the import.
+    ///
+    /// # Errors
+    /// [`ImportError`]; the registers are then as before.
+    pub fn import(
+        &mut self,
+        folder: &Path,
+        release: &Release,
+        key: &SealKey,
+    ) -> Result<ImportReport, ImportError> {
+        let registers = registers(&self.state);
+        fs::create_dir_all(&registers)?;
+        let _lock = lock(&registers)?;
+        let datastore_folder = registers.join(release.datastore.as_str());
+        let release_folder = datastore_folder.join(release.version.to_string());
+        if release_folder.exists() {
+            let Release { datastore, version, .. } = release.clone();
+            return Err(ImportError::Exists { datastore, version });
+        }
+        let datasets: Vec<_> = subfolders(folder, |name| (!name.starts_with('.')).then(|| name.to_owned()))?;
+        if datasets.is_empty() {
+            return Err(ImportError::NoDatasets);
+        }
+        let unfinished = Unfinished::begin(&registers)?;
+
+        let mut identities = IdentityMaps::load(&self.state, key)?;
+        let mut report = ImportReport { release: release.clone(), datasets: Vec::new() };
+        let mut variables = Vec::new();
+        let mut files = Vec::new();
+        for (name, folder) in datasets {
+            let mut problems = Findings::new(&name);
+            let mut warnings = Findings::new(&name);
+            let dataset = dataset::read(&folder, &mut identities, &mut problems, &mut warnings)?;
+            let rows = dataset.as_ref().map(|dataset| dataset.rows.units.len() as u64);
+            let (problems, further_problems) = problems.finish();
+            let (warnings, further_warnings) = warnings.finish();
+            report.datasets.push(DatasetReport {
+                dataset: name,
+                rows,
+                problems,
+                further_problems,
+                warnings,
+                further_warnings,
+            });
+            // After the first problem the rest is only read, to report everything at once.
+            if let Some(dataset) = dataset.filter(|_| report.problems() == 0) {
+                let (variable, file) = write_dataset(&unfinished.folder, dataset)?;
+                variables.push(variable);
+                files.push(file);
+            }
+        }
+        if report.problems() > 0 {
+            return Err(ImportError::Invalid(report));
+        }
+
+        let Release { datastore, version, owner } = release.clone();
+        let catalogue = Datastore { id: datastore.clone(), owner: owner.clone(), version, variables };
+        let catalogue_hash = write_json(&unfinished.folder.join("catalogue.json"), &catalogue)?;
+        let manifest = Manifest {
+            format: FORMAT,
+            datastore: datastore.clone(),
+            version,
+            owner,
+            catalogue: catalogue_hash,
+            files,
+            units: identities.units(),
+        };
+        let manifest_hash = write_json(&unfinished.folder.join("manifest.json"), &manifest)?;
+        sync_folder(&unfinished.folder)?;
+        identities.save(&self.state, key)?;
+        fs::create_dir_all(&datastore_folder)?;
+        unfinished.finish(&release_folder)?;
+        sync_folder(&datastore_folder)?;
+        sync_folder(&registers)?;
+        self.releases.insert((datastore, version), StoredRelease { catalogue, manifest, manifest_hash });
+        Ok(report)
+    }
+
+    /// The variable that a plan's source names, and where its data file lies below [`Self::registers_folder`].
+    pub(crate) fn find(&self, source: &Source) -> Option<(&Variable, String)> {
+        let release = self.releases.get(&(source.datastore.clone(), source.version))?;
+        let variable = release.catalogue.variable(&source.variable)?;
+        Some((variable, format!("{}/{}/{}.parquet", source.datastore, source.version, source.variable)))
+    }
+
+    /// Checks a source's data file again if it was touched since it was last checked.
+    pub(crate) fn check_source(&self, source: &Source) -> Result<(), StoreError> {
+        let release = self.releases.get(&(source.datastore.clone(), source.version));
+        let file = release.and_then(|release| {
+            release.manifest.files.iter().find(|file| file.variable == source.variable)
+        });
+        match file {
+            Some(file) => self.check_file(&source.datastore, source.version, file),
+            None => Err(damaged(&source.datastore, source.version, source.variable.as_str())),
+        }
+    }
+
+    /// The folder of all releases.
+    pub(crate) fn registers_folder(&self) -> PathBuf {
+        registers(&self.state)
+    }
+
+    fn check_file(
+        &self,
+        datastore: &DatastoreId,
+        version: Version,
+        file: &ManifestFile,
+    ) -> Result<(), StoreError> {
+        let damaged = || damaged(datastore, version, file.variable.as_str());
+        let folder = registers(&self.state).join(datastore.as_str()).join(version.to_string());
+        let path = folder.join(format!("{}.parquet", file.variable));
+        let mut open = File::open(&path).map_err(|_| damaged())?;
+        let stamp = Stamp::of(&open)?;
+        if self.checked.lock().expect("no check panics").get(&path) == Some(&stamp) {
+            return Ok(());
+        }
+        if stamp.bytes != file.bytes || hash_of(&mut open).map_err(|_| damaged())? != file.data {
+            return Err(damaged());
+        }
+        self.checked.lock().expect("no check panics").insert(path, stamp);
+        Ok(())
+    }
+}
+
+impl StoredRelease {
+    fn read(folder: &Path, datastore: &DatastoreId, version: Version) -> Result<Self, StoreError> {
+        let damaged = |file: &str| damaged(datastore, version, file);
+        let bytes = fs::read(folder.join("manifest.json")).map_err(|_| damaged("manifest.json"))?;
+        let manifest_hash = Hash::of(&bytes);
+        let format = serde_json::from_slice::<ManifestFormat>(&bytes).map_err(|_| damaged("manifest.json"))?;
+        if format.format != FORMAT {
+            let datastore = datastore.clone();
+            return Err(StoreError::Format { datastore, version, format: format.format });
+        }
+        let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|_| damaged("manifest.json"))?;
+        let bytes = fs::read(folder.join("catalogue.json")).map_err(|_| damaged("catalogue.json"))?;
+        if Hash::of(&bytes) != manifest.catalogue {
+            return Err(damaged("catalogue.json"));
+        }
+        let catalogue: Datastore =
+            serde_json::from_slice(&bytes).map_err(|_| damaged("catalogue.json"))?;
+        let release = (datastore, version);
+        let consistent = (&manifest.datastore, manifest.version) == release
+            && (&catalogue.id, catalogue.version) == release
+            && catalogue.owner == manifest.owner
+            && catalogue.variables.len() == manifest.files.len()
+            && catalogue.variables.iter().zip(&manifest.files).all(|(variable, file)| {
+                variable.name == file.variable && variable.data == file.data
+            });
+        if !consistent {
+            return Err(damaged("manifest.json"));
+        }
+        Ok(Self { catalogue, manifest, manifest_hash })
+    }
+}
+
+/// The one field that every manifest of any format has.
+#[derive(Deserialize)]
+struct ManifestFormat {
+    format: u32,
+}
+
+fn damaged(datastore: &DatastoreId, version: Version, file: &str) -> StoreError {
+    StoreError::Damaged { datastore: datastore.clone(), version, file: file.to_owned() }
+}
+
+impl Stamp {
+    fn of(file: &File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        Ok(Self {
+            inode: metadata.ino(),
+            bytes: metadata.len(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+}
+
+fn registers(state: &Path) -> PathBuf {
+    state.join("registers")
+}
+
+/// Folders in `folder` whose names mean something, in order of name. None where `folder` is not there.
+fn subfolders<T: Ord>(folder: &Path, parse: impl Fn(&str) -> Option<T>) -> io::Result<Vec<(T, PathBuf)>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if let Some(meaning) = parse(&name).filter(|_| path.is_dir()) {
+            found.push((meaning, path.clone()));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Held while an import runs. The operating system frees it when the process ends, however it ends.
+fn lock(registers: &Path) -> Result<File, ImportError> {
+    let lock = File::create(registers.join(".lock"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(ImportError::Busy),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+/// The hidden folder of an import that is not finished; removed when dropped.
+struct Unfinished {
+    folder: PathBuf,
+}
+
+const UNFINISHED: &str = ".unfinished";
+
+impl Unfinished {
+    /// Only under the lock: what is there is left from a crash.
+    fn begin(registers: &Path) -> io::Result<Self> {
+        let folder = registers.join(UNFINISHED);
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        fs::create_dir(&folder)?;
+        Ok(Self { folder })
+    }
+
+    fn finish(self, name: &Path) -> io::Result<()> {
+        fs::rename(&self.folder, name)
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // Gone already when finished. If it cannot be removed now, the next import tries again.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn write_dataset(
+    folder: &Path,
+    dataset: dataset::Dataset,
+) -> Result<(Variable, ManifestFile), ImportError> {
+    let name = dataset.name;
+    let path = folder.join(format!("{name}.parquet"));
+    let mut salt = [0; 32];
+    SystemRandom::new().fill(&mut salt).map_err(|_| io::Error::other("no random numbers"))?;
+    parquet::write(&path, &dataset.rows, &salt)
+        .map_err(|_| ImportError::Parquet { variable: name.clone() })?;
+    let mut file = File::open(&path)?;
+    let data = hash_of(&mut file)?;
+    let bytes = file.metadata()?.len();
+    let metadata = dataset.metadata;
+    let variable = Variable {
+        name: name.clone(),
+        title: metadata.title,
+        description: metadata.description,
+        unit_type: metadata.unit_type,
+        temporality: metadata.temporality,
+        sensitivity: metadata.sensitivity,
+        domain: metadata.domain,
+        dates: dataset.dates,
+        data,
+    };
+    Ok((variable, ManifestFile { variable: name, bytes, data }))
+}
+
+/// Writes and syncs a file; its hash.
+fn write_json<T: Serialize>(path: &Path, value: &T) -> io::Result<Hash> {
+    let bytes = serde_json::to_vec_pretty(value)?;
+    let mut file = File::create_new(path)?;
+    file.write_all(&bytes)?;
+    file.sync_all()?;
+    Ok(Hash::of(&bytes))
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+fn hash_of(file: &mut File) -> io::Result<Hash> {
+    let mut digest = digest::Context::new(&digest::SHA256);
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(Hash::from_bytes(digest.finish().as_ref()).expect("SHA-256 has 32 bytes")),
+            read => digest.update(&buffer[..read]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kobling_model::catalogue::{AvailableDates, Temporality};
+
+    use super::testing::{World, person, seal_key};
+    use super::*;
+
+    #[test]
+    fn what_is_imported_is_there_after_opening_again() {
+        let mut world = World::new();
+        world.dataset("KJOENN", "FIXED", "LONG", &[(0, "1", "", ""), (1, "2", "", "")]);
+        world.dataset(
+            "SIVSTAND",
+            "EVENT",
+            "STRING",
+            &[(1, "g", "2001-02-03", ""), (0, "u", "1990-01-01", "2004-05-06")],
+        );
+        let report = world.import("1.0.0").expect("imported");
+        assert_eq!(report.datasets.iter().map(|dataset| dataset.rows).collect::<Vec<_>>(), [Some(2), Some(2)]);
+
+        let store = RegisterStore::open(world.state()).expect("opened");
+        let catalogue = store.catalogue();
+        assert_eq!(catalogue, world.store.catalogue());
+        let [datastore] = catalogue.as_slice() else { panic!("one release") };
+        assert_eq!(datastore.variables[1].temporality, Temporality::Event);
+        let day = |text: &str| text.parse().expect("a day");
+        let range = AvailableDates::Range { first: day("1990-01-01"), last: day("2004-05-06") };
+        assert_eq!(datastore.variables[1].dates, range);
+        let manifest = |store: &RegisterStore| store.release_manifest_hash(&datastore.id, datastore.version);
+        assert!(manifest(&store).is_some());
+        assert_eq!(manifest(&store), manifest(&world.store));
+        assert_eq!(store.identity_map(UnitType::Person, &seal_key(1)).expect("sealed").len(), 2);
+        assert_eq!(store.unit_types(), [UnitType::Person]);
+    }
+
+    #[test]
+    fn dates_come_from_the_data() {
+        let mut world = World::new();
+        world.dataset("S", "STATUS", "LONG", &[
+            (0, "1", "2021-01-01", "2021-01-01"),
+            (1, "1", "2020-01-01", "2020-01-01"),
+            (0, "1", "2020-01-01", "2020-01-01"),
+        ]);
+        world.dataset("A", "ACCUMULATED", "DOUBLE", &[
+            (0, "1.5", "2021-01-01", "2021-12-31"),
+            (1, "2", "2020-01-01", "2020-12-31"),
+        ]);
+        world.import("1.0.0").expect("imported");
+        let day = |text: &str| text.parse().expect("a day");
+        let variables = &world.store.catalogue()[0].variables;
+        let periods = vec![(day("2020-01-01"), day("2020-12-31")), (day("2021-01-01"), day("2021-12-31"))];
+        assert_eq!(variables[0].dates, AvailableDates::Periods { periods });
+        let days = vec![day("2020-01-01"), day("2021-01-01")];
+        assert_eq!(variables[1].dates, AvailableDates::Days { days });
+    }
+
+    #[test]
+    fn one_wrong_dataset_leaves_nothing_of_the_others() {
+        let mut world = World::new();
+        world.dataset("GOOD", "FIXED", "LONG", &[(0, "1", "", "")]);
+        world.dataset("WRONG", "FIXED", "LONG", &[(0, "1", "", ""), (1, "one", "", "")]);
+        world.dataset("ZWRONG", "STATUS", "LONG", &[(0, "1", "", "")]);
+        let error = world.import("1.0.0").expect_err("two are wrong");
+        assert_eq!(error.to_string(), "the datasets have 3 problems");
+        let ImportError::Invalid(report) = &error else { panic!("invalid") };
+        assert_eq!(report.datasets.iter().map(|dataset| dataset.problems.len()).collect::<Vec<_>>(), [0, 1, 2]);
+        let json = serde_json::to_value(report).expect("JSON");
+        assert_eq!(json["datasets"][1]["problems"][0]["line"], 2);
+        assert_eq!(json["datasets"][1]["problems"][0]["problem"]["kind"], "value_type");
+
+        let left: Vec<_> = fs::read_dir(world.state().join("registers"))
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").file_name())
+            .collect();
+        assert_eq!(left, [".lock"]);
+        assert!(!world.state().join("identity").exists());
+        assert!(RegisterStore::open(world.state()).expect("opened").catalogue().is_empty());
+    }
+
+    #[test]
+    fn no_report_shows_an_identifier_or_a_value() {
+        let mut world = World::new();
+        let secret = "SecretValue";
+        world.dataset("X", "FIXED", "LONG", &[(0, secret, "", ""), (0, "1", "", ""), (0, "2", "", "")]);
+        let error = world.import("1.0.0").expect_err("wrong");
+        let ImportError::Invalid(report) = &error else { panic!("invalid") };
+        let texts = [format!("{error:?}"), serde_json::to_string(report).expect("JSON")];
+        for text in texts {
+            assert!(!text.contains(secret) && !text.contains(&person(0)));
+        }
+    }
+
+    #[test]
+    fn a_release_never_changes_and_old_ones_stay() {
+        let mut world = World::new();
+        world.dataset("X", "FIXED", "LONG", &[(0, "1", "", "")]);
+        world.import("1.0.0").expect("imported");
+        let before = world.store.catalogue();
+        world.dataset("X", "FIXED", "LONG", &[(0, "2", "", ""), (1, "2", "", "")]);
+        assert!(matches!(world.import("1.0.0"), Err(ImportError::Exists { .. })));
+        world.import("2.0.0").expect("imported");
+        let store = RegisterStore::open(world.state()).expect("opened");
+        assert_eq!(store.catalogue().len(), 2);
+        assert_eq!(store.catalogue()[0], before[0]);
+    }
+
+    #[test]
+    fn equal_data_has_another_hash_each_time_it_is_imported() {
+        let mut world = World::new();
+        world.dataset("X", "FIXED", "LONG", &[(0, "1", "", "")]);
+        world.import("1.0.0").expect("imported");
+        world.import("1.0.1").expect("imported");
+        let catalogue = world.store.catalogue();
+        assert_ne!(catalogue[0].variables[0].data, catalogue[1].variables[0].data);
+    }
+
+    #[test]
+    fn what_a_crash_left_is_cleared_and_two_imports_do_not_mix() {
+        let mut world = World::new();
+        world.dataset("X", "FIXED", "LONG", &[(0, "1", "", "")]);
+        let left = world.state().join("registers").join(UNFINISHED);
+        fs::create_dir_all(&left).expect("a folder");
+        fs::write(left.join("X.parquet"), b"half").expect("written");
+        assert!(RegisterStore::open(world.state()).expect("opened").catalogue().is_empty());
+        {
+            let _other = lock(&world.state().join("registers")).expect("free");
+            assert!(matches!(world.import("1.0.0"), Err(ImportError::Busy)));
+        }
+        world.import("1.0.0").expect("imported");
+        assert!(!left.exists());
+    }
+
+    #[test]
+    fn an_empty_folder_is_no_release() {
+        let mut world = World::new();
+        assert!(matches!(world.import("1.0.0"), Err(ImportError::NoDatasets)));
+    }
+
+    #[test]
+    fn every_changed_or_cut_file_is_noticed_and_named() {
+        let mut world = World::new();
+        world.dataset("X", "FIXED", "LONG", &[(0, "1", "", ""), (1, "2", "", "")]);
+        world.import("1.0.0").expect("imported");
+        let folder = world.state().join("registers/no.test.db/1.0.0");
+        for (file, named) in [
+            ("X.parquet", "X"),
+            ("catalogue.json", "catalogue.json"),
+            ("manifest.json", "manifest.json"),
+        ] {
+            let path = folder.join(file);
+            let good = fs::read(&path).expect("there");
+            let mut flipped = good.clone();
+            // In a manifest this is a letter of the first field's name.
+            flipped[5] ^= 1;
+            for bad in [flipped, good[..good.len() - 1].to_vec(), Vec::new()] {
+                fs::write(&path, bad).expect("written");
+                let error = RegisterStore::open(world.state()).expect_err("damaged");
+                let expected = format!("no.test.db 1.0.0: the file {named} is damaged or missing");
+                assert_eq!(error.to_string(), expected);
+            }
+            fs::remove_file(&path).expect("removed");
+            assert!(matches!(RegisterStore::open(world.state()), Err(StoreError::Damaged { .. })));
+            fs::write(&path, good).expect("written");
+        }
+        RegisterStore::open(world.state()).expect("whole again");
+    }
+
+    #[test]
+    fn an_identity_map_older_than_the_registers_is_refused() {
+        let mut world = World::new();
+        world.dataset("X", "FIXED", "LONG", &[(0, "1", "", "")]);
+        world.import("1.0.0").expect("imported");
+        let map = world.state().join("identity/PERSON.map");
+        let old = fs::read(&map).expect("there");
+        world.dataset("X", "FIXED", "LONG", &[(1, "1", "", "")]);
+        world.import("2.0.0").expect("imported");
+        fs::write(&map, old).expect("written");
+        let loaded = world.store.identity_map(UnitType::Person, &seal_key(1));
+        assert!(matches!(loaded, Err(IdentityMapError::Behind { .. })));
+    }
+}
