@@ -1,1 +1,93 @@
-//! To be written.
+//! The script language: from a researcher's text to a plan, or to diagnostics that say what to mend.
+//!
+//! Stages, each a module: [`lexer`] cuts the text into statements of tokens; [`parser`] and the files under
+//! `command/` make a syntax tree ([`ast`]) of every form of the language; `check` walks the statements with the
+//! catalogue at hand, `lower` inlines columns into expressions, and `locality` says which owner computes what.
+//! Nothing here reads data or talks to anybody. The same text and the same catalogue give the same plan,
+//! which is why the broker and every node can derive it on their own and compare hashes.
+//!
+//! No input makes this crate panic or use unbounded memory: length of the text, nesting, size of
+//! expressions, of tables and of the whole plan, and the number of diagnostics are bounded in [`limits`].
+
+pub mod ast;
+mod check;
+mod command;
+mod diagnostic;
+mod domain;
+mod fold;
+mod function;
+pub mod lexer;
+pub mod limits;
+mod locality;
+mod lower;
+mod near;
+pub mod parser;
+mod problem;
+
+use std::collections::BTreeSet;
+
+use kobling_model::DatastoreId;
+use kobling_model::catalogue::Catalogue;
+use kobling_model::plan::Plan;
+
+pub use diagnostic::{Diagnostic, Span, render};
+pub use problem::{Expected, Feature, Language, Problem, Situation};
+
+/// A script in which every name, type and date is valid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckedScript {
+    /// What it asks, bound to the catalogue's releases.
+    pub plan: Plan,
+}
+
+/// Parses, checks and plans a script.
+///
+/// `catalogue` holds the pinned releases; of several releases of one datastore with the same major version the
+/// newest counts.
+///
+/// # Errors
+/// Everything that is wrong with the script, in order of place; never empty.
+pub fn check(source: &str, catalogue: &Catalogue) -> Result<CheckedScript, Vec<Diagnostic>> {
+    let mut reporter = diagnostic::Reporter::new(source);
+    let script = parser::parse_with(source, &mut reporter);
+    let plan = check::plan(&script, catalogue, &mut reporter);
+    let diagnostics = reporter.finish();
+    if diagnostics.is_empty() { Ok(CheckedScript { plan }) } else { Err(diagnostics) }
+}
+
+/// [`check`], for callers that want the plan alone.
+///
+/// # Errors
+/// As [`check`].
+pub fn plan(source: &str, catalogue: &Catalogue) -> Result<Plan, Vec<Diagnostic>> {
+    check(source, catalogue).map(|checked| checked.plan)
+}
+
+/// Which datastores, at which major versions, the script connects; in order of name, without repetition.
+///
+/// Needs no catalogue: it is what one must know to open a session. Faults elsewhere in the script are left
+/// to [`check`], so that they are reported together.
+///
+/// # Errors
+/// The diagnostics of `require` statements that cannot be read; never empty.
+pub fn required_datastores(source: &str) -> Result<Vec<(DatastoreId, u32)>, Vec<Diagnostic>> {
+    let (script, diagnostics) = parser::parse(source);
+    let (mut required, mut broken) = (BTreeSet::new(), Vec::new());
+    for statement in &script.statements {
+        match &statement.command {
+            ast::Command::Require(require) => {
+                required.insert((require.datastore.clone(), require.major));
+            }
+            ast::Command::Broken { word, .. } if word == "require" => broken.push(statement.span),
+            _ => {}
+        }
+    }
+    if broken.is_empty() {
+        return Ok(required.into_iter().collect());
+    }
+    let within = |diagnostic: &Diagnostic| {
+        broken.iter().any(|span| span.start <= diagnostic.span.start && diagnostic.span.end <= span.end)
+    };
+    let chosen: Vec<_> = diagnostics.iter().filter(|diagnostic| within(diagnostic)).cloned().collect();
+    Err(if chosen.is_empty() { diagnostics } else { chosen })
+}

@@ -1,0 +1,287 @@
+//! The syntax tree: what is written, before anything is looked up.
+
+use kobling_model::expression::BinaryOperator;
+use kobling_model::{DatastoreId, Day};
+
+use crate::diagnostic::Span;
+use crate::lexer::Lexeme;
+
+/// A script's statements in order, those that cannot be read included.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Script {
+    /// In order of place.
+    pub statements: Vec<Statement>,
+}
+
+/// One command with all that belongs to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statement {
+    /// Line where it starts, from 1.
+    pub line: u32,
+    /// First to last token.
+    pub span: Span,
+    /// As written, joined to one line, without comments.
+    pub text: String,
+    /// Its parts.
+    pub command: Command,
+}
+
+/// A statement's parts.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // Named as in the language; each form is described in its file under `command/`.
+pub enum Command {
+    Require(Require),
+    CreateDataset(Name),
+    Use(Name),
+    Import(Import),
+    Generate(Assignment),
+    Replace(Assignment),
+    Recode(Recode),
+    Keep(Selection),
+    Drop(Selection),
+    Rename {
+        old: Name,
+        new: Name,
+    },
+    DefineLabels(DefineLabels),
+    AssignLabels {
+        variable: Name,
+        labels: Name,
+    },
+    Tabulate(Tabulate),
+    Let {
+        name: Name,
+        value: Expr,
+    },
+    For(Vec<LoopLevel>),
+    End,
+    /// A form of the language that is read but not carried out yet.
+    Other(Other),
+    /// Could not be read; a diagnostic says why.
+    Broken {
+        /// The command word, as far as there is one.
+        word: String,
+        /// A column that it would have made, so that later uses of it are not blamed.
+        defines: Option<String>,
+    },
+}
+
+/// A name as written. Names built from bindings are kept as written too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// The text.
+    pub text: String,
+    /// Its place.
+    pub span: Span,
+    /// Whether it is built from bindings (`$x`, `++`).
+    pub bound: bool,
+}
+
+/// `require datastore:major as alias`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Require {
+    /// Which datastore.
+    pub datastore: DatastoreId,
+    /// Which major version.
+    pub major: u32,
+    /// Place of datastore and version.
+    pub span: Span,
+    /// The script's name for it.
+    pub alias: Name,
+}
+
+/// `alias/NAME`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisterName {
+    /// The datastore's name in the script.
+    pub alias: Name,
+    /// The variable.
+    pub variable: Name,
+}
+
+/// `import alias/NAME [date] [as name] [, options]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Import {
+    /// What is imported.
+    pub register: RegisterName,
+    /// The date, if one is given.
+    pub date: Option<(Day, Span)>,
+    /// The column's name, if not the variable's own.
+    pub name: Option<Name>,
+    /// As written.
+    pub options: Vec<OptionUse>,
+}
+
+/// `name = value [if condition]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assignment {
+    /// The column.
+    pub target: Name,
+    /// Its new value.
+    pub value: Expr,
+    /// For which units.
+    pub condition: Option<Expr>,
+}
+
+/// `var-list` or `if condition`
+#[derive(Clone, Debug, PartialEq)]
+pub enum Selection {
+    /// Columns.
+    Variables(Vec<Name>),
+    /// Units.
+    Units(Expr),
+}
+
+/// `recode var-list (rule) … [if] [, options]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recode {
+    /// Which columns.
+    pub variables: Vec<Name>,
+    /// The first that matches wins.
+    pub rules: Vec<RecodeRule>,
+    /// For which units.
+    pub condition: Option<Expr>,
+    /// As written.
+    pub options: Vec<OptionUse>,
+}
+
+/// `(values = target "label" missing)`
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecodeRule {
+    /// Its place.
+    pub span: Span,
+    /// Any of these matches.
+    pub matches: Vec<(RecodeMatch, Span)>,
+    /// The new value; none is missing.
+    pub target: Option<Literal>,
+    /// Place of the target.
+    pub target_span: Span,
+    /// Label of the new value.
+    pub label: Option<String>,
+    /// The new value says why there is no value, and stands last.
+    pub missing: bool,
+}
+
+/// What a recode rule matches.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RecodeMatch {
+    /// One value.
+    Value(Literal),
+    /// From and to, both included; none for `min` and `max`.
+    Range(Option<f64>, Option<f64>),
+    /// Every value that is not missing.
+    Nonmissing,
+    /// Missing.
+    Missing,
+    /// Everything, missing too.
+    Rest,
+}
+
+/// A constant.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Literal {
+    /// A finite number.
+    Number(f64),
+    /// A text.
+    Text(String),
+}
+
+/// `define-labels list value label …`
+#[derive(Clone, Debug, PartialEq)]
+pub struct DefineLabels {
+    /// The code list's name.
+    pub name: Name,
+    /// Value as written, its place, label.
+    pub labels: Vec<(String, Span, String)>,
+}
+
+/// `tabulate var-list [if] [, options]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tabulate {
+    /// Rows first.
+    pub variables: Vec<Name>,
+    /// For which units.
+    pub condition: Option<Expr>,
+    /// As written.
+    pub options: Vec<OptionUse>,
+}
+
+/// Iterators that run in parallel; levels are nested.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoopLevel {
+    /// The iterators' names.
+    pub names: Vec<Name>,
+    /// One for each name.
+    pub iterations: Vec<Iteration>,
+}
+
+/// What an iterator goes through.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Iteration {
+    /// These words.
+    Words(Vec<Expr>),
+    /// Whole numbers, both ends included.
+    Range(Expr, Expr),
+}
+
+/// A form that is not carried out yet: its parts, not interpreted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Other {
+    /// The command's name.
+    pub word: String,
+    /// Place of the name.
+    pub word_span: Span,
+    /// Between the command and `if` or the comma.
+    pub arguments: Vec<Lexeme>,
+    /// For which units.
+    pub condition: Option<Expr>,
+    /// As written.
+    pub options: Vec<OptionUse>,
+}
+
+/// One option.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptionUse {
+    /// Its name.
+    pub name: String,
+    /// Place of the name.
+    pub span: Span,
+    /// What stands in its parentheses.
+    pub arguments: Option<Vec<Lexeme>>,
+}
+
+/// An expression as written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expr {
+    /// Its place.
+    pub span: Span,
+    /// Height of the tree, bounded by the parser.
+    pub height: u32,
+    /// What it is.
+    pub kind: ExprKind,
+}
+
+/// Kinds of expression.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // The names say it.
+pub enum ExprKind {
+    Number(f64),
+    Text(String),
+    /// `.`
+    Missing,
+    /// A bare date: allowed in imports only.
+    Date(Day),
+    Name(String),
+    /// `$name`
+    Binding(String),
+    Negate(Box<Expr>),
+    Not(Box<Expr>),
+    Binary(BinaryOperator, Box<Expr>, Box<Expr>),
+    /// `a ++ b`
+    Join(Box<Expr>, Box<Expr>),
+    Call {
+        function: String,
+        function_span: Span,
+        arguments: Vec<Expr>,
+    },
+}

@@ -1,0 +1,392 @@
+//! Walks a script's statements with the catalogue at hand, and collects the questions they ask.
+//!
+//! Holds what the script has made so far: connected datastores, datasets with their columns and filters, code
+//! lists. What each command does to it stands in the command's file. A statement that fails leaves a failed
+//! column behind where it would have made one, so that one fault is reported once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kobling_model::catalogue::{Catalogue, Datastore};
+use kobling_model::plan::{Dimension, Plan, Question, QuestionKind, Release, Source};
+use kobling_model::{DatastoreId, Day, OwnerId, UnitType, VariableName, Version};
+
+use crate::ast::{Command, Expr, Name, Script, Statement};
+use crate::command::{
+    COMMANDS, dataset, generate, import, labels, other, recode, rename, require, select, tabulate,
+};
+use crate::diagnostic::{Reported, Reporter, Span};
+use crate::domain::Domain;
+use crate::limits::PLAN_NODES_MAX;
+use crate::locality::{Filter, Population, Sides, conjunction, sides, single_owner};
+use crate::lower::{Lowered, Lowering};
+use crate::near::nearest;
+use crate::problem::{Feature, Problem, Situation};
+
+/// What the script asks; of use only where nothing was reported.
+pub(crate) fn plan(script: &Script, catalogue: &Catalogue, reporter: &mut Reporter<'_>) -> Plan {
+    let mut checker = Checker {
+        catalogue,
+        reporter,
+        connected: BTreeMap::new(),
+        datasets: BTreeMap::new(),
+        active: None,
+        code_lists: BTreeMap::new(),
+        sources: Vec::new(),
+        places: BTreeMap::new(),
+        questions: Vec::new(),
+        uncertain: false,
+        spent: 0,
+        open_loops: 0,
+    };
+    for statement in &script.statements {
+        if checker.reporter.full() || checker.exhausted() {
+            break;
+        }
+        // The fault is reported already; the next statement is checked all the same.
+        let _: Result<(), Reported> = checker.statement(statement);
+    }
+    let mut releases: Vec<_> =
+        checker.connected.values().flatten().map(|datastore| release(datastore)).collect();
+    releases.sort();
+    releases.dedup();
+    Plan { releases, questions: checker.questions }
+}
+
+fn release(datastore: &Datastore) -> Release {
+    Release { datastore: datastore.id.clone(), version: datastore.version, owner: datastore.owner.clone() }
+}
+
+/// What a script has made so far.
+pub(crate) struct Checker<'a, 'r, 's> {
+    pub(crate) catalogue: &'a Catalogue,
+    pub(crate) reporter: &'r mut Reporter<'s>,
+    /// By alias; none where the `require` failed.
+    pub(crate) connected: BTreeMap<String, Option<&'a Datastore>>,
+    pub(crate) datasets: BTreeMap<String, Dataset>,
+    pub(crate) active: Option<String>,
+    /// Value as written and label, by name.
+    pub(crate) code_lists: BTreeMap<String, Arc<Vec<(String, String)>>>,
+    /// Register values that columns are made of, each once.
+    pub(crate) sources: Vec<(OwnerId, Source)>,
+    /// Where each is among them.
+    pub(crate) places: BTreeMap<(DatastoreId, Version, VariableName, Option<Day>), usize>,
+    questions: Vec<Question>,
+    /// Something has been reported that may have made names: unknown ones are not blamed any more.
+    pub(crate) uncertain: bool,
+    /// Nodes and categories so far.
+    spent: usize,
+    open_loops: usize,
+}
+
+/// A dataset of the script: never data, only what its columns are made of.
+#[derive(Debug, Default)]
+pub(crate) struct Dataset {
+    pub(crate) unit_type: Option<UnitType>,
+    pub(crate) population: Option<Population>,
+    pub(crate) filters: Vec<Filter>,
+    pub(crate) columns: BTreeMap<String, Column>,
+}
+
+/// A column by what is known about it.
+#[derive(Debug)]
+pub(crate) enum Column {
+    /// A number or text for each unit.
+    Value(Box<ColumnValue>),
+    /// A pointer to other units: in no expression and no table.
+    Key,
+    /// The statement that should have made it failed.
+    Failed,
+}
+
+/// A number or text for each unit.
+#[derive(Clone, Debug)]
+pub(crate) struct ColumnValue {
+    pub(crate) lowered: Lowered,
+    /// Labels given by `assign-labels`.
+    pub(crate) labels: Option<Arc<Domain>>,
+    /// Its values with labels; the labelled values are its categories where nothing else is known.
+    pub(crate) categories: Option<Arc<Domain>>,
+}
+
+impl ColumnValue {
+    pub(crate) fn new(lowered: Lowered, labels: Option<Arc<Domain>>) -> Self {
+        let categories = match (&lowered.domain, &labels) {
+            (Some(domain), Some(labels)) => Some(Arc::new(domain.labelled(labels))),
+            (domain, labels) => domain.clone().or_else(|| labels.clone()),
+        };
+        Self { lowered, labels, categories }
+    }
+}
+
+impl Dataset {
+    pub(crate) fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.get(name)
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.columns.keys().map(String::as_str)
+    }
+}
+
+impl<'a, 's> Checker<'a, '_, 's> {
+    fn statement(&mut self, statement: &Statement) -> Result<(), Reported> {
+        // What a loop's body means depends on its iterators; the loop itself has been reported.
+        match &statement.command {
+            Command::For(_) => {
+                self.open_loops += 1;
+                self.uncertain = true;
+                return Err(self.report(statement.span, Problem::NotYet { feature: Feature::Loops }));
+            }
+            Command::End => {
+                self.open_loops = self.open_loops.saturating_sub(1);
+                return Ok(());
+            }
+            Command::Broken { word, .. } if word == "for" => {
+                self.open_loops += 1;
+                self.uncertain = true;
+                return Ok(());
+            }
+            _ if self.open_loops > 0 => return Ok(()),
+            _ => {}
+        }
+        match &statement.command {
+            Command::Require(require) => require::check(self, require),
+            Command::CreateDataset(name) => dataset::check_create(self, name),
+            Command::Use(name) => dataset::check_use(self, name),
+            Command::Import(import) => import::check(self, import, statement),
+            Command::Generate(assignment) => generate::check_generate(self, assignment, statement),
+            Command::Replace(assignment) => generate::check_replace(self, assignment, statement),
+            Command::Recode(recode) => recode::check(self, recode, statement),
+            Command::Keep(selection) => select::check_keep(self, selection, statement),
+            Command::Drop(selection) => select::check_drop(self, selection, statement),
+            Command::Rename { old, new } => rename::check(self, old, new),
+            Command::DefineLabels(define) => labels::check_define(self, define),
+            Command::AssignLabels { variable, labels } => labels::check_assign(self, variable, labels),
+            Command::Tabulate(tabulate) => tabulate::check(self, tabulate, statement),
+            Command::Other(other) => other::check(self, other),
+            Command::Let { .. } => {
+                self.uncertain = true;
+                Err(self.report(statement.span, Problem::NotYet { feature: Feature::Bindings }))
+            }
+            Command::Broken { word, defines } => self.broken(word, defines.as_deref()),
+            Command::For(_) | Command::End => Ok(()),
+        }
+    }
+
+    /// A statement that could not be read: what it would have made is not blamed later.
+    fn broken(&mut self, word: &str, defines: Option<&str>) -> Result<(), Reported> {
+        let near = nearest(word, COMMANDS.iter().map(|(name, _)| *name));
+        let meant = near.first().map_or(word, String::as_str);
+        match (meant, defines) {
+            ("require", Some(alias)) => {
+                self.connected.entry(alias.to_owned()).or_insert(None);
+            }
+            ("replace" | "keep" | "drop" | "assign-labels" | "tabulate", _) => {}
+            (meant, _) if other::only_shows(meant) => {}
+            (_, Some(name)) => self.fail_column(name),
+            _ => self.uncertain = true,
+        }
+        Ok(())
+    }
+
+    pub(crate) fn report(&mut self, span: Span, problem: Problem) -> Reported {
+        self.reporter.report(span, problem)
+    }
+
+    /// A name without bindings.
+    pub(crate) fn plain<'n>(&mut self, name: &'n Name) -> Result<&'n str, Reported> {
+        if name.bound {
+            let again = self.uncertain;
+            self.uncertain = true;
+            return Err(if again {
+                self.reporter.earlier()
+            } else {
+                self.report(name.span, Problem::NotYet { feature: Feature::Bindings })
+            });
+        }
+        Ok(&name.text)
+    }
+
+    /// The name of the active dataset. Where there is none this is said once, and one is made up.
+    pub(crate) fn active(&mut self, span: Span) -> Result<String, Reported> {
+        if let Some(active) = &self.active {
+            return Ok(active.clone());
+        }
+        if !self.uncertain {
+            self.report(span, Problem::NoDataset);
+        }
+        let made_up = String::new();
+        self.datasets.insert(made_up.clone(), Dataset::default());
+        self.active = Some(made_up.clone());
+        Ok(made_up)
+    }
+
+    /// The active dataset; there must be one by now.
+    pub(crate) fn dataset(&mut self, active: &str) -> &mut Dataset {
+        self.datasets.get_mut(active).expect("the active dataset exists")
+    }
+
+    /// Sees to it that the active dataset has units.
+    pub(crate) fn populated(&mut self, active: &str, span: Span) -> Result<Population, Reported> {
+        match &self.datasets[active].population {
+            Some(population) => Ok(population.clone()),
+            None if self.uncertain => Err(self.reporter.earlier()),
+            None if self.datasets[active].columns.is_empty() => Err(self.report(span, Problem::NoPopulation)),
+            // The first import failed, and was reported.
+            None => Err(self.reporter.earlier()),
+        }
+    }
+
+    pub(crate) fn lowering(&mut self, active: &str) -> Lowering<'_, '_, 's> {
+        Lowering::new(&self.datasets[active], self.uncertain, self.reporter)
+    }
+
+    /// Leaves a mark where a column should have been made.
+    pub(crate) fn fail_column(&mut self, name: &str) {
+        if let Some(dataset) = self.active.as_ref().and_then(|active| self.datasets.get_mut(active)) {
+            dataset.columns.entry(name.to_owned()).or_insert(Column::Failed);
+        }
+    }
+
+    /// Forgets what a column was, since a statement that should have changed it failed.
+    pub(crate) fn spoil_column(&mut self, active: &str, name: &str) {
+        if let Some(column) = self.dataset(active).columns.get_mut(name) {
+            *column = Column::Failed;
+        }
+    }
+
+    /// A name that the dataset does not have yet.
+    pub(crate) fn new_name(&mut self, active: &str, name: &Name) -> Result<String, Reported> {
+        let text = self.plain(name)?.to_owned();
+        match self.datasets[active].column(&text) {
+            None => Ok(text),
+            Some(Column::Failed) => Err(self.reporter.earlier()),
+            Some(_) => Err(self.report(name.span, Problem::NameTaken { name: text })),
+        }
+    }
+
+    /// A name that the dataset has.
+    pub(crate) fn known_name(&mut self, active: &str, name: &Name) -> Result<String, Reported> {
+        let text = self.plain(name)?.to_owned();
+        if self.datasets[active].column(&text).is_some() {
+            return Ok(text);
+        }
+        if self.uncertain {
+            return Err(self.reporter.earlier());
+        }
+        let near = nearest(&text, self.datasets[active].names());
+        Err(self.report(name.span, Problem::UnknownName { name: text, near }))
+    }
+
+    /// A column with a value, with its name.
+    pub(crate) fn value_column(
+        &mut self,
+        active: &str,
+        name: &Name,
+        key_problem: fn(String) -> Problem,
+    ) -> Result<(String, ColumnValue), Reported> {
+        let text = self.known_name(active, name)?;
+        match &self.datasets[active].columns[&text] {
+            Column::Value(value) => Ok((text, (**value).clone())),
+            Column::Key => Err(self.report(name.span, key_problem(text))),
+            Column::Failed => Err(self.reporter.earlier()),
+        }
+    }
+
+    /// Takes a column into the dataset, in place of one of the same name if there is one.
+    pub(crate) fn put(
+        &mut self,
+        active: &str,
+        name: String,
+        value: ColumnValue,
+        span: Span,
+    ) -> Result<(), Reported> {
+        let ColumnValue { lowered, labels, categories } = value;
+        let lowered = lowered.bounded(span, self.reporter).and_then(|lowered| {
+            single_owner(&lowered, span, Situation::Column, self.reporter)?;
+            let values = lowered.domain.as_ref().map_or(0, |domain| domain.entries.len());
+            self.spend(lowered.size() + values, span)?;
+            Ok(lowered)
+        });
+        let (column, result) = match lowered {
+            Ok(lowered) => (Column::Value(Box::new(ColumnValue { lowered, labels, categories })), Ok(())),
+            Err(reported) => (Column::Failed, Err(reported)),
+        };
+        self.dataset(active).columns.insert(name, column);
+        result
+    }
+
+    /// Bounds the work that a whole script causes.
+    fn spend(&mut self, nodes: usize, span: Span) -> Result<(), Reported> {
+        self.spent = self.spent.saturating_add(nodes);
+        if self.exhausted() { Err(self.report(span, Problem::PlanTooLarge)) } else { Ok(()) }
+    }
+
+    /// Whether the script has asked for more than it may; this has been reported.
+    pub(crate) fn exhausted(&self) -> bool {
+        self.spent > PLAN_NODES_MAX
+    }
+
+    /// The filters of `if condition`, split by owner.
+    pub(crate) fn filters(&mut self, active: &str, condition: &Expr) -> Result<Vec<Filter>, Reported> {
+        let terms = conjunction(condition);
+        let filters: Vec<_> =
+            terms.into_iter().map(|term| self.filter(active, term, Situation::Condition)).collect();
+        filters.into_iter().collect()
+    }
+
+    /// One condition over one owner's columns; for a drop, its negation.
+    pub(crate) fn filter(
+        &mut self,
+        active: &str,
+        term: &Expr,
+        situation: Situation,
+    ) -> Result<Filter, Reported> {
+        let mut lowered = self.lowering(active).lower_condition(term)?;
+        let owner = single_owner(&lowered, term.span, situation, self.reporter)?;
+        if situation == Situation::Drop {
+            lowered = lowered.not().bounded(term.span, self.reporter)?;
+        }
+        let size = lowered.size();
+        Ok(Filter { owner, expression: lowered.expression, size })
+    }
+
+    /// Asks whether the dataset, as it is now, passes the floor.
+    pub(crate) fn ask_population(&mut self, active: &str, statement: &Statement) -> Result<(), Reported> {
+        let kind = |_: &Sides| QuestionKind::Population { dataset: active.to_owned() };
+        self.ask(active, &[], Vec::new(), kind, statement)
+    }
+
+    /// Adds a question over the dataset's population and filters, and `filters` of its own.
+    pub(crate) fn ask(
+        &mut self,
+        active: &str,
+        filters: &[Filter],
+        dimensions: Vec<(Option<OwnerId>, Dimension)>,
+        kind: impl FnOnce(&Sides) -> QuestionKind,
+        statement: &Statement,
+    ) -> Result<(), Reported> {
+        let population = self.populated(active, statement.span)?;
+        let all = self.datasets[active].filters.iter().chain(filters);
+        let of_filters: usize = all.map(|filter| filter.size).sum();
+        let of_dimensions = |dimension: &Dimension| dimension.expression.size() + dimension.categories.len();
+        let of_dimensions: usize = dimensions.iter().map(|(_, dimension)| of_dimensions(dimension)).sum();
+        self.spend(of_filters + of_dimensions + 1, statement.span)?;
+        let all: Vec<_> = self.datasets[active].filters.iter().chain(filters).cloned().collect();
+        let sides = match sides(&self.sources, &population, &all, dimensions) {
+            Ok(sides) => sides,
+            Err(owners) => return Err(self.report(statement.span, Problem::TooManyOwners { owners })),
+        };
+        let unit_type = self.datasets[active].unit_type.expect("a population has a unit type");
+        self.questions.push(Question {
+            line: statement.line,
+            text: statement.text.clone(),
+            kind: kind(&sides),
+            unit_type,
+            left: sides.left,
+            right: sides.right,
+        });
+        Ok(())
+    }
+}

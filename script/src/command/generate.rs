@@ -1,0 +1,114 @@
+//! `generate name = expression [if condition]` makes a column; `replace` gives an existing one new values.
+//!
+//! Where the condition does not hold, a generated column is missing and a replaced one keeps its value. Value,
+//! condition and, for `replace`, the column itself must belong to one owner; constants belong to nobody.
+//!
+//! ```text
+//! require no.ssb.fdb:54 as db
+//! create-dataset d
+//! import db/BEFOLKNING_KJOENN as kjønn
+//! import db/INNTEKT_WLONN 2022-06-30 as lønn
+//! generate gruppe = 1 if lønn < 300000
+//! replace gruppe = 2 if lønn >= 300000 & lønn < 700000
+//! replace gruppe = 3 if lønn >= 700000
+//! generate kvinne = kjønn == "2"
+//! tabulate gruppe kvinne
+//! ```
+
+use std::sync::Arc;
+
+use kobling_model::expression::ValueType;
+
+use crate::ast::{Assignment, Expr, Statement};
+use crate::check::{Checker, ColumnValue};
+use crate::diagnostic::Reported;
+use crate::lexer::Token;
+use crate::lower::Lowered;
+use crate::parser::{Cursor, Parse};
+use crate::problem::{Expected, Problem};
+
+pub(super) fn parse(cursor: &mut Cursor<'_, '_, '_>) -> Parse<Assignment> {
+    let target = cursor.name(Expected::NewName)?;
+    cursor.need(Token::Assign, Expected::Assign)?;
+    let value = cursor.expression()?;
+    let condition = cursor.condition()?;
+    cursor.end()?;
+    Ok(Assignment { target, value, condition })
+}
+
+pub(crate) fn check_generate(
+    checker: &mut Checker<'_, '_, '_>,
+    assignment: &Assignment,
+    statement: &Statement,
+) -> Result<(), Reported> {
+    let active = checker.active(statement.span)?;
+    let made = checker.populated(&active, statement.span);
+    let name = checker.new_name(&active, &assignment.target);
+    let value = checker.lowering(&active).lower_value(&assignment.value, ValueType::Number);
+    let condition = condition(checker, &active, assignment.condition.as_ref());
+    let made = made.and_then(|_| Ok((name?, value?, condition?)));
+    let (name, value, condition) = match made {
+        Ok(made) => made,
+        Err(reported) => {
+            checker.fail_column(&assignment.target.text);
+            return Err(reported);
+        }
+    };
+    let lowered = match condition {
+        Some(condition) => {
+            let (domain, missing) = (value.domain.clone(), Lowered::missing(value.value_type));
+            Lowered::case(vec![(condition, value)], missing, domain)
+        }
+        None => value,
+    };
+    checker.put(&active, name, ColumnValue::new(lowered, None), statement.span)
+}
+
+pub(crate) fn check_replace(
+    checker: &mut Checker<'_, '_, '_>,
+    assignment: &Assignment,
+    statement: &Statement,
+) -> Result<(), Reported> {
+    let active = checker.active(statement.span)?;
+    replaced(checker, &active, assignment, statement).inspect_err(|_| {
+        checker.spoil_column(&active, &assignment.target.text);
+    })
+}
+
+fn replaced(
+    checker: &mut Checker<'_, '_, '_>,
+    active: &str,
+    assignment: &Assignment,
+    statement: &Statement,
+) -> Result<(), Reported> {
+    let key = |name| Problem::KeyInExpression { name };
+    let target = checker.value_column(active, &assignment.target, key);
+    let wanted = target.as_ref().map_or(ValueType::Number, |(_, column)| column.lowered.value_type);
+    let value = checker.lowering(active).lower_value(&assignment.value, wanted);
+    let condition = condition(checker, active, assignment.condition.as_ref());
+    let ((name, column), value, condition) = (target?, value?, condition?);
+    if value.value_type != wanted {
+        let is_text = wanted == ValueType::Text;
+        return Err(checker.report(assignment.value.span, Problem::TypeChanges { name, is_text }));
+    }
+    let lowered = match condition {
+        Some(condition) => {
+            let domain = match (&column.lowered.domain, &value.domain) {
+                (Some(old), Some(new)) => Some(Arc::new(old.union(new))),
+                _ => None,
+            };
+            Lowered::case(vec![(condition, value)], column.lowered, domain)
+        }
+        None => value,
+    };
+    checker.put(active, name, ColumnValue::new(lowered, column.labels), statement.span)
+}
+
+/// The condition that a value is given on.
+pub(super) fn condition(
+    checker: &mut Checker<'_, '_, '_>,
+    active: &str,
+    condition: Option<&Expr>,
+) -> Result<Option<Lowered>, Reported> {
+    condition.map(|condition| checker.lowering(active).lower_condition(condition)).transpose()
+}

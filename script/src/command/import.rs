@@ -1,0 +1,240 @@
+//! `import alias/NAME [date] [as name]` brings a register variable into the dataset.
+//!
+//! The first import decides the population: the units that have a value in it at its date. Later imports
+//! join to it and change no one's presence. FIXED variables take no date, all others exactly one.
+//!
+//! ```text
+//! require no.ssb.fdb:54 as db
+//! create-dataset d
+//! import db/BEFOLKNING_KOMMNR_FORMELL 2023-01-01 as kommune
+//! import db/BEFOLKNING_KJOENN as kjønn
+//! import db/INNTEKT_WLONN 2022-06-30
+//! tabulate kommune kjønn
+//! ```
+
+use std::sync::Arc;
+
+use kobling_model::Day;
+use kobling_model::catalogue::{AvailableDates, Datastore, Temporality, Variable};
+use kobling_model::expression::ValueType;
+use kobling_model::plan::Source;
+
+use super::Options;
+use crate::ast::{Command, Import, RegisterName, Statement};
+use crate::check::{Checker, Column, ColumnValue};
+use crate::diagnostic::{Reported, Span};
+use crate::domain::{Domain, value_type};
+use crate::lexer::Token;
+use crate::locality::Population;
+use crate::lower::Lowered;
+use crate::near::nearest;
+use crate::parser::{Cursor, Parse};
+use crate::problem::{Expected, Feature, Problem};
+
+pub(super) fn parse(cursor: &mut Cursor<'_, '_, '_>, options: Options) -> Parse<Command> {
+    let register = cursor.register_name()?;
+    let date = match cursor.peek() {
+        None | Some(Token::Comma) => None,
+        Some(Token::Dollar) => {
+            return Err(cursor.report(cursor.here(), Problem::NotYet { feature: Feature::Bindings }));
+        }
+        _ if cursor.at_word("as") => None,
+        // `date_fmt(…)` and the like.
+        Some(Token::Name) => {
+            return Err(match cursor.expression() {
+                Ok(value) => cursor.report(value.span, Problem::NotYet { feature: Feature::Bindings }),
+                Err(reported) => reported,
+            });
+        }
+        _ => Some(cursor.date()?),
+    };
+    let name = if cursor.eat_word("as") { Some(cursor.name(Expected::NewName)?) } else { None };
+    let options = cursor.options("import", options)?;
+    Ok(Command::Import(Import { register, date, name, options }))
+}
+
+pub(crate) fn check(
+    checker: &mut Checker<'_, '_, '_>,
+    import: &Import,
+    statement: &Statement,
+) -> Result<(), Reported> {
+    let active = checker.active(statement.span)?;
+    for option in &import.options {
+        let feature = Feature::Option { command: "import".into(), option: option.name.clone() };
+        checker.report(option.span, Problem::NotYet { feature });
+    }
+    let target = import.name.as_ref().unwrap_or(&import.register.variable);
+    let name = checker.new_name(&active, target);
+    let imported = variable(checker, &import.register).and_then(|(datastore, variable)| {
+        let date = date(checker, variable, import)?;
+        join(checker, &active, datastore, variable, date, import, target.text.clone())
+    });
+    let (name, first) = match (name, imported) {
+        (Ok(name), Ok((column, first))) => {
+            checker.dataset(&active).columns.insert(name.clone(), column);
+            (name, first)
+        }
+        (Err(reported), _) | (_, Err(reported)) => {
+            checker.fail_column(&target.text);
+            return Err(reported);
+        }
+    };
+    if first {
+        checker.ask_population(&active, statement)
+    } else {
+        spend_column(checker, &active, name, statement)
+    }
+}
+
+/// Accounts for the code list that came with a column.
+fn spend_column(
+    checker: &mut Checker<'_, '_, '_>,
+    active: &str,
+    name: String,
+    statement: &Statement,
+) -> Result<(), Reported> {
+    match checker.dataset(active).columns.remove(&name) {
+        Some(Column::Value(value)) => checker.put(active, name, *value, statement.span),
+        Some(other) => {
+            checker.dataset(active).columns.insert(name, other);
+            Ok(())
+        }
+        None => Ok(()),
+    }
+}
+
+/// The variable of the catalogue that `alias/NAME` means.
+fn variable<'a>(
+    checker: &mut Checker<'a, '_, '_>,
+    register: &RegisterName,
+) -> Result<(&'a Datastore, &'a Variable), Reported> {
+    let alias = checker.plain(&register.alias)?.to_owned();
+    let name = checker.plain(&register.variable)?.to_owned();
+    let datastore = match checker.connected.get(&alias) {
+        Some(Some(datastore)) => *datastore,
+        Some(None) => return Err(checker.reporter.earlier()),
+        None if checker.uncertain => return Err(checker.reporter.earlier()),
+        None => {
+            let known = checker.connected.keys().cloned().collect();
+            return Err(checker.report(register.alias.span, Problem::UnknownAlias { name: alias, known }));
+        }
+    };
+    match datastore.variables.iter().find(|variable| variable.name.as_str() == name) {
+        Some(variable) => Ok((datastore, variable)),
+        None => {
+            let near = nearest(&name, datastore.variables.iter().map(|variable| variable.name.as_str()));
+            Err(checker.report(register.variable.span, Problem::UnknownVariable { alias, name, near }))
+        }
+    }
+}
+
+/// The date, which must be one that the variable has.
+fn date(
+    checker: &mut Checker<'_, '_, '_>,
+    variable: &Variable,
+    import: &Import,
+) -> Result<Option<Day>, Reported> {
+    let name = variable.name.to_string();
+    let timeless = variable.temporality == Temporality::Fixed || variable.dates == AvailableDates::None;
+    match import.date {
+        None if timeless => Ok(None),
+        Some((_, span)) if timeless => Err(checker.report(span, Problem::DateGiven { variable: name })),
+        None => {
+            let span = import.register.variable.span;
+            Err(checker
+                .report(span, Problem::DateNeeded { variable: name, examples: latest(&variable.dates) }))
+        }
+        Some((date, _)) if is_valid(&variable.dates, date) => Ok(Some(date)),
+        Some((date, span)) => {
+            let nearest = nearest_dates(&variable.dates, date);
+            Err(checker.report(span, Problem::WrongDate { variable: name, date, nearest }))
+        }
+    }
+}
+
+fn is_valid(dates: &AvailableDates, date: Day) -> bool {
+    match dates {
+        AvailableDates::None => false,
+        AvailableDates::Days { days } => days.contains(&date),
+        AvailableDates::Periods { periods } => {
+            periods.iter().any(|(first, last)| *first <= date && date <= *last)
+        }
+        AvailableDates::Range { first, last } => *first <= date && date <= *last,
+    }
+}
+
+/// Days at which a run of valid days begins or ends.
+fn ends(dates: &AvailableDates) -> Vec<Day> {
+    match dates {
+        AvailableDates::None => Vec::new(),
+        AvailableDates::Days { days } => days.clone(),
+        AvailableDates::Periods { periods } => {
+            periods.iter().flat_map(|(first, last)| [*first, *last]).collect()
+        }
+        AvailableDates::Range { first, last } => vec![*first, *last],
+    }
+}
+
+/// The last valid day before and the first after.
+fn nearest_dates(dates: &AvailableDates, date: Day) -> Vec<Day> {
+    let ends = ends(dates);
+    let before = ends.iter().filter(|end| **end < date).max().copied();
+    let after = ends.iter().filter(|end| **end > date).min().copied();
+    before.into_iter().chain(after).collect()
+}
+
+/// A few late valid days.
+fn latest(dates: &AvailableDates) -> Vec<Day> {
+    let mut ends = ends(dates);
+    ends.sort_unstable();
+    ends.dedup();
+    ends.split_off(ends.len().saturating_sub(2))
+}
+
+/// Makes the column, and the population where it is the dataset's first; says whether it is.
+fn join(
+    checker: &mut Checker<'_, '_, '_>,
+    active: &str,
+    datastore: &Datastore,
+    variable: &Variable,
+    date: Option<Day>,
+    import: &Import,
+    name: String,
+) -> Result<(Column, bool), Reported> {
+    let span: Span = import.register.variable.span;
+    if let Some(dataset) = checker.datasets[active].unit_type.filter(|dataset| *dataset != variable.unit_type)
+    {
+        let (variable, unit_type) = (variable.name.to_string(), variable.unit_type);
+        return Err(checker.report(span, Problem::UnitTypeDiffers { variable, unit_type, dataset }));
+    }
+    let owner = datastore.owner.clone();
+    let value_type = variable.data_type().map(value_type);
+    let source = Source {
+        datastore: datastore.id.clone(),
+        version: datastore.version,
+        variable: variable.name.clone(),
+        data: variable.data,
+        date,
+        value_type: value_type.unwrap_or(ValueType::Text),
+    };
+    let key = (datastore.id.clone(), datastore.version, variable.name.clone(), date);
+    let index = *checker.places.entry(key).or_insert_with(|| {
+        checker.sources.push((owner.clone(), source));
+        checker.sources.len() - 1
+    });
+    let column = match value_type {
+        None => Column::Key,
+        Some(value_type) => {
+            let domain = Domain::of_codes(&variable.domain, date).map(Arc::new);
+            let lowered = Lowered::source(index, value_type, owner.clone(), name, domain);
+            Column::Value(Box::new(ColumnValue::new(lowered, None)))
+        }
+    };
+    let dataset = checker.dataset(active);
+    let first = dataset.population.is_none();
+    if first {
+        dataset.unit_type = Some(variable.unit_type);
+        dataset.population = Some(Population { owner, source: index });
+    }
+    Ok((column, first))
+}

@@ -1,0 +1,122 @@
+//! `define-labels list value label …` makes a code list; `assign-labels variable list` shows it.
+//!
+//! A column without categories of its own gets those of the code list. Code lists belong to the script and
+//! serve all its datasets; defining one again changes it for later `assign-labels`.
+//!
+//! ```text
+//! require no.ssb.fdb:54 as db
+//! create-dataset d
+//! import db/INNTEKT_WLONN 2022-06-30 as lønn
+//! generate trinn = floor(lønn / 500000)
+//! define-labels trinnliste 0 Lav 1 'Middels lønn' 2 "Høy"
+//! assign-labels trinn trinnliste
+//! tabulate trinn
+//! ```
+
+use std::sync::Arc;
+
+use kobling_model::expression::Value;
+
+use crate::ast::{Command, DefineLabels, Name};
+use crate::check::{Checker, Column, ColumnValue};
+use crate::diagnostic::Reported;
+use crate::domain::{Domain, Entry, number_of_text};
+use crate::lexer::Token;
+use crate::near::nearest;
+use crate::parser::{Cursor, Parse};
+use crate::problem::{Expected, Problem};
+
+pub(super) fn parse_define(cursor: &mut Cursor<'_, '_, '_>) -> Parse<Command> {
+    let name = cursor.name(Expected::LabelsName)?;
+    let mut labels = Vec::new();
+    while labels.is_empty() || cursor.peek().is_some() {
+        let (value, span) = value(cursor)?;
+        labels.push((value, span, label(cursor)?));
+    }
+    Ok(Command::DefineLabels(DefineLabels { name, labels }))
+}
+
+pub(super) fn parse_assign(cursor: &mut Cursor<'_, '_, '_>) -> Parse<Command> {
+    let variable = cursor.name(Expected::Variable)?;
+    let labels = cursor.name(Expected::LabelsName)?;
+    cursor.end()?;
+    Ok(Command::AssignLabels { variable, labels })
+}
+
+/// A code as written: whether it is a number or a text is decided by the variable it is assigned to.
+fn value(cursor: &mut Cursor<'_, '_, '_>) -> Parse<(String, crate::diagnostic::Span)> {
+    match cursor.peek() {
+        Some(Token::Text) => {
+            let span = cursor.here();
+            cursor.next();
+            Ok((cursor.unquoted(span), span))
+        }
+        Some(Token::Number | Token::Minus | Token::Name | Token::Date) => {
+            let span = cursor.run(Expected::Value)?;
+            Ok((cursor.text(span).to_owned(), span))
+        }
+        _ => Err(cursor.expected(Expected::Value)),
+    }
+}
+
+/// A text in quotes, or a bare word.
+pub(super) fn label(cursor: &mut Cursor<'_, '_, '_>) -> Parse<String> {
+    if cursor.peek() == Some(Token::Text) {
+        let span = cursor.here();
+        cursor.next();
+        return Ok(cursor.unquoted(span));
+    }
+    let span = cursor.run(Expected::Label)?;
+    Ok(cursor.text(span).to_owned())
+}
+
+pub(crate) fn check_define(checker: &mut Checker<'_, '_, '_>, define: &DefineLabels) -> Result<(), Reported> {
+    let name = checker.plain(&define.name)?.to_owned();
+    let labels = define.labels.iter().map(|(value, _, label)| (value.clone(), label.clone())).collect();
+    checker.code_lists.insert(name, Arc::new(labels));
+    Ok(())
+}
+
+pub(crate) fn check_assign(
+    checker: &mut Checker<'_, '_, '_>,
+    variable: &Name,
+    labels: &Name,
+) -> Result<(), Reported> {
+    let active = checker.active(variable.span)?;
+    let column = checker.value_column(&active, variable, |name| Problem::KeyInExpression { name });
+    let list = code_list(checker, labels);
+    let ((name, column), list) = (column?, list?);
+    let mut entries = Vec::with_capacity(list.len());
+    for (value, label) in list.iter() {
+        let value = if column.lowered.is_text() {
+            Value::Text(value.clone())
+        } else {
+            match number_of_text(value) {
+                Some(number) => Value::Number(number),
+                None => {
+                    let value = value.clone();
+                    return Err(checker.report(labels.span, Problem::LabelType { name, value }));
+                }
+            }
+        };
+        entries.push(Entry { value, label: Some(label.clone()), sentinel: false });
+    }
+    let column = ColumnValue::new(column.lowered, Some(Arc::new(Domain::new(entries))));
+    checker.dataset(&active).columns.insert(name, Column::Value(Box::new(column)));
+    Ok(())
+}
+
+fn code_list(
+    checker: &mut Checker<'_, '_, '_>,
+    labels: &Name,
+) -> Result<Arc<Vec<(String, String)>>, Reported> {
+    let name = checker.plain(labels)?.to_owned();
+    match checker.code_lists.get(&name) {
+        Some(list) => Ok(list.clone()),
+        None if checker.uncertain => Err(checker.reporter.earlier()),
+        None => {
+            let near = nearest(&name, checker.code_lists.keys().map(String::as_str));
+            Err(checker.report(labels.span, Problem::UnknownLabels { name, near }))
+        }
+    }
+}

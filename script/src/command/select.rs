@@ -1,0 +1,94 @@
+//! `keep` and `drop`: with names, which columns the dataset has; with `if`, which units.
+//!
+//! `keep if a & b` is split at `&`, `drop if a | b` at `|`: each part must be over one owner's columns. What remains
+//! is a new population and must pass the floor.
+//!
+//! ```text
+//! require no.ssb.fdb:54 as db
+//! require no.krg.kreft:2 as kreft
+//! create-dataset d
+//! import db/BEFOLKNING_KJOENN as kjønn
+//! import kreft/KRG_LOKALISASJON as lokalisasjon
+//! import kreft/KRG_DIAGNOSEDATO as dato
+//! keep if kjønn == "2" & startswith(lokalisasjon, "C5")
+//! drop if dato < date(2000, 1, 1)
+//! drop dato
+//! tabulate lokalisasjon
+//! ```
+
+use std::collections::BTreeSet;
+
+use crate::ast::{Expr, Selection, Statement};
+use crate::check::Checker;
+use crate::diagnostic::Reported;
+use crate::locality::{Filter, disjunction};
+use crate::parser::{Cursor, Parse};
+use crate::problem::{Expected, Situation};
+
+pub(super) fn parse(cursor: &mut Cursor<'_, '_, '_>) -> Parse<Selection> {
+    let selection = match cursor.condition()? {
+        Some(condition) => Selection::Units(condition),
+        None => Selection::Variables(cursor.names(Expected::Variable)?),
+    };
+    cursor.end()?;
+    Ok(selection)
+}
+
+pub(crate) fn check_keep(
+    checker: &mut Checker<'_, '_, '_>,
+    selection: &Selection,
+    statement: &Statement,
+) -> Result<(), Reported> {
+    let active = checker.active(statement.span)?;
+    match selection {
+        Selection::Units(condition) => {
+            let filters = checker.filters(&active, condition)?;
+            narrow(checker, &active, filters, statement)
+        }
+        Selection::Variables(names) => {
+            let known: Vec<_> = names.iter().map(|name| checker.known_name(&active, name)).collect();
+            let known = known.into_iter().collect::<Result<BTreeSet<_>, _>>()?;
+            checker.dataset(&active).columns.retain(|name, _| known.contains(name));
+            Ok(())
+        }
+    }
+}
+
+pub(crate) fn check_drop(
+    checker: &mut Checker<'_, '_, '_>,
+    selection: &Selection,
+    statement: &Statement,
+) -> Result<(), Reported> {
+    let active = checker.active(statement.span)?;
+    match selection {
+        Selection::Units(condition) => {
+            let parts = disjunction(condition);
+            let drop = |part: &Expr| checker.filter(&active, part, Situation::Drop);
+            let filters: Vec<_> = parts.into_iter().map(drop).collect();
+            let filters = filters.into_iter().collect::<Result<Vec<_>, _>>()?;
+            narrow(checker, &active, filters, statement)
+        }
+        Selection::Variables(names) => {
+            let known: Vec<_> = names.iter().map(|name| checker.known_name(&active, name)).collect();
+            for name in known {
+                let name = name?;
+                checker.dataset(&active).columns.remove(&name);
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Takes the filters into the dataset, unless it then involved too many owners.
+fn narrow(
+    checker: &mut Checker<'_, '_, '_>,
+    active: &str,
+    filters: Vec<Filter>,
+    statement: &Statement,
+) -> Result<(), Reported> {
+    let before = checker.datasets[active].filters.len();
+    checker.dataset(active).filters.extend(filters);
+    checker.ask_population(active, statement).inspect_err(|_| {
+        checker.dataset(active).filters.truncate(before);
+    })
+}

@@ -1,0 +1,165 @@
+//! `tabulate var-list [if condition] [, options]` asks for a table of counts with margins.
+//!
+//! The first variable gives rows, the others together columns. Variables of two owners may stand in one table.
+//! Options: `freq rowpct colpct cellpct` say what to show (counts where nothing is said), `missing` gives missing
+//! values a category of their own, `nolabels` shows values in place of labels.
+//!
+//! ```text
+//! require no.ssb.fdb:54 as db
+//! require no.krg.kreft:2 as kreft
+//! create-dataset d
+//! import db/BEFOLKNING_KJOENN as kjønn
+//! import db/NUDB_BU 2022-10-01 as bu
+//! import kreft/KRG_LOKALISASJON as lokalisasjon
+//! generate nivå = substr(bu, 1, 1)
+//! tabulate lokalisasjon nivå if kjønn == "2", freq rowpct missing
+//! ```
+
+use std::collections::BTreeMap;
+
+use kobling_model::OwnerId;
+use kobling_model::expression::Value;
+use kobling_model::plan::{Category, Dimension, QuestionKind, Show, TableShape, TableVariable};
+
+use super::Options;
+use crate::ast::{Command, Name, Statement, Tabulate};
+use crate::check::Checker;
+use crate::diagnostic::Reported;
+use crate::domain::shown;
+use crate::limits::{SIDE_CATEGORIES_MAX, TABLE_CELLS_MAX};
+use crate::parser::{Cursor, Parse};
+use crate::problem::{Expected, Feature, Problem};
+
+pub(super) fn parse(cursor: &mut Cursor<'_, '_, '_>, options: Options) -> Parse<Command> {
+    let variables = cursor.names(Expected::Variable)?;
+    let condition = cursor.condition()?;
+    let options = cursor.options("tabulate", options)?;
+    Ok(Command::Tabulate(Tabulate { variables, condition, options }))
+}
+
+/// What the options say.
+struct Settings {
+    shows: Vec<Show>,
+    missing: bool,
+    labels: bool,
+}
+
+pub(crate) fn check(
+    checker: &mut Checker<'_, '_, '_>,
+    tabulate: &Tabulate,
+    statement: &Statement,
+) -> Result<(), Reported> {
+    let active = checker.active(statement.span)?;
+    let settings = settings(checker, tabulate);
+    let populated = checker.populated(&active, statement.span);
+    let mut dimensions = Vec::with_capacity(tabulate.variables.len());
+    for name in &tabulate.variables {
+        let settings = settings.as_ref().map_err(|reported| *reported);
+        dimensions.push(dimension(checker, &active, name, settings));
+    }
+    let filters =
+        tabulate.condition.as_ref().map_or(Ok(Vec::new()), |condition| checker.filters(&active, condition));
+    let (population, settings) = (populated?, settings?);
+    let dimensions = dimensions.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let filters = filters?;
+    bounded(checker, &dimensions, &population.owner, statement)?;
+    let names = dimensions.iter().map(|(_, dimension)| dimension.name.clone()).collect::<Vec<_>>();
+    let shape = |sides: &crate::locality::Sides| {
+        let place = |(name, (side, dimension)): (String, &(_, usize))| TableVariable {
+            name,
+            side: *side,
+            dimension: *dimension,
+        };
+        let variables = names.into_iter().zip(&sides.places).map(place).collect();
+        QuestionKind::Table(TableShape { variables, shows: settings.shows, missing: settings.missing })
+    };
+    checker.ask(&active, &filters, dimensions, shape, statement)
+}
+
+fn settings(checker: &mut Checker<'_, '_, '_>, tabulate: &Tabulate) -> Result<Settings, Reported> {
+    let mut settings = Settings { shows: Vec::new(), missing: false, labels: true };
+    let mut result = Ok(());
+    for option in &tabulate.options {
+        let show = match option.name.as_str() {
+            "freq" => Show::Frequency,
+            "rowpct" => Show::RowPercent,
+            "colpct" => Show::ColumnPercent,
+            "cellpct" => Show::CellPercent,
+            "missing" => {
+                settings.missing = true;
+                continue;
+            }
+            "nolabels" => {
+                settings.labels = false;
+                continue;
+            }
+            _ => {
+                let feature = Feature::Option { command: "tabulate".into(), option: option.name.clone() };
+                result = Err(checker.report(option.span, Problem::NotYet { feature }));
+                continue;
+            }
+        };
+        if !settings.shows.contains(&show) {
+            settings.shows.push(show);
+        }
+    }
+    if settings.shows.is_empty() {
+        settings.shows.push(Show::Frequency);
+    }
+    result.map(|()| settings)
+}
+
+/// A variable of the table, with its public categories.
+fn dimension(
+    checker: &mut Checker<'_, '_, '_>,
+    active: &str,
+    name: &Name,
+    settings: Result<&Settings, Reported>,
+) -> Result<(Option<OwnerId>, Dimension), Reported> {
+    let (text, column) = checker.value_column(active, name, |name| Problem::KeyInTable { name })?;
+    let Some(domain) = column.categories else {
+        return Err(checker.report(name.span, Problem::NeedsCategories { name: text }));
+    };
+    let settings = settings?;
+    let of_value = |value: &Value, label: &Option<String>| {
+        let label = label.clone().filter(|_| settings.labels).unwrap_or_else(|| shown(value));
+        Category { value: Some(value.clone()), label }
+    };
+    let mut categories: Vec<_> =
+        domain.entries.iter().map(|entry| of_value(&entry.value, &entry.label)).collect();
+    if settings.missing {
+        categories.push(Category { value: None, label: "missing".to_owned() });
+    }
+    if categories.is_empty() {
+        return Err(checker.report(name.span, Problem::NoCategories { name: text }));
+    }
+    let owner = column.lowered.owners.keys().next().cloned();
+    let expression = column.lowered.expression;
+    Ok((owner, Dimension { name: text, expression, categories }))
+}
+
+/// Keeps tables and each side of them within what can be computed on shares.
+fn bounded(
+    checker: &mut Checker<'_, '_, '_>,
+    dimensions: &[(Option<OwnerId>, Dimension)],
+    population_owner: &OwnerId,
+    statement: &Statement,
+) -> Result<(), Reported> {
+    let sizes = dimensions.iter().map(|(_, dimension)| dimension.categories.len());
+    let cells = sizes.fold(1usize, usize::saturating_mul);
+    if cells > TABLE_CELLS_MAX {
+        return Err(checker.report(statement.span, Problem::TooManyCells { cells }));
+    }
+    let mut sides: BTreeMap<&OwnerId, usize> = BTreeMap::new();
+    for (owner, dimension) in dimensions {
+        let categories = sides.entry(owner.as_ref().unwrap_or(population_owner)).or_insert(1);
+        *categories = categories.saturating_mul(dimension.categories.len());
+    }
+    for (owner, categories) in sides {
+        if categories > SIDE_CATEGORIES_MAX {
+            let owner = owner.clone();
+            return Err(checker.report(statement.span, Problem::TooManyCategories { owner, categories }));
+        }
+    }
+    Ok(())
+}

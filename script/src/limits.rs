@@ -1,0 +1,20 @@
+//! Bounds on what one script may ask of those who check and compute it.
+
+/// Longest script, in bytes.
+pub const SCRIPT_BYTES_MAX: usize = 1 << 20;
+/// Diagnostics after which checking stops.
+pub const DIAGNOSTICS_MAX: usize = 200;
+/// Parentheses and signs inside one another.
+pub const NESTING_MAX: usize = 64;
+/// Height of a written expression.
+pub const HEIGHT_MAX: u32 = 200;
+/// Nodes of one column or condition after inlining.
+pub const EXPRESSION_NODES_MAX: usize = 10_000;
+/// Nesting of an inlined expression in its JSON form, whose readers stop at 128.
+pub const EXPRESSION_LEVELS_MAX: usize = 100;
+/// Nodes and categories of all columns and questions of a script together.
+pub const PLAN_NODES_MAX: usize = 1_000_000;
+/// Inner cells of one table.
+pub const TABLE_CELLS_MAX: usize = 100_000;
+/// Composite categories of one owner's side of a table.
+pub const SIDE_CATEGORIES_MAX: usize = 4_096;

@@ -1,0 +1,501 @@
+//! What a script means, claim by claim.
+
+mod support;
+
+use kobling_model::expression::{Expression, Value, ValueType};
+use kobling_model::plan::{Question, QuestionKind, Show, Side};
+use kobling_model::{DatastoreId, OwnerId};
+use kobling_script::{Language, check, plan, required_datastores};
+use support::{PRELUDE, catalogue, codes_after_prelude, plan_after_prelude, plan_of, rendered, written};
+
+/// The last question of what follows the prelude.
+fn last(rest: &str) -> Question {
+    plan_after_prelude(rest).questions.pop().expect("a question")
+}
+
+fn filters(question: &Question, side: Side) -> Vec<String> {
+    question.fragment(side).map_or(Vec::new(), |fragment| fragment.filters.iter().map(written).collect())
+}
+
+/// Values and labels of a dimension.
+fn categories(question: &Question, side: Side) -> Vec<(String, String)> {
+    let dimension = &question.fragment(side).expect("the side is there").dimensions[0];
+    let value = |value: &Option<Value>| match value {
+        None => "missing".to_owned(),
+        Some(Value::Number(number)) => number.to_string(),
+        Some(Value::Text(text)) => text.clone(),
+    };
+    dimension.categories.iter().map(|category| (value(&category.value), category.label.clone())).collect()
+}
+
+fn values(question: &Question, side: Side) -> Vec<String> {
+    categories(question, side).into_iter().map(|(value, _)| value).collect()
+}
+
+#[test]
+fn the_same_text_and_catalogue_give_the_same_plan() {
+    let script = format!("{PRELUDE}keep if kjønn == \"2\" & stadium > 1\ntabulate kommune lokalisasjon\n");
+    let (first, second) = (plan_of(&script), plan_of(&script));
+    assert_eq!(first, second);
+    assert_eq!(first.hash(), second.hash());
+    assert_eq!(plan(&script, &catalogue()).expect("in order"), first);
+    assert_eq!(first.owners(), ["krg", "ssb"].map(|owner| OwnerId::new(owner).expect("valid")));
+}
+
+#[test]
+fn only_the_first_import_and_edits_of_units_ask_for_the_population() {
+    let plan =
+        plan_after_prelude("keep if kjønn == \"2\"\ndrop lønn\nkeep kommune stadium\ndrop if stadium == 1");
+    let lines: Vec<_> = plan.questions.iter().map(|question| question.line).collect();
+    assert_eq!(lines, [5, 12, 15]);
+    assert!(plan.questions.iter().all(|question| matches!(question.kind, QuestionKind::Population { .. })));
+}
+
+#[test]
+fn the_first_import_is_the_left_sides_first_source_though_nothing_uses_it() {
+    let question = last("tabulate kommune");
+    let sources: Vec<_> = question.left.sources.iter().map(|source| source.variable.as_str()).collect();
+    assert_eq!(sources, ["BEFOLKNING_KJOENN", "BEFOLKNING_KOMMNR_FORMELL"]);
+    let by_krg = plan_of(
+        "require no.krg.kreft:2 as k\nrequire no.ssb.fdb:54 as db\ncreate-dataset d\nimport k/KRG_STADIUM as s\n\
+         import db/BEFOLKNING_KJOENN as kj\ntabulate kj",
+    );
+    let question = by_krg.questions.last().expect("a question");
+    assert_eq!(question.left.owner.as_str(), "krg");
+    assert_eq!(question.left.sources[0].variable.as_str(), "KRG_STADIUM");
+    assert_eq!(question.right.as_ref().map(|right| right.owner.as_str()), Some("ssb"));
+}
+
+#[test]
+fn a_second_import_of_the_same_value_is_the_same_source() {
+    let question = last("import db/BEFOLKNING_KJOENN as kjønn2\ntabulate kjønn kjønn2");
+    assert_eq!(question.left.sources.len(), 1);
+}
+
+#[test]
+fn conditions_split_by_owner_at_and_and_constants_go_left() {
+    let question = last("keep if kjønn == \"2\" & (stadium >= 2 & lønn > 5) & 1 == 1");
+    assert_eq!(filters(&question, Side::Left), ["($0 == \"2\")", "($1 > 5)", "1"]);
+    assert_eq!(filters(&question, Side::Right), ["($0 >= 2)"]);
+    assert_eq!(codes_after_prelude("keep if kjønn == \"2\" | stadium == 2"), ["mixed-owners"]);
+}
+
+#[test]
+fn a_drop_splits_at_or_and_says_what_to_do_about_and() {
+    let question = last("drop if kjønn == \"2\" | stadium == 2");
+    assert_eq!(filters(&question, Side::Left), ["!($0 == \"2\")"]);
+    assert_eq!(filters(&question, Side::Right), ["!($0 == 2)"]);
+    let source = format!("{PRELUDE}drop if kjønn == \"2\" & stadium == 2\n");
+    let diagnostics = check(&source, &catalogue()).expect_err("not splittable");
+    assert_eq!(diagnostics[0].code(), "mixed-owners");
+    for word in ["ssb", "krg", "kjønn", "stadium"] {
+        assert!(diagnostics[0].message(Language::English).contains(word));
+    }
+    assert!(diagnostics[0].advice(Language::English).contains("one `drop` for each owner"));
+    assert!(diagnostics[0].advice(Language::Norwegian).contains("én `drop` for hver eier"));
+}
+
+#[test]
+fn a_table_of_one_owner_has_no_right_side_and_its_own_if_stays_its_own() {
+    let plan = plan_after_prelude("tabulate kjønn if stadium == 1\ntabulate kjønn");
+    let [with, without] = &plan.questions[plan.questions.len() - 2..] else { panic!("two tables") };
+    assert_eq!(filters(with, Side::Right), ["($0 == 1)"]);
+    assert!(without.right.is_none() && without.left.filters.is_empty());
+}
+
+#[test]
+fn three_owners_in_one_question_are_named() {
+    let source = format!("{PRELUDE}keep if stadium == 1\ntabulate kjønn doser\n");
+    let diagnostics = check(&source, &catalogue()).expect_err("three owners");
+    assert_eq!(diagnostics.len(), 1);
+    let message = diagnostics[0].message(Language::English);
+    assert!(["ssb", "krg", "fhi"].iter().all(|owner| message.contains(owner)), "{message}");
+    assert_eq!(codes_after_prelude("tabulate stadium doser"), ["too-many-owners"]);
+}
+
+#[test]
+fn an_expression_of_two_owners_is_refused_wherever_it_stands() {
+    for statement in [
+        "generate x = lønn * stadium",
+        "generate x = lønn if stadium == 1",
+        "replace lønn = 0 if stadium == 1",
+        "replace lønn = stadium",
+        "recode lønn (min/5 = 0) if stadium == 1",
+        "tabulate kjønn if lønn > stadium",
+    ] {
+        let expected = if statement == "replace lønn = stadium" { vec![] } else { vec!["mixed-owners"] };
+        assert_eq!(codes_after_prelude(statement), expected, "{statement}");
+    }
+}
+
+#[test]
+fn what_a_generated_column_may_be_is_public() {
+    let truth = last("generate rik = lønn > 500000\ntabulate rik");
+    assert_eq!(values(&truth, Side::Left), ["0", "1"]);
+    let constant = last("generate alle = 1\ntabulate alle stadium");
+    assert_eq!(values(&constant, Side::Left), ["1"]);
+    let labelled = last("replace sivstand = 3 if sivstand == 2\ntabulate sivstand");
+    let wanted = [("1", "Ugift"), ("2", "Gift"), ("3", "3"), ("10", "Separert"), ("0", "Uoppgitt")];
+    assert_eq!(categories(&labelled, Side::Left), wanted.map(|(value, label)| (value.into(), label.into())));
+    assert_eq!(codes_after_prelude("generate y = lønn / 2\ntabulate y"), ["needs-categories"]);
+    assert_eq!(codes_after_prelude("tabulate lønn"), ["needs-categories"]);
+    assert_eq!(codes_after_prelude("generate y = .\ntabulate y"), ["no-categories"]);
+}
+
+#[test]
+fn a_column_generated_under_a_condition_is_missing_elsewhere() {
+    let question = last("generate y = 1 if kjønn == \"2\"\ntabulate y, missing");
+    assert_eq!(values(&question, Side::Left), ["1", "missing"]);
+    let Expression::Case { arms, otherwise } = &question.left.dimensions[0].expression else {
+        panic!("a case")
+    };
+    assert_eq!(arms.len(), 1);
+    assert_eq!(**otherwise, Expression::Missing(ValueType::Number));
+}
+
+#[test]
+fn codes_are_those_valid_at_the_date_of_the_import() {
+    let script = |date| {
+        format!(
+            "require no.ssb.fdb:54 as db\ncreate-dataset d\nimport db/BEFOLKNING_KOMMNR_FORMELL {date} as k\ntabulate k"
+        )
+    };
+    let mut catalogue = catalogue();
+    let days = ["2017-01-01", "2023-01-01"].map(support::day).to_vec();
+    catalogue.datastores[4].variables[2].dates = kobling_model::catalogue::AvailableDates::Days { days };
+    let codes = |date| {
+        let plan = plan(&script(date), &catalogue).expect("in order");
+        values(plan.questions.last().expect("a table"), Side::Left)
+    };
+    assert_eq!(codes("2017-01-01"), ["0301", "1103", "1601", "9999"]);
+    assert_eq!(codes("2023-01-01"), ["0301", "1103", "5001", "9999"]);
+}
+
+#[test]
+fn the_first_rule_of_a_recode_wins_and_the_rest_stays() {
+    let question = last(
+        "recode sivstand (1 2 = 7 \"Ung eller gift\") (2 = 8) (missing = 99 ukjent missing)\ntabulate sivstand",
+    );
+    let wanted =
+        [("7", "Ung eller gift"), ("8", "8"), ("10", "Separert"), ("0", "Uoppgitt"), ("99", "ukjent")];
+    assert_eq!(categories(&question, Side::Left), wanted.map(|(value, label)| (value.into(), label.into())));
+    assert_eq!(
+        written(&question.left.dimensions[0].expression),
+        "case { (($1 == 1) | ($1 == 2)) => 7, ($1 == 2) => 8, Sysmiss($1) => 99, else $1 }"
+    );
+}
+
+#[test]
+fn a_recode_to_another_type_must_say_what_becomes_of_the_rest() {
+    assert_eq!(codes_after_prelude("recode kjønn (\"1\" = 1)"), ["recode-rest"]);
+    assert_eq!(codes_after_prelude("recode kjønn (\"1\" = 1) (\"2\" = 0)\ntabulate kjønn"), [""; 0]);
+    assert_eq!(codes_after_prelude("recode kjønn (\"1\" = 1) (* = .)\ntabulate kjønn"), [""; 0]);
+    assert_eq!(codes_after_prelude("recode lønn (1 = \"en\")"), ["recode-rest"]);
+    assert_eq!(codes_after_prelude("recode kjønn (1 = 0)"), ["text-with-number"]);
+    assert_eq!(codes_after_prelude("recode lønn (1 = 0) (2 = \"to\")"), ["targets-mixed"]);
+    assert_eq!(codes_after_prelude("recode lønn (7/1 = 0)"), ["range-backwards"]);
+}
+
+#[test]
+fn recoded_values_go_to_new_variables_where_asked() {
+    let question = last("recode sivstand stadium (1 = 0), prefix(ny_)\ntabulate ny_sivstand ny_stadium");
+    assert_eq!(values(&question, Side::Left), ["0", "2", "10"]);
+    let question = last("recode sivstand (1 = 0), generate(s2)\ntabulate sivstand s2");
+    assert_eq!(question.left.dimensions.len(), 2);
+    assert_eq!(codes_after_prelude("recode sivstand stadium (1 = 0), generate(a)"), ["recode-names"]);
+    assert_eq!(codes_after_prelude("recode sivstand (1 = 0), generate(lønn)"), ["name-taken"]);
+}
+
+#[test]
+fn labels_name_values_and_make_categories_where_there_are_none() {
+    let question =
+        last("define-labels l 0 'Lav' 1 Høy\ngenerate t = floor(lønn / 1e6)\nassign-labels t l\ntabulate t");
+    assert_eq!(categories(&question, Side::Left), [("0".into(), "Lav".into()), ("1".into(), "Høy".into())]);
+    let question = last("define-labels l 1 Han 2 Hun\nassign-labels kjønn l\ntabulate kjønn");
+    assert_eq!(categories(&question, Side::Left), [("1".into(), "Han".into()), ("2".into(), "Hun".into())]);
+    let question = last("tabulate kjønn, nolabels");
+    assert_eq!(categories(&question, Side::Left), [("1".into(), "1".into()), ("2".into(), "2".into())]);
+    assert_eq!(codes_after_prelude("define-labels l a b\nassign-labels lønn l"), ["label-type"]);
+    assert_eq!(codes_after_prelude("define-labels l 1 b\nassign-labels lønn ll"), ["unknown-labels"]);
+}
+
+#[test]
+fn options_are_shown_in_the_order_written_and_counts_where_nothing_is() {
+    let shows = |options: &str| match last(&format!("tabulate kjønn stadium{options}")).kind {
+        QuestionKind::Table(shape) => (shape.shows, shape.missing),
+        QuestionKind::Population { .. } => panic!("a table"),
+    };
+    assert_eq!(shows(""), (vec![Show::Frequency], false));
+    assert_eq!(shows(", missing colpct freq colpct"), (vec![Show::ColumnPercent, Show::Frequency], true));
+    assert_eq!(codes_after_prelude("tabulate kjønn, summarize(lønn) p50"), ["not-available-yet"; 2]);
+    assert_eq!(codes_after_prelude("tabulate kjønn, rowpc"), ["unknown-option"]);
+    assert_eq!(codes_after_prelude("tabulate kjønn, freq()"), ["option-form"]);
+    assert_eq!(codes_after_prelude("tabulate kjønn, summarize"), ["option-form"]);
+}
+
+#[test]
+fn the_order_of_variables_survives_that_owners_compute_apart() {
+    let question = last("tabulate stadium kjønn lokalisasjon");
+    let QuestionKind::Table(shape) = &question.kind else { panic!("a table") };
+    let places: Vec<_> = shape.variables.iter().map(|variable| (variable.side, variable.dimension)).collect();
+    assert_eq!(places, [(Side::Right, 0), (Side::Left, 0), (Side::Right, 1)]);
+    assert_eq!(kobling_model::table::inner_cell_of_pair(&question).len(), 2 * 4 * 4);
+}
+
+#[test]
+fn a_table_and_each_side_of_it_are_bounded() {
+    let wide = "generate a = day(dato)\n".replace("dato", "lønn");
+    let table = |count: usize| format!("{wide}tabulate{}", " a".repeat(count));
+    assert_eq!(codes_after_prelude(&table(2)), [""; 0]);
+    assert_eq!(codes_after_prelude(&table(3)), ["too-many-categories"]);
+    assert_eq!(codes_after_prelude(&table(4)), ["too-many-cells"]);
+}
+
+#[test]
+fn dates_are_exactly_those_that_the_variable_has() {
+    let import = |what: &str| codes_after_prelude(&format!("import {what} as ny"));
+    assert_eq!(import("db/BEFOLKNING_KJOENN 2023-01-01"), ["date-given"]);
+    assert_eq!(import("db/INNTEKT_WLONN"), ["date-needed"]);
+    assert_eq!(import("db/INNTEKT_WLONN 2022-12-31"), [""; 0]);
+    assert_eq!(import("db/INNTEKT_WLONN 2023-01-01"), ["wrong-date"]);
+    assert_eq!(import("db/BEFOLKNING_KOMMNR_FORMELL 2022-01-02"), ["wrong-date"]);
+    assert_eq!(import("db/NUDB_BU 1970-09-30"), ["wrong-date"]);
+    assert_eq!(import("db/NUDB_BU 2023-02-30"), ["not-a-day"]);
+    assert_eq!(import("db/NUDB_BU 2023-1-1"), ["not-a-day"]);
+    let source = format!("{PRELUDE}import db/BEFOLKNING_KOMMNR_FORMELL 2022-05-17 as ny\n");
+    let diagnostics = check(&source, &catalogue()).expect_err("no such date");
+    assert_eq!(diagnostics[0].advice(Language::English), "nearest valid dates: 2022-01-01, 2023-01-01");
+}
+
+#[test]
+fn keys_are_in_no_expression_and_no_table() {
+    let mother = "import db/BEFOLKNING_MOR_FNR as mor\n";
+    for (statement, code) in [
+        ("tabulate mor", "key-in-table"),
+        ("generate x = mor == \"1\"", "key-in-expression"),
+        ("keep if sysmiss(mor)", "key-in-expression"),
+        ("recode mor (nonmissing = 1)", "key-in-expression"),
+        ("replace mor = \"1\"", "key-in-expression"),
+        ("define-labels l 1 a\nassign-labels mor l", "key-in-expression"),
+    ] {
+        assert_eq!(codes_after_prelude(&format!("{mother}{statement}")), [code], "{statement}");
+    }
+    assert_eq!(codes_after_prelude(&format!("{mother}rename mor mor2\ndrop mor2")), [""; 0]);
+}
+
+#[test]
+fn types_are_checked_and_missing_is_only_given() {
+    for (statement, code) in [
+        ("generate x = kjønn + 1", "text-in-arithmetic"),
+        ("generate x = -kjønn", "text-in-arithmetic"),
+        ("keep if kjønn", "text-in-logic"),
+        ("keep if kjønn & 1", "text-in-logic"),
+        ("keep if kjønn == 1", "text-with-number"),
+        ("keep if inlist(kjønn, 1, 2)", "text-with-number"),
+        ("keep if lønn == .", "missing-compared"),
+        ("keep if lønn > 2020-01-01", "date-in-expression"),
+        ("keep if lønn = 1", "single-equals"),
+        ("keep if lønn == 1 && lønn == 2", "doubled-operator"),
+        ("replace lønn = \"a\"", "type-changes"),
+        ("generate x = length(lønn)", "argument-type"),
+        ("generate x = sqrt(kjønn)", "argument-type"),
+        ("generate x = round(lønn, 1, 2)", "argument-count"),
+        ("generate x = inrange(lønn, 1)", "argument-count"),
+        ("generate x = flor(lønn)", "unknown-function"),
+        ("generate x = quantile(lønn, 4)", "not-available-yet"),
+        ("generate x = lonn", "unknown-name"),
+    ] {
+        assert_eq!(codes_after_prelude(statement), [code], "{statement}");
+    }
+    assert_eq!(codes_after_prelude("replace kjønn = .\nreplace lønn = . if lønn < 0"), [""; 0]);
+}
+
+#[test]
+fn lists_and_ranges_are_comparisons_and_constants_are_computed() {
+    let expression = |text: &str| {
+        written(&last(&format!("generate x = {text}\ntabulate x")).left.dimensions[0].expression)
+    };
+    assert_eq!(expression("inlist(kjønn, \"1\", \"2\")"), "(($0 == \"1\") | ($0 == \"2\"))");
+    assert_eq!(expression("inrange(lønn, 1, 2 * 3)"), "(($1 >= 1) & ($1 <= 6))");
+    assert_eq!(expression("date(2015, 12, 31)"), "16800");
+    assert_eq!(expression("-(2 - 5)"), "3");
+    assert_eq!(expression("!(lønn > 1) & 1"), "(!($1 > 1) & 1)");
+    assert_eq!(expression("1 + 2 * 3 == 7 | 0"), "1");
+    assert_eq!(expression("lønn - 1 - 2 > 0"), "((($1 - 1) - 2) > 0)");
+}
+
+#[test]
+fn comments_continuation_marks_and_line_ends_change_nothing() {
+    let plain = plan_of(&format!("{PRELUDE}tabulate kjønn stadium, freq rowpct\n"));
+    let dressed = format!(
+        "\u{feff}{}tabulate \\ // first\r\n  kjønn stadium, \\\r\n # in between\r\n freq rowpct // end\r\n",
+        PRELUDE.replace('\n', "\r\n")
+    );
+    let dressed = plan_of(&dressed);
+    assert_eq!(dressed, plain);
+    let block = plan_of(&format!("textblock\n# Overskrift \"\nimport tull '\nendblock\n{PRELUDE}"));
+    assert_eq!(block.questions[0].line, 5 + 4);
+}
+
+#[test]
+fn a_command_and_its_parenthesis_may_touch() {
+    assert_eq!(codes_after_prelude("collapse(mean) lønn, by(kommune)"), ["not-available-yet"]);
+    assert_eq!(codes_after_prelude("keep if(lønn>1)"), [""; 0]);
+    assert_eq!(codes_after_prelude("recode sivstand(1=2)"), [""; 0]);
+}
+
+#[test]
+fn every_command_of_the_language_is_known_and_none_is_skipped() {
+    for statement in [
+        "anova lønn kommune, posthoc",
+        "ci lønn, level(99)",
+        "correlate lønn stadium if lønn > 1, pairwise sig",
+        "normaltest lønn",
+        "transitions-panel a b",
+        "let x = 1",
+        "delete-dataset d",
+        "clone-dataset d e",
+        "clone-units d e",
+        "rename-dataset d e",
+        "reshape-from-panel",
+        "reshape-to-panel lønn",
+        "import-event db/NUDB_BU 2020-01-01 to 2021-01-01 as bu",
+        "import-panel db/NUDB_BU db/INNTEKT_WLONN 2020-01-01 2021-01-01",
+        "clone-variables lønn -> lønn2 kommune, suffix(_x)",
+        "aggregate (mean) lønn -> m (sum) lønn -> s, by(kommune)",
+        "collapse (mean) lønn -> m, by(kommune)",
+        "merge lønn into annet on mor",
+        "destring kommune, prefix(n_) force",
+        "drop-labels l",
+        "list-labels db/NUDB_BU 2020-01-01",
+        "sample 0.5 42",
+        "barchart(mean) lønn, over(kommune) stack",
+        "boxplot lønn, over(kommune)",
+        "coefplot regress lønn stadium",
+        "hexbin lønn stadium, gridsize(20)",
+        "histogram lønn, percent bin(10)",
+        "piechart kommune",
+        "sankey kommune stadium",
+        "regress lønn i.kommune c.stadium##kommune a#b, robust cluster(kommune)",
+        "ivregress lønn a (b = c d) e, gmm",
+        "logit-predict lønn stadium, predicted(p)",
+        "oaxaca lønn stadium by kjønn, pool",
+        "rdd a b c, cutoff(0) polynomial(2)",
+        "summarize lønn if stadium == 1, gini iqr",
+        "tabulate-panel kommune date@panel, rowpct",
+        "clear",
+        "load 'mitt skript'",
+        "save navn, edit",
+        "help tabulate",
+        "help-function year",
+        "history",
+        "variables db/NUDB_BU db/INNTEKT_WLONN",
+        "configure nocache, alpha",
+        "cox død tid lønn, hazard",
+        "kaplan-meier START@x STOP@x, by(kommune)",
+        "weibull a b",
+        "for i in mor, far\nimport db/$i as $i\nend",
+        "for i in 2000 : 2002 ; j in a b\ngenerate x ++ $i = 1\nend",
+    ] {
+        assert_eq!(codes_after_prelude(statement), ["not-available-yet"], "{statement}");
+    }
+}
+
+#[test]
+fn a_fault_is_reported_once_and_what_depends_on_it_is_not_blamed() {
+    assert_eq!(
+        codes_after_prelude("generate x = lonn\nreplace x = 1 if x > 2\ntabulate x\ndrop x"),
+        ["unknown-name"]
+    );
+    assert_eq!(codes_after_prelude("import db/NUDB_B 2022-01-01 as bu\ntabulate bu"), ["unknown-variable"]);
+    assert_eq!(codes_after_prelude("genrate x = 1\ntabulate x"), ["unknown-command"]);
+    assert_eq!(codes_after_prelude("generate x = (1\ntabulate x"), ["expected"]);
+    assert_eq!(codes_after_prelude("merge a into b\nuse b\ntabulate a"), ["not-available-yet"]);
+    let source = "require no.ssb.fbd:54 as db\ncreate-dataset d\nimport db/X as x\ntabulate x\n";
+    let diagnostics = check(source, &catalogue()).expect_err("unknown datastore");
+    assert_eq!(diagnostics.len(), 1, "{}", rendered(&diagnostics, source));
+}
+
+#[test]
+fn all_faults_of_a_script_are_reported_at_once_in_order_of_place() {
+    let codes = codes_after_prelude(
+        "generate x = lonn + kjonn\nkeep if stadum == 1 & sivstad == 2\nimport db/BEFOLKNING_KJONN\ntabulat x\n\
+         tabulate kjønn 'tekst\nuse e",
+    );
+    assert_eq!(
+        codes,
+        [
+            "unknown-name",
+            "unknown-name",
+            "unknown-name",
+            "unknown-name",
+            "unknown-variable",
+            "unknown-command",
+            "unterminated-text",
+            "unknown-dataset"
+        ]
+    );
+}
+
+#[test]
+fn datasets_datastores_and_names_must_exist_and_be_new() {
+    assert_eq!(codes_after_prelude("require no.ssb.fdb:99 as x"), ["unknown-version"]);
+    assert_eq!(codes_after_prelude("require no.ssb.fdb:53 as db"), ["alias-taken"]);
+    assert_eq!(codes_after_prelude("require no.ssb.fdb as x"), ["invalid-datastore"]);
+    assert_eq!(codes_after_prelude("require no.ssb.fdb:54.1.0 as x"), ["invalid-datastore"]);
+    assert_eq!(codes_after_prelude("create-dataset d"), ["dataset-taken"]);
+    assert_eq!(codes_after_prelude("use dd"), ["unknown-dataset"]);
+    assert_eq!(codes_after_prelude("import bd/NUDB_BU 2022-01-01"), ["unknown-alias"]);
+    assert_eq!(codes_after_prelude("import db/JOBB_LONN"), ["unit-type-differs"]);
+    assert_eq!(codes_after_prelude("generate lønn = 1"), ["name-taken"]);
+    assert_eq!(codes_after_prelude("rename lønn kjønn"), ["name-taken"]);
+    assert_eq!(codes_after_prelude("import db/INNTEKT_WLONN 2022-01-01, outer_join"), ["not-available-yet"]);
+    assert_eq!(codes_after_prelude("create-dataset e\ngenerate x = 1\ntabulate x"), ["no-population"]);
+    let no_dataset = check("require no.ssb.fdb:54 as db\nimport db/BEFOLKNING_KJOENN\n", &catalogue());
+    assert_eq!(no_dataset.expect_err("no dataset")[0].code(), "no-dataset");
+}
+
+#[test]
+fn what_a_script_requires_is_known_without_a_catalogue() {
+    let script =
+        "require no.ssb.fdb:54 as a\nrequire no.krg.kreft:2 as b\nrequire no.ssb.fdb:54 as c\ntull\n";
+    let id = |text| DatastoreId::new(text).expect("valid");
+    assert_eq!(required_datastores(script), Ok(vec![(id("no.krg.kreft"), 2), (id("no.ssb.fdb"), 54)]));
+    let diagnostics = required_datastores("tull\nrequire no.ssb.fdb as a\n").expect_err("no version");
+    assert_eq!(diagnostics.len(), 1);
+    assert_eq!(
+        (diagnostics[0].line, diagnostics[0].column, diagnostics[0].code()),
+        (2, 9, "invalid-datastore")
+    );
+}
+
+#[test]
+fn growing_expressions_and_plans_end_in_a_diagnostic() {
+    let doubling: String = (0..40).map(|_| "replace lønn = lønn + lønn\n").collect();
+    assert_eq!(codes_after_prelude(&doubling), ["expression-too-large"]);
+    let deepening: String = (0..100).map(|_| "replace lønn = lønn + 1\n").collect();
+    assert_eq!(codes_after_prelude(&deepening), ["expression-too-large"]);
+    let flat: String = (0..200).map(|i| format!("replace sivstand = {i} if stadium_er == {i}\n")).collect();
+    let flat = format!("import db/SIVSTANDFDT_SIVSTAND 2022-01-01 as stadium_er\n{flat}tabulate sivstand");
+    assert_eq!(codes_after_prelude(&flat), [""; 0]);
+    let long = format!("keep if lønn == 0{}", " | lønn == 1".repeat(500));
+    assert_eq!(codes_after_prelude(&long), [""; 0]);
+    let inside = format!("keep if {}1{}", "(".repeat(100_000), ")".repeat(100_000));
+    assert_eq!(codes_after_prelude(&inside), ["too-deep"]);
+    let sum = format!("generate x = 1{}", " + lønn".repeat(100_000));
+    assert_eq!(codes_after_prelude(&sum), ["too-deep"]);
+    let many =
+        "keep if inlist(lønn, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20)\n"
+            .repeat(3000);
+    assert_eq!(codes_after_prelude(&many).first(), Some(&"plan-too-large"));
+    let long = "x".repeat(2 << 20);
+    assert_eq!(codes_after_prelude(&long), ["script-too-long"]);
+}
+
+#[test]
+fn plans_survive_their_json_form() {
+    let nested = "replace lønn = lønn + 1\n".repeat(45);
+    let plan = plan_after_prelude(&format!("{nested}generate x = lønn > 4\ntabulate x stadium"));
+    let json = serde_json::to_string(&plan).expect("plans have a JSON form");
+    assert_eq!(serde_json::from_str::<kobling_model::plan::Plan>(&json).expect("it can be read"), plan);
+}

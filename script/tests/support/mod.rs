@@ -1,0 +1,299 @@
+//! A small catalogue of two owners and more, a readable form of plans, and golden files.
+//!
+//! `UPDATE_GOLDEN=1 cargo test -p kobling-script` writes the files anew, to be reviewed as a diff.
+#![allow(dead_code)] // Every test file uses a part.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use kobling_model::catalogue::{
+    AvailableDates, Catalogue, Code, DataType, Datastore, Sensitivity, Sentinel, Temporality, ValueDomain,
+    Variable,
+};
+use kobling_model::expression::{BinaryOperator, Expression, Value};
+use kobling_model::plan::{Fragment, Plan, QuestionKind, Side};
+use kobling_model::{DatastoreId, Day, Hash, OwnerId, UnitType, VariableName};
+
+pub fn day(text: &str) -> Day {
+    text.parse().expect("a valid day")
+}
+
+fn code(code: &str, title: &str, from: &str, until: Option<&str>) -> Code {
+    Code { code: code.into(), title: title.into(), valid_from: day(from), valid_until: until.map(day) }
+}
+
+fn codes(data_type: DataType, list: &[(&str, &str)]) -> ValueDomain {
+    let codes = list.iter().map(|(value, title)| code(value, title, "1900-01-01", None)).collect();
+    ValueDomain::Codes { data_type, codes, sentinels: Vec::new() }
+}
+
+fn described(data_type: DataType, unit: &str) -> ValueDomain {
+    ValueDomain::Described { data_type, description: "measured".into(), unit: unit.into() }
+}
+
+fn variable(
+    name: &str,
+    unit_type: UnitType,
+    temporality: Temporality,
+    domain: ValueDomain,
+    dates: AvailableDates,
+) -> Variable {
+    Variable {
+        name: VariableName::new(name).expect("a valid name"),
+        title: name.into(),
+        description: String::new(),
+        unit_type,
+        temporality,
+        sensitivity: Sensitivity::PersonGeneral,
+        domain,
+        dates,
+        data: Hash::of(name.as_bytes()),
+    }
+}
+
+fn datastore(id: &str, owner: &str, version: &str, variables: Vec<Variable>) -> Datastore {
+    Datastore {
+        id: DatastoreId::new(id).expect("a valid name"),
+        owner: OwnerId::new(owner).expect("a valid name"),
+        version: version.parse().expect("a valid version"),
+        variables,
+    }
+}
+
+/// Three owners' releases, as the demo has them in small.
+pub fn catalogue() -> Catalogue {
+    use Temporality::{Accumulated, Event, Fixed, Status};
+    use UnitType::{Jobb, KrgKrefttilfelle, Person};
+    let sex = codes(DataType::String, &[("1", "Mann"), ("2", "Kvinne")]);
+    let municipalities = ValueDomain::Codes {
+        data_type: DataType::String,
+        codes: vec![
+            code("0301", "Oslo", "1838-01-01", None),
+            code("1103", "Stavanger", "1838-01-01", None),
+            code("1601", "Trondheim", "1838-01-01", Some("2017-12-31")),
+            code("5001", "Trondheim", "2018-01-01", None),
+        ],
+        sentinels: vec![Sentinel { code: "9999".into(), title: "Uoppgitt".into() }],
+    };
+    let education = codes(
+        DataType::String,
+        &[
+            ("201199", "Grunnskole"),
+            ("301199", "Videregående"),
+            ("641199", "Bachelor"),
+            ("741199", "Master"),
+            ("999999", "Uoppgitt"),
+        ],
+    );
+    let civil = ValueDomain::Codes {
+        data_type: DataType::Long,
+        codes: vec![
+            code("10", "Separert", "1990-01-01", None),
+            code("2", "Gift", "1990-01-01", None),
+            code("1", "Ugift", "1990-01-01", None),
+        ],
+        sentinels: vec![Sentinel { code: "0".into(), title: "Uoppgitt".into() }],
+    };
+    let years = [2019, 2020, 2021, 2022, 2023];
+    let first_of_january = |year| Day::from_civil(year, 1, 1).expect("a day");
+    let january = AvailableDates::Days { days: years.map(first_of_january).to_vec() };
+    let whole_year = |year| (first_of_january(year), Day::from_civil(year, 12, 31).expect("a day"));
+    let incomes = AvailableDates::Periods { periods: [2020, 2021, 2022].map(whole_year).to_vec() };
+    let range = |first, last| AvailableDates::Range { first: day(first), last: day(last) };
+    let ssb = vec![
+        variable("BEFOLKNING_DOEDS_DATO", Person, Fixed, described(DataType::Date, ""), AvailableDates::None),
+        variable("BEFOLKNING_KJOENN", Person, Fixed, sex, AvailableDates::None),
+        variable("BEFOLKNING_KOMMNR_FORMELL", Person, Status, municipalities, january),
+        variable(
+            "BEFOLKNING_MOR_FNR",
+            Person,
+            Fixed,
+            ValueDomain::Pointer { unit_type: Person },
+            AvailableDates::None,
+        ),
+        variable("INNTEKT_WLONN", Person, Accumulated, described(DataType::Long, "NOK"), incomes),
+        variable("JOBB_LONN", Jobb, Fixed, described(DataType::Long, "NOK"), AvailableDates::None),
+        variable("NUDB_BU", Person, Event, education, range("1970-10-01", "2023-10-01")),
+        variable("SIVSTANDFDT_SIVSTAND", Person, Event, civil, range("1980-01-01", "2023-12-31")),
+    ];
+    let sites = codes(
+        DataType::String,
+        &[("C34", "Lunge"), ("C43", "Melanom"), ("C50", "Bryst"), ("C61", "Prostata")],
+    );
+    let krg = vec![
+        variable("KRG_DIAGNOSEDATO", Person, Fixed, described(DataType::Date, ""), AvailableDates::None),
+        variable("KRG_LOKALISASJON", Person, Fixed, sites, AvailableDates::None),
+        variable(
+            "KRG_STADIUM",
+            Person,
+            Fixed,
+            codes(DataType::Long, &[("1", "I"), ("2", "II"), ("3", "III"), ("4", "IV")]),
+            AvailableDates::None,
+        ),
+        variable(
+            "KRG_TILFELLE_PERSON",
+            KrgKrefttilfelle,
+            Fixed,
+            ValueDomain::Pointer { unit_type: Person },
+            AvailableDates::None,
+        ),
+    ];
+    let fhi = vec![variable(
+        "VAKSINE_DOSER",
+        Person,
+        Event,
+        codes(DataType::Long, &[("0", "Ingen"), ("1", "Én"), ("2", "To"), ("3", "Tre")]),
+        range("2020-12-27", "2023-06-30"),
+    )];
+    Catalogue {
+        datastores: vec![
+            datastore("no.fhi.helse", "fhi", "1.0.0", fhi),
+            datastore("no.krg.kreft", "krg", "2.3.0", krg),
+            datastore("no.ssb.fdb", "ssb", "53.0.0", Vec::new()),
+            datastore("no.ssb.fdb", "ssb", "54.0.0", Vec::new()),
+            datastore("no.ssb.fdb", "ssb", "54.1.0", ssb),
+        ],
+    }
+}
+
+/// Connects all owners under the names `db`, `kreft` and `fhi`, and makes a dataset of two of them.
+pub const PRELUDE: &str = "\
+require no.ssb.fdb:54 as db
+require no.krg.kreft:2 as kreft
+require no.fhi.helse:1 as fhi
+create-dataset d
+import db/BEFOLKNING_KJOENN as kjønn
+import db/BEFOLKNING_KOMMNR_FORMELL 2023-01-01 as kommune
+import db/INNTEKT_WLONN 2022-06-30 as lønn
+import db/SIVSTANDFDT_SIVSTAND 2023-01-01 as sivstand
+import kreft/KRG_LOKALISASJON as lokalisasjon
+import kreft/KRG_STADIUM as stadium
+import fhi/VAKSINE_DOSER 2022-01-01 as doser
+";
+
+/// The plan of a script that must be in order.
+pub fn plan_of(source: &str) -> Plan {
+    match kobling_script::check(source, &catalogue()) {
+        Ok(checked) => checked.plan,
+        Err(diagnostics) => panic!("{}", rendered(&diagnostics, source)),
+    }
+}
+
+/// The plan of what follows [`PRELUDE`].
+pub fn plan_after_prelude(rest: &str) -> Plan {
+    plan_of(&format!("{PRELUDE}{rest}\n"))
+}
+
+/// Codes of the diagnostics of what follows [`PRELUDE`], in order of place.
+pub fn codes_after_prelude(rest: &str) -> Vec<&'static str> {
+    match kobling_script::check(&format!("{PRELUDE}{rest}\n"), &catalogue()) {
+        Ok(_) => Vec::new(),
+        Err(diagnostics) => diagnostics.iter().map(kobling_script::Diagnostic::code).collect(),
+    }
+}
+
+pub fn rendered(diagnostics: &[kobling_script::Diagnostic], source: &str) -> String {
+    kobling_script::render(diagnostics, source, "script", kobling_script::Language::English, false)
+}
+
+/// A plan as a person can review it.
+pub fn described_plan(plan: &Plan) -> String {
+    let mut out = String::new();
+    for release in &plan.releases {
+        writeln!(out, "release {} {} of {}", release.datastore, release.version, release.owner)
+            .expect("memory");
+    }
+    for question in &plan.questions {
+        writeln!(out, "\nline {}: {}", question.line, question.text).expect("memory");
+        match &question.kind {
+            QuestionKind::Population { dataset } => {
+                writeln!(out, "  population of {dataset}: {}", question.unit_type).expect("memory");
+            }
+            QuestionKind::Table(shape) => {
+                let variables: Vec<_> = (shape.variables.iter())
+                    .map(|variable| format!("{} ({:?} {})", variable.name, variable.side, variable.dimension))
+                    .collect();
+                let missing = if shape.missing { " missing" } else { "" };
+                writeln!(out, "  table: {} show {:?}{missing}", variables.join(", "), shape.shows)
+                    .expect("memory");
+            }
+        }
+        describe_fragment(&mut out, "left", &question.left);
+        if let Some(right) = question.fragment(Side::Right) {
+            describe_fragment(&mut out, "right", right);
+        }
+    }
+    out
+}
+
+fn describe_fragment(out: &mut String, side: &str, fragment: &Fragment) {
+    writeln!(out, "  {side} {}", fragment.owner).expect("memory");
+    for (at, source) in fragment.sources.iter().enumerate() {
+        let date = source.date.map_or(String::new(), |date| format!(" at {date}"));
+        writeln!(out, "    ${at} = {}{date} {:?}", source.variable, source.value_type).expect("memory");
+    }
+    for filter in &fragment.filters {
+        writeln!(out, "    where {}", written(filter)).expect("memory");
+    }
+    for dimension in &fragment.dimensions {
+        writeln!(out, "    {} = {}", dimension.name, written(&dimension.expression)).expect("memory");
+        for category in &dimension.categories {
+            let value = category.value.as_ref().map_or("missing".to_owned(), written_value);
+            writeln!(out, "      {value}: {}", category.label).expect("memory");
+        }
+    }
+}
+
+fn written_value(value: &Value) -> String {
+    match value {
+        Value::Number(number) => number.to_string(),
+        Value::Text(text) => format!("{text:?}"),
+    }
+}
+
+pub fn written(expression: &Expression) -> String {
+    match expression {
+        Expression::Source(index) => format!("${index}"),
+        Expression::Constant(value) => written_value(value),
+        Expression::Missing(value_type) => format!("missing {value_type:?}"),
+        Expression::Negate(inner) => format!("-{}", written(inner)),
+        Expression::Not(inner) => format!("!{}", written(inner)),
+        Expression::Binary(operator, left, right) => {
+            let sign = match operator {
+                BinaryOperator::Add => "+",
+                BinaryOperator::Subtract => "-",
+                BinaryOperator::Multiply => "*",
+                BinaryOperator::Divide => "/",
+                BinaryOperator::Equal => "==",
+                BinaryOperator::NotEqual => "!=",
+                BinaryOperator::Less => "<",
+                BinaryOperator::LessOrEqual => "<=",
+                BinaryOperator::Greater => ">",
+                BinaryOperator::GreaterOrEqual => ">=",
+                BinaryOperator::And => "&",
+                BinaryOperator::Or => "|",
+            };
+            format!("({} {sign} {})", written(left), written(right))
+        }
+        Expression::Call(function, arguments) => {
+            let arguments: Vec<_> = arguments.iter().map(written).collect();
+            format!("{function:?}({})", arguments.join(", "))
+        }
+        Expression::Case { arms, otherwise } => {
+            let arms: Vec<_> =
+                arms.iter().map(|(when, then)| format!("{} => {}", written(when), written(then))).collect();
+            format!("case {{ {}, else {} }}", arms.join(", "), written(otherwise))
+        }
+    }
+}
+
+/// Compares with `tests/golden/<name>.txt`.
+pub fn golden(name: &str, found: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.txt"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder can be made");
+        std::fs::write(&path, found).expect("the golden file can be written");
+    }
+    let wanted = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(wanted == found, "{} differs; found:\n{found}", path.display());
+}
