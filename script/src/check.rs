@@ -17,7 +17,7 @@ use crate::command::{
 };
 use crate::diagnostic::{Reported, Reporter, Span};
 use crate::domain::Domain;
-use crate::limits::PLAN_NODES_MAX;
+use crate::limits::{PLAN_NODES_MAX, QUESTIONS_MAX};
 use crate::locality::{Filter, Population, Sides, conjunction, sides, single_owner};
 use crate::lower::{Lowered, Lowering};
 use crate::near::nearest;
@@ -368,6 +368,9 @@ impl<'a, 's> Checker<'a, '_, 's> {
         statement: &Statement,
     ) -> Result<(), Reported> {
         let population = self.populated(active, statement.span)?;
+        if self.questions.len() >= QUESTIONS_MAX {
+            return Err(self.report(statement.span, Problem::PlanTooLarge));
+        }
         let all = self.datasets[active].filters.iter().chain(filters);
         let of_filters: usize = all.map(|filter| filter.size).sum();
         let of_dimensions = |dimension: &Dimension| dimension.expression.size() + dimension.categories.len();

@@ -14,6 +14,8 @@ pub const EXPRESSION_NODES_MAX: usize = 10_000;
 pub const EXPRESSION_LEVELS_MAX: usize = 100;
 /// Nodes and categories of all columns and questions of a script together.
 pub const PLAN_NODES_MAX: usize = 1_000_000;
+/// Tables and population checks of one script.
+pub const QUESTIONS_MAX: usize = 1_000;
 /// Inner cells of one table.
 pub const TABLE_CELLS_MAX: usize = 100_000;
 /// Composite categories of one owner's side of a table.

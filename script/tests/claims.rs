@@ -488,6 +488,8 @@ fn growing_expressions_and_plans_end_in_a_diagnostic() {
         "keep if inlist(lønn, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20)\n"
             .repeat(3000);
     assert_eq!(codes_after_prelude(&many).first(), Some(&"plan-too-large"));
+    let asked = codes_after_prelude(&"tabulate kjønn\n".repeat(1000));
+    assert_eq!(asked, ["plan-too-large"], "the prelude asks the first of a thousand questions");
     let long = "x".repeat(2 << 20);
     assert_eq!(codes_after_prelude(&long), ["script-too-long"]);
 }
