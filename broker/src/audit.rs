@@ -1,0 +1,149 @@
+//! Record before answer, at the broker.
+//!
+//! Two orders carry the argument that nothing leaves unrecorded:
+//!
+//! - the opening of a question is durable **before** any node is asked to compute it, so that no node's log
+//!   tells of an attempt that the broker's does not;
+//! - the outcome, with the hash of the protected table, is durable **before** the table lies where a
+//!   researcher can fetch it. [`Recorded`] is the evidence: the store takes no table without it, and only
+//!   [`Journal::release`] makes one.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use kobling_audit::SharedLog;
+use kobling_model::Hash;
+use kobling_model::record::{Event, Execution, Outcome};
+use kobling_model::rules::Refusal;
+use kobling_model::table::Table;
+
+use crate::problem::RunError;
+
+/// Somewhere durable. The second implementation is the tests' failing disk.
+pub trait Recorder: Send + Sync {
+    /// Records an event and returns once it is durable. Blocks.
+    ///
+    /// # Errors
+    /// On any error nothing may leave.
+    fn record(&self, event: Event) -> Result<(), NotRecorded>;
+}
+
+/// The event is not durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the event was not recorded")]
+pub struct NotRecorded;
+
+impl Recorder for SharedLog {
+    fn record(&self, event: Event) -> Result<(), NotRecorded> {
+        match self.append(event, now_ms()) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the audit log took no entry");
+                Err(NotRecorded)
+            }
+        }
+    }
+}
+
+/// The broker's clock, in milliseconds since 1970-01-01 UTC.
+pub fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A protected table whose release is durably recorded.
+#[derive(Debug)]
+pub struct Recorded {
+    table: Table,
+    content: Hash,
+}
+
+impl Recorded {
+    /// The table.
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// The hash that was recorded.
+    pub fn content(&self) -> Hash {
+        self.content
+    }
+}
+
+/// The record that a question's opening is durable; what every outcome is recorded against.
+#[derive(Clone, Debug)]
+pub struct Opened(Arc<Execution>);
+
+impl Opened {
+    /// What was recorded.
+    pub fn execution(&self) -> &Execution {
+        &self.0
+    }
+}
+
+/// The broker's log, as questions use it.
+#[derive(Clone)]
+pub struct Journal(Arc<dyn Recorder>);
+
+impl Journal {
+    /// Writes to `recorder`.
+    pub fn new(recorder: Arc<dyn Recorder>) -> Self {
+        Self(recorder)
+    }
+
+    /// Records that a question is about to be computed.
+    ///
+    /// # Errors
+    /// [`RunError::Unrecorded`]: no node may be asked.
+    pub async fn open(&self, execution: Execution) -> Result<Opened, RunError> {
+        self.record(Event::Opening(Box::new(execution.clone()))).await?;
+        Ok(Opened(Arc::new(execution)))
+    }
+
+    /// Records that `table` leaves, and makes the evidence that it may.
+    ///
+    /// # Errors
+    /// [`RunError::Unrecorded`]: the table is gone.
+    pub async fn release(&self, opened: &Opened, table: Table) -> Result<Recorded, RunError> {
+        let content = Hash::of_json(&table);
+        self.outcome(opened, Outcome::Released { content }).await?;
+        Ok(Recorded { table, content })
+    }
+
+    /// Records that a population passed.
+    ///
+    /// # Errors
+    /// [`RunError::Unrecorded`].
+    pub async fn pass(&self, opened: &Opened) -> Result<(), RunError> {
+        self.outcome(opened, Outcome::Passed).await
+    }
+
+    /// Records that a rule refused.
+    ///
+    /// # Errors
+    /// [`RunError::Unrecorded`].
+    pub async fn refuse(&self, opened: &Opened, rule: Refusal) -> Result<(), RunError> {
+        self.outcome(opened, Outcome::Refused { rule }).await
+    }
+
+    /// Records that a question failed. Nothing has left, so nothing depends on whether this succeeds.
+    pub async fn fail(&self, opened: &Opened, error: &RunError, broker: &kobling_model::OwnerId) {
+        let problem = error.problem();
+        let party = problem.party.unwrap_or_else(|| broker.clone());
+        let step = if problem.step.is_empty() { problem.code } else { problem.step };
+        let _ = self.outcome(opened, Outcome::Failed { party, step }).await;
+    }
+
+    async fn outcome(&self, opened: &Opened, outcome: Outcome) -> Result<(), RunError> {
+        let Execution { session, attempt, plan, question, .. } = *opened.0;
+        self.record(Event::Outcome { session, attempt, plan, question, outcome }).await
+    }
+
+    async fn record(&self, event: Event) -> Result<(), RunError> {
+        let recorder = Arc::clone(&self.0);
+        match tokio::task::spawn_blocking(move || recorder.record(event)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(NotRecorded)) | Err(_) => Err(RunError::Unrecorded),
+        }
+    }
+}

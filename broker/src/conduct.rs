@@ -1,0 +1,326 @@
+//! One question's way through the system, as the broker conducts it.
+//!
+//! 1. **Link**, if the question crosses owners and its unit type has not been linked in this session.
+//! 2. **Record** that it is about to be computed. Only then is any node asked: *record before asking*, so that no
+//!    node's log tells of an attempt that the broker's does not.
+//! 3. **Compute**: both workers and the dealer at the same time, under a fresh attempt. Progress is passed on.
+//!    The rules run on shares at the workers; *protect before open* is theirs.
+//! 4. **Combine**: both workers must tell the same ending. Two partial aggregates are fetched, checked and
+//!    added.
+//! 5. **Record** the outcome, with the hash of the table. *Record before answer*: only then can anybody fetch it.
+//!
+//! If anything fails after 2, the attempt is aborted at all parties, the failure is recorded, and nothing of
+//! the question is released.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures::future::{join_all, try_join};
+use futures::stream::{FuturesUnordered, StreamExt};
+use kobling_model::federation::Roles;
+use kobling_model::plan::{Question, QuestionKind, Side};
+use kobling_model::record::Execution;
+use kobling_model::rules::{Refusal, Rules};
+use kobling_model::table::Table;
+use kobling_model::{AttemptId, Hash, OwnerId, UnitType};
+
+use crate::audit::{Opened, Recorded};
+use crate::broker::Broker;
+use crate::combine::{Expected, Received, combine};
+use crate::deal;
+use crate::job::Run;
+use crate::problem::RunError;
+use crate::request::random_id;
+use crate::roster::{ComputeEvent, ComputeOrder, DealOrder, NodeClient};
+
+/// How a question ended, recorded.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// The population passed its floor.
+    Passed,
+    /// The protected table may leave.
+    Table(Recorded),
+    /// A rule refused.
+    Refused(Refusal),
+}
+
+/// How both workers say that a question ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Passed,
+    Ready { left: Hash, right: Hash },
+    Refused(Refusal),
+}
+
+/// How one worker says that a question ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WorkerEnding {
+    Passed,
+    Ready(Hash),
+    Refused(Refusal),
+}
+
+/// Stages that one worker may report of one question.
+const STAGES_MAX: usize = 64;
+
+/// Who computes a question.
+pub(crate) fn roles(broker: &Broker, question: &Question) -> Result<Roles, RunError> {
+    let right = question.right.as_ref().map(|fragment| &fragment.owner);
+    broker.federation.roles(&question.left.owner, right).ok_or(RunError::Internal { step: "roles" })
+}
+
+/// Asks one question.
+///
+/// # Errors
+/// [`RunError`]; nothing of the question has been released.
+pub(crate) async fn ask(
+    run: &Run<'_>,
+    index: u32,
+    rules: &[Rules],
+    joined: &Rules,
+) -> Result<Answer, RunError> {
+    let question = &run.plan.questions[index as usize];
+    let roles = roles(run.broker, question)?;
+
+    // 1.
+    run.stop.check().await?;
+    let rows = link(run, index, question).await?;
+    run.stop.check().await?;
+
+    // 2.
+    let attempt = AttemptId(random_id()?);
+    let opened = run.broker.journal.open(execution(run, index, question, attempt, joined)).await?;
+
+    // 3, 4. From here on, every way out has an outcome on record.
+    let units_max = rows.unwrap_or(kobling_proto::limits::MAX_TOKENS as u64);
+    let order = ComputeOrder {
+        session: run.session.id,
+        job: run.job,
+        attempt,
+        question: index,
+        rules: rules.to_vec(),
+    };
+    let work = async {
+        let ending = compute(run, &order, &roles).await?;
+        let table = match ending {
+            Ending::Ready { left, right } => {
+                Some(fetch_and_combine(run, &order, &roles, joined, units_max, (left, right)).await?)
+            }
+            _ => None,
+        };
+        Ok((ending, table))
+    };
+    match run.stop.unless(work).await {
+        Ok((ending, table)) => record(run, &opened, ending, table).await,
+        Err(error) => {
+            let error = abort(run, &roles, attempt, error).await;
+            run.broker.journal.fail(&opened, &error, &run.broker.federation.broker.id).await;
+            Err(error)
+        }
+    }
+}
+
+async fn link(run: &Run<'_>, index: u32, question: &Question) -> Result<Option<u64>, RunError> {
+    if question.right.is_none() {
+        return Ok(None);
+    }
+    let unit_type: UnitType = question.unit_type;
+    if !run.session.is_linked(unit_type).await {
+        run.progress.stage(index, &run.broker.federation.broker.id, "link").await?;
+    }
+    match run.session.rows(run.broker, unit_type).await {
+        Ok(rows) => Ok(Some(rows)),
+        // Half an alignment is no alignment, and nobody can say which half: the session is over.
+        Err(error) => Err(RunError::SessionEnded(error.problem())),
+    }
+}
+
+fn execution(
+    run: &Run<'_>,
+    index: u32,
+    question: &Question,
+    attempt: AttemptId,
+    joined: &Rules,
+) -> Execution {
+    Execution {
+        session: run.session.id,
+        job: run.job,
+        attempt,
+        asked_by: run.session.asker.clone(),
+        script: run.script,
+        plan: run.plan_hash,
+        question: index,
+        owners: question.owners().cloned().collect(),
+        releases: run.plan.releases.clone(),
+        rules: joined.clone(),
+    }
+}
+
+/// What a party's call came to: a worker's ending, or nothing for the dealer.
+type Call<'a> = Pin<Box<dyn Future<Output = (Who, Result<Option<WorkerEnding>, RunError>)> + Send + 'a>>;
+
+/// The party of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Who {
+    Left,
+    Right,
+    Dealer,
+}
+
+/// Has both workers compute and the dealer deal, at the same time. The first failure ends all three calls.
+async fn compute(run: &Run<'_>, order: &ComputeOrder, roles: &Roles) -> Result<Ending, RunError> {
+    let broker = run.broker;
+    let deal = DealOrder {
+        session: order.session,
+        attempt: order.attempt,
+        left: roles.left.clone(),
+        right: roles.right.clone(),
+    };
+    let (left, right) = (broker.node(&roles.left)?, broker.node(&roles.right)?);
+    let limit = broker.times.question;
+    let dealer = async {
+        if roles.dealer == broker.federation.broker.id {
+            deal::deal(run, order, roles).await
+        } else {
+            let node = broker.node(&roles.dealer)?;
+            in_time(&roles.dealer, "deal", limit, node.deal(&deal)).await
+        }
+    };
+    let mut calls: FuturesUnordered<Call<'_>> = FuturesUnordered::new();
+    calls.push(Box::pin(async {
+        let work = work(run, &*left, order);
+        (Who::Left, in_time(&roles.left, "compute", limit, work).await.map(Some))
+    }));
+    calls.push(Box::pin(async {
+        let work = work(run, &*right, order);
+        (Who::Right, in_time(&roles.right, "compute", limit, work).await.map(Some))
+    }));
+    calls.push(Box::pin(async { (Who::Dealer, dealer.await.map(|()| None)) }));
+    let (mut left, mut right) = (None, None);
+    while let Some((side, result)) = calls.next().await {
+        match side {
+            Who::Left => left = result?,
+            Who::Right => right = result?,
+            Who::Dealer => drop(result?),
+        }
+    }
+    let disagreement = || RunError::Disagreement { left: roles.left.clone(), right: roles.right.clone() };
+    let question = &run.plan.questions[order.question as usize];
+    let table = matches!(question.kind, QuestionKind::Table(_));
+    match (left.ok_or_else(disagreement)?, right.ok_or_else(disagreement)?) {
+        (WorkerEnding::Passed, WorkerEnding::Passed) if !table => Ok(Ending::Passed),
+        (WorkerEnding::Ready(left), WorkerEnding::Ready(right)) if table => Ok(Ending::Ready { left, right }),
+        (WorkerEnding::Refused(rule), WorkerEnding::Refused(same)) if rule == same => {
+            Ok(Ending::Refused(rule))
+        }
+        _ => Err(disagreement()),
+    }
+}
+
+async fn in_time<T>(
+    party: &OwnerId,
+    step: &'static str,
+    limit: Duration,
+    call: impl Future<Output = Result<T, RunError>>,
+) -> Result<T, RunError> {
+    let late = || RunError::TimedOut { party: party.clone(), step };
+    tokio::time::timeout(limit, call).await.map_err(|_| late())?
+}
+
+/// Follows one worker to its outcome.
+async fn work(run: &Run<'_>, node: &dyn NodeClient, order: &ComputeOrder) -> Result<WorkerEnding, RunError> {
+    let party = node.owner();
+    let misbehaved = |what| RunError::Misbehaved { party: party.clone(), step: "compute", what };
+    let mut events = node.compute(order).await?;
+    let mut stages = 0;
+    while let Some(event) = events.next().await {
+        match event? {
+            ComputeEvent::Stage(name) => {
+                stages += 1;
+                if stages > STAGES_MAX {
+                    return Err(misbehaved("it reported too many stages"));
+                }
+                run.progress.stage(order.question, party, &name).await?;
+            }
+            ComputeEvent::Passed => return Ok(WorkerEnding::Passed),
+            ComputeEvent::Ready { content } => return Ok(WorkerEnding::Ready(content)),
+            ComputeEvent::Refused(rule) => return Ok(WorkerEnding::Refused(rule)),
+            ComputeEvent::Failed(problem) => {
+                return Err(RunError::Reported { party: party.clone(), problem: problem.tamed() });
+            }
+        }
+    }
+    Err(misbehaved("it ended without an outcome"))
+}
+
+async fn fetch_and_combine(
+    run: &Run<'_>,
+    order: &ComputeOrder,
+    roles: &Roles,
+    joined: &Rules,
+    units_max: u64,
+    announced: (Hash, Hash),
+) -> Result<Table, RunError> {
+    let broker = run.broker;
+    run.progress.stage(order.question, &broker.federation.broker.id, "combine").await?;
+    let (left, right) = (broker.node(&roles.left)?, broker.node(&roles.right)?);
+    let (of_left, of_right) =
+        try_join(left.partial(order.session, order.attempt), right.partial(order.session, order.attempt))
+            .await?;
+    let party = |id| broker.federation.node(id).ok_or(RunError::Internal { step: "roster" });
+    let expected = Expected {
+        session: order.session,
+        attempt: order.attempt,
+        plan: run.plan_hash,
+        index: order.question,
+        question: &run.plan.questions[order.question as usize],
+        rules: joined,
+        units_max,
+    };
+    let left =
+        Received { side: Side::Left, party: party(&roles.left)?, announced: announced.0, partial: of_left };
+    let right = Received {
+        side: Side::Right,
+        party: party(&roles.right)?,
+        announced: announced.1,
+        partial: of_right,
+    };
+    Ok(combine(&expected, left, right)?)
+}
+
+/// Step 5. Not to be interrupted: what is on record must be what happens.
+async fn record(
+    run: &Run<'_>,
+    opened: &Opened,
+    ending: Ending,
+    table: Option<Table>,
+) -> Result<Answer, RunError> {
+    let journal = &run.broker.journal;
+    match (ending, table) {
+        (Ending::Ready { .. }, Some(table)) => Ok(Answer::Table(journal.release(opened, table).await?)),
+        (Ending::Ready { .. }, None) => Err(RunError::Internal { step: "combine" }),
+        (Ending::Passed, _) => journal.pass(opened).await.map(|()| Answer::Passed),
+        (Ending::Refused(rule), _) => journal.refuse(opened, rule).await.map(|()| Answer::Refused(rule)),
+    }
+}
+
+/// Ends an attempt at all its parties, and finds the cause of what went wrong: where a party is gone, the others
+/// can only report what follows from that.
+async fn abort(run: &Run<'_>, roles: &Roles, attempt: AttemptId, error: RunError) -> RunError {
+    let broker = run.broker;
+    let parties = [&roles.left, &roles.right, &roles.dealer];
+    let nodes: Vec<_> = parties.iter().filter_map(|id| broker.clients.node(id)).collect();
+    let patience = broker.farewell_patience();
+    let calls = nodes.iter().map(|node| tokio::time::timeout(patience, node.abort(run.session.id, attempt)));
+    let answers = join_all(calls).await;
+    let at_will = matches!(error, RunError::Cancelled | RunError::Interrupted | RunError::SessionEnded(_));
+    if error.is_first_hand() || at_will {
+        return error;
+    }
+    let gone =
+        answers.into_iter().filter_map(Result::ok).filter_map(Result::err).find_map(|answer| match answer {
+            RunError::Unreachable { party, .. } => Some(RunError::Unreachable { party, step: "compute" }),
+            _ => None,
+        });
+    gone.unwrap_or(error)
+}

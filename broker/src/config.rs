@@ -1,0 +1,199 @@
+//! The broker's settings, parsed once from the one configuration file named on the command line.
+
+use std::fmt;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kobling_model::federation::Federation;
+use kobling_proto::transport::Credentials;
+use serde::{Deserialize, Serialize};
+
+/// What the file says. Private: the rest of the broker sees [`Config`].
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigFile {
+    listen: SocketAddr,
+    federation: PathBuf,
+    certificate: PathBuf,
+    key: PathBuf,
+    peer_timeout_ms: u64,
+    session_idle_minutes: u64,
+    result_hours: u64,
+}
+
+/// The broker's settings, already checked; holding one means that the broker can start.
+#[derive(Clone)]
+pub struct Config {
+    /// Where it listens, if no listening socket is handed to it.
+    pub listen: SocketAddr,
+    /// The roster that its operator has pinned.
+    pub federation: Federation,
+    /// Its certificate chain and key.
+    pub credentials: Credentials,
+    /// The folder that holds everything the broker keeps.
+    pub state_dir: PathBuf,
+    /// Bounds in time.
+    pub times: Times,
+}
+
+/// Bounds in time. None is zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// How long to wait for one answer of a node.
+    pub peer_timeout: Duration,
+    /// After how long without a job a session ends.
+    pub session_idle: Duration,
+    /// How long jobs and their tables are kept.
+    pub result: Duration,
+    /// How long one question may take in all.
+    pub question: Duration,
+}
+
+impl Times {
+    /// Longest that a question may take: beyond this somebody hangs who still keeps the connection alive.
+    pub const QUESTION_MAX: Duration = Duration::from_secs(3600);
+}
+
+/// Why settings are refused. Texts are for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file cannot be read.
+    #[error("{} cannot be read: {source}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Not TOML, an unknown or missing key, or a value of the wrong type.
+    #[error("{}: {message}", path.display())]
+    Syntax {
+        /// Which file.
+        path: PathBuf,
+        /// Where and what.
+        message: String,
+    },
+    /// A setting that the broker cannot work with.
+    #[error("{}: {setting} {reason}", path.display())]
+    Setting {
+        /// Which file.
+        path: PathBuf,
+        /// Its name.
+        setting: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+}
+
+impl Config {
+    /// Reads and checks a configuration file and what it points at. Relative paths are relative to the
+    /// file's folder.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the file and the setting.
+    pub fn load(path: &Path, state_dir: &Path) -> Result<Self, ConfigError> {
+        let file = parse(&read_text(path)?, path)?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let roster = folder.join(&file.federation);
+        let federation = Federation::from_toml(&read_text(&roster)?)
+            .map_err(|error| ConfigError::Syntax { path: roster, message: error.to_string() })?;
+        let credentials = Credentials {
+            certificate_pem: read_text(&folder.join(&file.certificate))?,
+            key_pem: read_text(&folder.join(&file.key))?,
+        };
+        let times = Times {
+            peer_timeout: Duration::from_millis(file.peer_timeout_ms),
+            session_idle: Duration::from_secs(60 * file.session_idle_minutes),
+            result: Duration::from_secs(3600 * file.result_hours),
+            question: Times::QUESTION_MAX,
+        };
+        Ok(Self { listen: file.listen, federation, credentials, state_dir: state_dir.to_owned(), times })
+    }
+
+    /// The text of a new broker's configuration file, with keys in the folder `keys`.
+    pub fn init_text(listen: SocketAddr, federation: &Path, keys: &Path) -> String {
+        let file = ConfigFile {
+            listen,
+            federation: federation.to_owned(),
+            certificate: keys.join("tls.pem"),
+            key: keys.join("tls.key"),
+            peer_timeout_ms: 20_000,
+            session_idle_minutes: 15,
+            result_hours: 24,
+        };
+        toml::to_string_pretty(&file).expect("settings are plain text and numbers")
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("listen", &self.listen)
+            .field("federation", &self.federation.name)
+            .field("state_dir", &self.state_dir)
+            .field("times", &self.times)
+            .finish_non_exhaustive()
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, ConfigError> {
+    fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
+}
+
+fn parse(text: &str, path: &Path) -> Result<ConfigFile, ConfigError> {
+    let file: ConfigFile = toml::from_str(text)
+        .map_err(|error| ConfigError::Syntax { path: path.to_owned(), message: error.to_string() })?;
+    let bounds = [
+        ("peer_timeout_ms", file.peer_timeout_ms, 3_600_000, "is 0; no message could ever arrive in time"),
+        ("session_idle_minutes", file.session_idle_minutes, 24 * 60, "is 0; a session would end at once"),
+        ("result_hours", file.result_hours, 24 * 366, "is 0; no result could ever be fetched"),
+    ];
+    for (setting, value, most, zero) in bounds {
+        let refuse = |reason| Err(ConfigError::Setting { path: path.to_owned(), setting, reason });
+        if value == 0 {
+            return refuse(zero);
+        }
+        if value > most {
+            return refuse("is longer than can be meant: at most an hour, a day and a year");
+        }
+    }
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text() -> String {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 7000));
+        Config::init_text(listen, Path::new("federation.toml"), Path::new("keys"))
+    }
+
+    fn error(text: &str) -> String {
+        parse(text, Path::new("broker.toml")).err().expect("refused").to_string()
+    }
+
+    #[test]
+    fn what_init_writes_is_accepted() {
+        let file = parse(&text(), Path::new("broker.toml")).expect("valid");
+        assert_eq!(file.certificate, Path::new("keys/tls.pem"));
+    }
+
+    #[test]
+    fn an_unknown_or_missing_key_is_named() {
+        assert!(error(&format!("colour = 1\n{}", text())).contains("colour"));
+        let without: String =
+            text().lines().filter(|line| !line.starts_with("key")).map(|line| format!("{line}\n")).collect();
+        assert!(error(&without).contains("key"));
+    }
+
+    #[test]
+    fn times_that_cannot_be_meant_are_refused_with_a_reason() {
+        let zero = text().replace("peer_timeout_ms = 20000", "peer_timeout_ms = 0");
+        assert!(error(&zero).contains("peer_timeout_ms is 0; no message"));
+        let long = text().replace("result_hours = 24", "result_hours = 99999999999");
+        assert!(error(&long).contains("result_hours is longer"));
+    }
+}

@@ -1,0 +1,454 @@
+//! Jobs: one script in a session, from submission to its last table.
+//!
+//! A job that has been accepted is in the store before the client hears of it, and every change of it is in
+//! the store together with the event that tells of it. Tables of questions that were answered stay, whatever
+//! happens to the rest of the job; nothing of the question that failed is released.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use futures::future::try_join_all;
+use futures::stream::{self, BoxStream, StreamExt};
+use kobling_model::plan::Plan;
+use kobling_model::rules::Rules;
+use kobling_model::table::Table;
+use kobling_model::{Hash, JobId, OwnerId, SessionId};
+use kobling_proto::limits::MAX_SCRIPT_BYTES;
+use kobling_script::Language;
+use tokio::sync::watch;
+
+use crate::audit::now_ms;
+use crate::broker::{Broker, lock};
+use crate::conduct::{self, Answer};
+use crate::problem::{Problem, RunError};
+use crate::request::{RequestError, client_key, random_id};
+use crate::roster::JobOffer;
+use crate::session::{End, Session};
+use crate::store::{Diagnostic, Inserted, JobEnd, JobEvent, JobRow, JobState, SessionState, Store};
+
+/// A job that waits or runs.
+pub struct LiveJob {
+    cancel: watch::Sender<bool>,
+    /// Rung at every event. Closed when the job has ended.
+    bell: watch::Sender<u64>,
+}
+
+/// A job on its way to its session's worker.
+pub struct QueuedJob {
+    id: JobId,
+    script: Arc<str>,
+    plan: Arc<Plan>,
+    live: Arc<LiveJob>,
+}
+
+/// What a running job works with.
+pub(crate) struct Run<'a> {
+    pub(crate) broker: &'a Broker,
+    pub(crate) session: &'a Session,
+    pub(crate) job: JobId,
+    pub(crate) script: Hash,
+    pub(crate) plan: &'a Plan,
+    pub(crate) plan_hash: Hash,
+    pub(crate) progress: Progress,
+    pub(crate) stop: Stop,
+}
+
+/// Where a job's progress goes.
+#[derive(Clone)]
+pub(crate) struct Progress {
+    store: Store,
+    job: JobId,
+    questions: u32,
+    live: Arc<LiveJob>,
+}
+
+impl Progress {
+    /// Tells that a stage has begun.
+    pub(crate) async fn stage(&self, question: u32, party: &OwnerId, name: &str) -> Result<(), RunError> {
+        let event = JobEvent::Stage {
+            question,
+            questions: self.questions,
+            party: party.clone(),
+            name: name.to_owned(),
+        };
+        self.store.add_event(self.job, event).await?;
+        self.ring();
+        Ok(())
+    }
+
+    fn ring(&self) {
+        self.live.bell.send_modify(|rung| *rung = rung.wrapping_add(1));
+    }
+}
+
+/// Tells when a job has to stop: at the client's wish, or with its session.
+#[derive(Clone)]
+pub(crate) struct Stop {
+    cancelled: watch::Receiver<bool>,
+    session: watch::Receiver<Option<End>>,
+}
+
+impl Stop {
+    /// Runs `work` unless the job has to stop before it is done.
+    pub(crate) async fn unless<T>(
+        &self,
+        work: impl Future<Output = Result<T, RunError>>,
+    ) -> Result<T, RunError> {
+        let Self { mut cancelled, mut session } = self.clone();
+        let ended = async {
+            match session.wait_for(Option::is_some).await.as_deref() {
+                Ok(Some(end)) => end.job_error(),
+                _ => RunError::Interrupted,
+            }
+        };
+        let cancelled = async {
+            // The sender lives as long as the job.
+            let _ = cancelled.wait_for(|cancelled| *cancelled).await;
+            RunError::Cancelled
+        };
+        tokio::select! {
+            biased;
+            error = ended => Err(error),
+            error = cancelled => Err(error),
+            result = work => result,
+        }
+    }
+
+    /// Whether the job has to stop now.
+    pub(crate) async fn check(&self) -> Result<(), RunError> {
+        self.unless(async { Ok(()) }).await
+    }
+}
+
+impl Broker {
+    /// Takes a script into a session, or returns the job submitted under the same key.
+    ///
+    /// # Errors
+    /// [`RequestError`]; a script with errors is no error here but a rejected job.
+    pub async fn submit(
+        &self,
+        session: SessionId,
+        key: &str,
+        script: String,
+    ) -> Result<JobRow, RequestError> {
+        let key = client_key(key)?;
+        if script.len() > MAX_SCRIPT_BYTES {
+            return Err(RequestError::invalid("script", "a script has at most 1 MiB"));
+        }
+        let script_hash = Hash::of(script.as_bytes());
+        let same = |job: JobRow| {
+            if job.script == script_hash {
+                Ok(job)
+            } else {
+                Err(RequestError::conflict(
+                    "key-reused",
+                    "this key has submitted another script in this session",
+                ))
+            }
+        };
+        if let Some(job) = self.store.job_by_key(session, key.clone()).await? {
+            return same(job);
+        }
+        let open = lock(&self.sessions).get(&session).cloned();
+        let Some(open) = open else { return Err(self.not_open(session).await?) };
+        // A place in the queue first: a job that is kept can then always be run.
+        let place = open.queue.try_reserve().map_err(|error| match error {
+            tokio::sync::mpsc::error::TrySendError::Full(()) => RequestError::TooMuch(Problem::of_request(
+                "too-many-jobs",
+                "too many jobs wait in this session; submit again when one has ended",
+            )),
+            tokio::sync::mpsc::error::TrySendError::Closed(()) => session_ended(),
+        })?;
+
+        let script: Arc<str> = script.into();
+        let checked = {
+            let (script, catalogue) = (Arc::clone(&script), Arc::clone(&open.catalogue));
+            tokio::task::spawn_blocking(move || {
+                let checked = kobling_script::plan(&script, &catalogue);
+                checked.map_err(|diagnostics| {
+                    diagnostics.iter().map(|diagnostic| shown(diagnostic, &script)).collect::<Vec<_>>()
+                })
+            })
+            .await
+            .map_err(|_| RunError::Internal { step: "check" })?
+        };
+        let mut job = JobRow {
+            id: JobId(random_id()?),
+            session,
+            key,
+            script: script_hash,
+            plan: None,
+            state: JobState::Queued,
+            problem: None,
+            diagnostics: Vec::new(),
+            line: 0,
+            tables: 0,
+        };
+        let plan = match checked {
+            Ok(plan) => {
+                job.plan = Some(plan.hash());
+                Some(plan)
+            }
+            Err(diagnostics) => {
+                job.state = JobState::Rejected;
+                job.diagnostics = diagnostics;
+                None
+            }
+        };
+        let live = Arc::new(LiveJob { cancel: watch::Sender::new(false), bell: watch::Sender::new(0) });
+        if plan.is_some() {
+            lock(&self.jobs).insert(job.id, Arc::clone(&live));
+        }
+        match self.store.insert_job(job.clone(), now_ms()).await {
+            Ok(Inserted::New) => {}
+            Ok(Inserted::Existing(existing)) => {
+                lock(&self.jobs).remove(&job.id);
+                return same(*existing);
+            }
+            Err(error) => {
+                lock(&self.jobs).remove(&job.id);
+                return Err(error.into());
+            }
+        }
+        if let Some(plan) = plan {
+            open.job_came();
+            place.send(QueuedJob { id: job.id, script, plan: Arc::new(plan), live });
+        }
+        Ok(job)
+    }
+
+    async fn not_open(&self, session: SessionId) -> Result<RequestError, RequestError> {
+        let row = self.get_session(session).await?;
+        Ok(match (row.state, row.problem) {
+            (SessionState::Ended, Some(problem)) => RequestError::NotNow(problem),
+            _ => session_ended(),
+        })
+    }
+
+    /// A job's state, as kept.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn get_job(&self, id: JobId) -> Result<JobRow, RequestError> {
+        self.store.job(id).await?.ok_or_else(RequestError::unknown_job)
+    }
+
+    /// Ends a job, and returns once nothing of it runs anywhere. A job that has ended stays as it is.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub async fn cancel_job(&self, id: JobId) -> Result<JobRow, RequestError> {
+        let live = lock(&self.jobs).get(&id).cloned();
+        if let Some(live) = live {
+            // A job that still waits ends at once; its worker then passes it over.
+            let end = JobEnd { state: JobState::Cancelled, problem: None, line: 0 };
+            live.cancel.send_replace(true);
+            if self.get_job(id).await?.state == JobState::Queued
+                && self.store.end_queued_job(id, end, now_ms()).await?
+            {
+                lock(&self.jobs).remove(&id);
+                live.bell.send_modify(|rung| *rung = rung.wrapping_add(1));
+            } else {
+                let mut bell = live.bell.subscribe();
+                drop(live);
+                while lock(&self.jobs).contains_key(&id) && bell.changed().await.is_ok() {}
+            }
+        }
+        self.get_job(id).await
+    }
+
+    /// A protected table of a job.
+    ///
+    /// # Errors
+    /// [`RequestError`] where there is none of this index, or not yet.
+    pub async fn table(&self, id: JobId, index: u32) -> Result<Table, RequestError> {
+        let table = self.store.table(id, index).await?;
+        table.ok_or_else(|| {
+            RequestError::not_found("unknown-table", "the job has no table of this number, or not yet")
+        })
+    }
+
+    /// Events of a job after number `after`, and those to come; ends with the job.
+    ///
+    /// # Errors
+    /// [`RequestError`] where there is no such job.
+    pub async fn watch_job(
+        self: &Arc<Self>,
+        id: JobId,
+        after: u64,
+    ) -> Result<BoxStream<'static, Result<(u64, JobEvent), RequestError>>, RequestError> {
+        self.get_job(id).await?;
+        let watch = Watch { broker: Arc::clone(self), job: id, seen: after, ended: false };
+        let batches = stream::unfold(watch, |mut watch| async move {
+            let batch = watch.next_batch().await?;
+            Some((stream::iter(batch), watch))
+        });
+        Ok(batches.flatten().boxed())
+    }
+
+    /// Runs a job from its session's queue to its end.
+    pub(crate) async fn run_job(&self, session: &Arc<Session>, job: QueuedJob) {
+        let QueuedJob { id, script, plan, live } = job;
+        let progress = Progress {
+            store: self.store.clone(),
+            job: id,
+            questions: u32::try_from(plan.questions.len()).unwrap_or(u32::MAX),
+            live: Arc::clone(&live),
+        };
+        let run = Run {
+            broker: self,
+            session,
+            job: id,
+            script: Hash::of(script.as_bytes()),
+            plan: &plan,
+            plan_hash: plan.hash(),
+            progress: progress.clone(),
+            stop: Stop { cancelled: live.cancel.subscribe(), session: session.ending() },
+        };
+        let end = match self.answer_all(&run, &script).await {
+            Ok(()) => JobEnd { state: JobState::Done, problem: None, line: 0 },
+            Err((error, line)) => {
+                if error.ends_session() {
+                    self.mark_ended(session, End::Failed(error.problem())).await;
+                }
+                job_end(&error, line)
+            }
+        };
+        if let Err(error) = self.store.end_job(id, end, now_ms()).await {
+            tracing::error!(error = &error as &dyn std::error::Error, job = %id, "a job's end was not kept");
+        }
+        lock(&self.jobs).remove(&id);
+        session.job_went();
+        progress.ring();
+    }
+
+    /// Offers the script to all workers, then asks its questions one by one. An error comes with its line.
+    async fn answer_all(&self, run: &Run<'_>, script: &Arc<str>) -> Result<(), (RunError, u32)> {
+        let whole_script = |error: RunError| (error, 0);
+        run.stop.check().await.map_err(whole_script)?;
+        if !self.store.job_runs(run.job).await.map_err(|error| whole_script(error.into()))? {
+            return Err(whole_script(RunError::Cancelled));
+        }
+        run.progress.ring();
+        let rules = run.stop.unless(offer(run, script)).await.map_err(whole_script)?;
+        let joined = strictest(&rules).ok_or(whole_script(RunError::PerturbationTables))?;
+        for (index, question) in (0..).zip(&run.plan.questions) {
+            let at_line = |error| (error, question.line);
+            match conduct::ask(run, index, &rules, &joined).await.map_err(at_line)? {
+                Answer::Passed => {}
+                Answer::Refused(refusal) => return Err(at_line(refusal.into())),
+                Answer::Table(recorded) => {
+                    self.store.add_table(run.job, recorded).await.map_err(|error| at_line(error.into()))?;
+                    run.progress.ring();
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Offers the script to every node that is a worker in any of its questions, and returns what their owners
+/// insist on, in roster order.
+async fn offer(run: &Run<'_>, script: &Arc<str>) -> Result<Vec<Rules>, RunError> {
+    let broker = run.broker;
+    run.session.check_parties(broker).await?;
+    run.progress.stage(0, &broker.federation.broker.id, "offer").await?;
+    let mut workers = Vec::new();
+    for question in &run.plan.questions {
+        let roles = conduct::roles(broker, question)?;
+        workers.extend([roles.left, roles.right]);
+    }
+    let in_roster_order = broker.federation.nodes.iter().map(|party| party.id.clone());
+    let workers: Vec<_> = in_roster_order.filter(|id| workers.contains(id)).collect();
+    let offer = JobOffer {
+        session: run.session.id,
+        job: run.job,
+        script: Arc::clone(script),
+        catalogue: Arc::clone(&run.session.catalogue),
+        plan: run.plan_hash,
+    };
+    let nodes = broker.nodes(&workers);
+    try_join_all(nodes.iter().map(|node| node.offer(&offer))).await
+}
+
+/// Of each number the strictest; none where owners insist on different perturbation tables, or there are none.
+///
+/// Every node joins the same numbers in the same way; the broker needs them for its record.
+fn strictest(rules: &[Rules]) -> Option<Rules> {
+    let (first, others) = rules.split_first()?;
+    others.iter().try_fold(first.clone(), |joined, rules| {
+        (rules.perturbation_table == joined.perturbation_table).then(|| Rules {
+            population_units_min: joined.population_units_min.max(rules.population_units_min),
+            perturbation_table: joined.perturbation_table,
+            small_cell_units_max: joined.small_cell_units_max.max(rules.small_cell_units_max),
+            small_cells_percent_max: joined.small_cells_percent_max.min(rules.small_cells_percent_max),
+        })
+    })
+}
+
+fn job_end(error: &RunError, line: u32) -> JobEnd {
+    match error {
+        RunError::Cancelled => JobEnd { state: JobState::Cancelled, problem: None, line: 0 },
+        RunError::Refused(_) | RunError::Denied { .. } => {
+            JobEnd { state: JobState::Refused, problem: Some(error.problem()), line }
+        }
+        _ => JobEnd { state: JobState::Failed, problem: Some(error.problem()), line },
+    }
+}
+
+fn session_ended() -> RequestError {
+    RequestError::NotNow(Problem::of_request("session-ended", "the session has ended; open a new one"))
+}
+
+fn shown(diagnostic: &kobling_script::Diagnostic, script: &str) -> Diagnostic {
+    let place = script.get(diagnostic.span.start..diagnostic.span.end).unwrap_or_default();
+    Diagnostic {
+        line: diagnostic.line,
+        column: diagnostic.column,
+        length: u32::try_from(place.chars().count()).unwrap_or(u32::MAX),
+        message: diagnostic.message(Language::English),
+        help: diagnostic.advice(Language::English),
+    }
+}
+
+/// Somebody watching a job.
+struct Watch {
+    broker: Arc<Broker>,
+    job: JobId,
+    seen: u64,
+    ended: bool,
+}
+
+impl Watch {
+    /// The next events, once there are any; none at the end.
+    async fn next_batch(&mut self) -> Option<Vec<Result<(u64, JobEvent), RequestError>>> {
+        while !self.ended {
+            // Listening begins before reading, so that nothing falls between.
+            let mut bell = lock(&self.broker.jobs).get(&self.job).map(|live| live.bell.subscribe());
+            let (events, ended) = match self.broker.store.events(self.job, self.seen).await {
+                Ok(Some(found)) => found,
+                Ok(None) => return self.give_up(RequestError::unknown_job()),
+                Err(error) => return self.give_up(error.into()),
+            };
+            self.ended = ended;
+            if !events.is_empty() {
+                let numbered = (self.seen + 1..).zip(events).collect::<Vec<_>>();
+                self.seen += numbered.len() as u64;
+                return Some(numbered.into_iter().map(Ok).collect());
+            }
+            match &mut bell {
+                _ if ended => {}
+                // Closed means ended: once round to read the last events.
+                Some(bell) => drop(bell.changed().await),
+                // Neither live nor ended: its end could not be kept.
+                None => return self.give_up(RunError::Store.into()),
+            }
+        }
+        None
+    }
+
+    fn give_up<T>(&mut self, error: RequestError) -> Option<Vec<Result<T, RequestError>>> {
+        self.ended = true;
+        Some(vec![Err(error)])
+    }
+}

@@ -1,0 +1,189 @@
+//! A broker that listens: its state folder, its services, and an orderly end.
+
+use std::fs::DirBuilder;
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow_flight::flight_service_server::FlightServiceServer;
+use kobling_audit::{AuditLog, LogError, SharedLog};
+use kobling_proto::platform::v1::catalogue_service_server::CatalogueServiceServer;
+use kobling_proto::platform::v1::job_service_server::JobServiceServer;
+use kobling_proto::platform::v1::session_service_server::SessionServiceServer;
+use kobling_proto::transport::{self, Callers, TransportError};
+use kobling_proto::{FILE_DESCRIPTOR_SET, limits};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tonic::transport::server::TcpIncoming;
+
+use crate::api::Door;
+use crate::api::catalogue::CatalogueApi;
+use crate::api::flight::FlightApi;
+use crate::api::job::JobApi;
+use crate::api::session::SessionApi;
+use crate::audit::{Recorder, now_ms};
+use crate::broker::{Broker, Parts};
+use crate::config::Config;
+use crate::observe::ObservedNodes;
+use crate::roster::{GrpcNodes, NodeClients};
+use crate::store::{Store, StoreError};
+
+/// How often idle sessions and old results are looked for.
+const TIDY_INTERVAL: Duration = Duration::from_secs(10);
+/// How long clients are given to take what they are being sent, at shutdown.
+const DRAIN: Duration = Duration::from_secs(3);
+/// Largest request of a client: a script with room for the rest.
+const REQUEST_BYTES_MAX: usize = limits::MAX_SCRIPT_BYTES + 64 * 1024;
+
+/// What differs between a broker in production and one in a test.
+pub struct StartOptions {
+    /// Where it listens.
+    pub listener: TcpListener,
+    /// How it talks to nodes; over gRPC where none.
+    pub node_clients: Option<Arc<dyn NodeClients>>,
+}
+
+/// Why a broker does not start. The text is for its operator.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The state folder cannot be made.
+    #[error("{path}: the state folder cannot be used")]
+    StateDir {
+        /// Which.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The listening socket cannot be used.
+    #[error("the listening socket cannot be used")]
+    Listen(#[source] std::io::Error),
+    /// Certificates or keys cannot be used.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The audit log cannot be opened.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The descriptors of the services cannot be read.
+    #[error("the descriptors built into this program cannot be read")]
+    Reflection,
+}
+
+/// A broker that serves.
+pub struct RunningBroker {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The broker itself.
+    pub broker: Arc<Broker>,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+    tidying: JoinHandle<()>,
+}
+
+/// Starts a broker: opens its log and store, settles what an earlier run left, and listens.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn start(config: Config, options: StartOptions) -> Result<RunningBroker, StartError> {
+    create_private(&config.state_dir)?;
+    let log = AuditLog::open(&config.state_dir.join("audit"), config.federation.broker.id.clone())?;
+    if log.tail_was_cut() {
+        tracing::warn!("the audit log ended in a torn entry, which was cut off; an earlier run was killed");
+    }
+    let recorder: Arc<dyn Recorder> = Arc::new(SharedLog::new(log));
+    let clients = options.node_clients.unwrap_or_else(|| {
+        let timeout = config.times.peer_timeout;
+        Arc::new(GrpcNodes::new(&config.federation, &config.credentials, timeout))
+    });
+    let callers = Arc::new(Callers::new(&config.federation)?);
+    let authorities = [config.federation.platform.authority.as_str()];
+    let server = transport::server(&config.credentials, &authorities)?;
+    let address = options.listener.local_addr().map_err(StartError::Listen)?;
+    let store = Store::open(&config.state_dir)?;
+    let broker = Broker::start(Parts {
+        federation: config.federation,
+        clients: Arc::new(ObservedNodes(clients)),
+        store,
+        recorder,
+        times: config.times,
+    })
+    .await?;
+
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_service_status("", tonic_health::ServingStatus::Serving).await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .map_err(|_| StartError::Reflection)?;
+    let door = Door::new(callers);
+    let of = || (Arc::clone(&broker), door.clone());
+    let (catalogue, session, job, flight) = (of(), of(), of(), of());
+    let catalogue = CatalogueApi { broker: catalogue.0, door: catalogue.1 };
+    let session = SessionApi { broker: session.0, door: session.1 };
+    let job = JobApi { broker: job.0, door: job.1 };
+    let flight = FlightApi { broker: flight.0, door: flight.1 };
+    let mut server = server;
+    let router = server
+        .add_service(health_service)
+        .add_service(reflection)
+        .add_service(CatalogueServiceServer::new(catalogue).max_decoding_message_size(REQUEST_BYTES_MAX))
+        .add_service(SessionServiceServer::new(session).max_decoding_message_size(REQUEST_BYTES_MAX))
+        .add_service(JobServiceServer::new(job).max_decoding_message_size(REQUEST_BYTES_MAX))
+        .add_service(FlightServiceServer::new(flight).max_decoding_message_size(REQUEST_BYTES_MAX));
+
+    let (stop, stopped) = watch::channel(false);
+    let incoming = TcpIncoming::from(options.listener).with_nodelay(Some(true));
+    let mut until = stopped.clone();
+    let serving = tokio::spawn(async move {
+        let until = async move { drop(until.wait_for(|stop| *stop).await) };
+        if let Err(error) = router.serve_with_incoming_shutdown(incoming, until).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "the broker no longer listens");
+        }
+    });
+    let tidying = tokio::spawn(tidy(Arc::clone(&broker), stopped));
+    Ok(RunningBroker { address, broker, stop, serving, tidying })
+}
+
+async fn tidy(broker: Arc<Broker>, mut stopped: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            _ = stopped.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(TIDY_INTERVAL) => {}
+        }
+        if let Err(error) = broker.tidy(Instant::now(), now_ms()).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "old results could not be forgotten");
+        }
+    }
+}
+
+impl RunningBroker {
+    /// Ends everything in order: no new calls, jobs aborted at all parties and marked failed, sessions closed at
+    /// the nodes, and clients given a moment to hear of it.
+    pub async fn shutdown(self) {
+        self.stop.send_replace(true);
+        self.broker.stop().await;
+        let _ = self.tidying.await;
+        let abort = self.serving.abort_handle();
+        if tokio::time::timeout(DRAIN, self.serving).await.is_err() {
+            abort.abort();
+        }
+    }
+
+    /// Returns when the broker no longer listens, which it only does by itself when its socket fails.
+    pub async fn failed(&mut self) {
+        let _ = (&mut self.serving).await;
+    }
+}
+
+/// The state folder names researchers and what they ask about, so it is its operator's alone.
+fn create_private(path: &Path) -> Result<(), StartError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| StartError::StateDir { path: path.display().to_string(), source })
+}

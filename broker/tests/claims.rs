@@ -1,0 +1,428 @@
+//! What the broker promises, with nodes in memory.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use kobling_broker::problem::RunError;
+use kobling_broker::request::RequestError;
+use kobling_broker::roster::ComputeEvent;
+use kobling_broker::session::OpenRequest;
+use kobling_broker::store::{JobEvent, JobState, SessionState, Store};
+use kobling_model::record::{Event, Outcome};
+use kobling_model::rules::Refusal;
+use kobling_model::table::Cell;
+use kobling_model::{Hash, JobId, SessionId};
+use support::{
+    COUNT, Faults, ONE_OWNER, TWO_OWNERS, World, count, finished, is_state, open, open_request, owner,
+    problem_code, reported, rules, run,
+};
+
+fn position(happened: &[String], what: &str) -> usize {
+    happened.iter().position(|it| it == what).unwrap_or_else(|| panic!("{what} in {happened:?}"))
+}
+
+#[tokio::test]
+async fn a_table_over_two_owners_is_the_sum_of_what_two_workers_hold() {
+    let world = World::new();
+    let broker = world.broker().await;
+    let (job, events) = run(&broker, TWO_OWNERS).await;
+    assert_eq!((job.state, job.tables, job.problem), (JobState::Done, 1, None));
+    let table = broker.table(job.id, 0).await.expect("there");
+    assert_eq!(table.cells.len(), 9);
+    assert!(table.cells.iter().all(|cell| count(cell) == Some(u64::from(COUNT))));
+    assert!(is_state(&events[0], JobState::Queued) && is_state(&events[1], JobState::Running));
+    assert!(is_state(events.last().expect("some"), JobState::Done));
+    let stages: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            JobEvent::Stage { name, party, .. } => Some(format!("{name} {party}")),
+            _ => None,
+        })
+        .collect();
+    for stage in ["offer broker", "link broker", "extract ssb", "extract krg", "combine broker"] {
+        assert!(stages.iter().any(|it| it == stage), "{stage} in {stages:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_question_is_on_record_before_a_node_is_asked_and_before_its_table_can_be_fetched() {
+    let world = World::new();
+    let broker = world.broker().await;
+    let (job, _) = run(&broker, ONE_OWNER).await;
+    assert_eq!(job.state, JobState::Done);
+    let happened = world.happened();
+    assert!(position(&happened, "record opening") < position(&happened, "compute ssb"));
+    assert!(position(&happened, "partial ssb") < position(&happened, "record released"));
+    let table = broker.table(job.id, 0).await.expect("there");
+    assert!(world.outcomes().contains(&Outcome::Released { content: Hash::of_json(&table) }));
+    let records = world.records.lock().expect("lock");
+    let Some(Event::Opening(execution)) = records.first() else { panic!("an opening first") };
+    assert_eq!(execution.script, Hash::of(ONE_OWNER.as_bytes()));
+    assert_eq!((execution.owners.as_slice(), &execution.rules), (&[owner("ssb")][..], &rules()));
+    assert_eq!(execution.asked_by.researcher, "Kari");
+}
+
+#[tokio::test]
+async fn what_cannot_be_recorded_is_not_released() {
+    let released: fn(&Event) -> bool =
+        |event| matches!(event, Event::Outcome { outcome: Outcome::Released { .. }, .. });
+    let world = World::with(Faults { unrecorded: Some(released), ..Faults::default() });
+    let broker = world.broker().await;
+    let (job, events) = run(&broker, ONE_OWNER).await;
+    assert_eq!((job.state, problem_code(&job), job.tables), (JobState::Failed, "unrecorded", 0));
+    assert!(broker.table(job.id, 0).await.is_err());
+    assert!(!events.iter().any(|event| matches!(event, JobEvent::Table { .. })));
+}
+
+#[tokio::test]
+async fn without_a_record_of_the_opening_no_node_computes() {
+    let opening: fn(&Event) -> bool = |event| matches!(event, Event::Opening(_));
+    let world = World::with(Faults { unrecorded: Some(opening), ..Faults::default() });
+    let broker = world.broker().await;
+    let (job, _) = run(&broker, ONE_OWNER).await;
+    assert_eq!((job.state, problem_code(&job)), (JobState::Failed, "unrecorded"));
+    assert!(!world.happened().iter().any(|it| it.starts_with("compute") || it.starts_with("deal")));
+}
+
+#[tokio::test]
+async fn the_same_key_is_the_same_session_and_the_same_job() {
+    let world = World::new();
+    let broker = world.broker().await;
+    let (first, second) =
+        tokio::join!(broker.open_session(open_request("a")), broker.open_session(open_request("a")));
+    let (first, second) = (first.expect("opens"), second.expect("opens"));
+    assert_eq!(first, second);
+    assert_eq!(world.happened().iter().filter(|it| *it == "open-session ssb").count(), 1);
+    let others = OpenRequest { datastores: vec!["no.ssb.fdb:1".into()], ..open_request("a") };
+    assert!(matches!(broker.open_session(others).await, Err(RequestError::Conflict(_))));
+
+    let submit = |script: &str| broker.submit(first.id, "job", script.to_owned());
+    let (job, again) = tokio::join!(submit(ONE_OWNER), submit(ONE_OWNER));
+    let (job, again) = (job.expect("accepted"), again.expect("accepted"));
+    assert_eq!(job.id, again.id);
+    finished(&broker, job.id).await;
+    assert_eq!(submit(ONE_OWNER).await.expect("known").id, job.id);
+    assert_eq!(world.happened().iter().filter(|it| *it == "offer ssb").count(), 1);
+    let Err(RequestError::Conflict(problem)) = submit(TWO_OWNERS).await else { panic!("another script") };
+    assert_eq!(problem.code, "key-reused");
+}
+
+#[tokio::test]
+async fn the_newest_release_of_a_major_version_is_pinned() {
+    let world = World::new();
+    let broker = world.broker().await;
+    let session = open(&broker).await;
+    let versions: Vec<_> = session.releases.iter().map(|release| release.version.to_string()).collect();
+    assert_eq!(versions, ["1.0.0", "1.2.0"]);
+    let unknown = OpenRequest { datastores: vec!["no.ssb.fdb:9".into()], ..open_request("b") };
+    assert!(matches!(broker.open_session(unknown).await, Err(RequestError::NotFound(_))));
+}
+
+#[tokio::test]
+async fn linked_rows_agree_between_owners_and_are_made_once_a_session() {
+    let world = World::new();
+    let broker = world.broker().await;
+    let session = open(&broker).await;
+    for key in ["one", "two"] {
+        let job = broker.submit(session.id, key, TWO_OWNERS.into()).await.expect("accepted");
+        assert_eq!(finished(&broker, job.id).await.0.state, JobState::Done);
+    }
+    let happened = world.happened();
+    assert_eq!(happened.iter().filter(|it| *it == "tokens ssb").count(), 1);
+    assert!(!happened.iter().any(|it| it == "tokens fhi"), "a dealer gives no tokens");
+    let rows = world.rows.lock().expect("lock");
+    let (ssb, krg) = (&rows[&owner("ssb")], &rows[&owner("krg")]);
+    assert_eq!((ssb.0, krg.0), (65_536, 65_536));
+    assert_eq!(ssb.1[50..], krg.1[..50], "tokens 50 to 99 are both's");
+}
+
+#[tokio::test]
+async fn a_token_that_comes_twice_ends_the_session_and_names_the_owner() {
+    let world = World::with(Faults { token_twice: Some(owner("krg")), ..Faults::default() });
+    let broker = world.broker().await;
+    let (job, _) = run(&broker, TWO_OWNERS).await;
+    assert_eq!((job.state, problem_code(&job)), (JobState::Failed, "token-twice"));
+    let problem = job.problem.expect("said");
+    assert_eq!((problem.party, problem.step.as_str(), job.line), (Some(owner("krg")), "link", 5));
+    let session = broker.get_session(job.session).await.expect("known");
+    assert_eq!((session.state, session.problem.expect("said").code), (SessionState::Ended, problem.code));
+    assert!(!world.happened().iter().any(|it| it.starts_with("rows")));
+    let later = broker.submit(job.session, "later", ONE_OWNER.into()).await;
+    assert!(matches!(later, Err(RequestError::NotNow(_))));
+}
+
+#[tokio::test]
+async fn partial_aggregates_that_do_not_fit_are_not_added() {
+    let krg = || Some(owner("krg"));
+    let cases = [
+        ("partial-transcripts", Faults { other_transcript: krg(), ..Faults::default() }),
+        ("partial-content", Faults { other_content: krg(), ..Faults::default() }),
+        ("partial-signature", Faults { other_key: krg(), ..Faults::default() }),
+        ("partial-shape", Faults { missing_cell: krg(), ..Faults::default() }),
+        // A count that would have been suppressed, and one beyond all units.
+        ("impossible-cell", Faults { word: Some(3), ..Faults::default() }),
+        ("impossible-cell", Faults { word: Some(u32::MAX - 7), ..Faults::default() }),
+        ("impossible-cell", Faults { word: Some(65_536 + 256), ..Faults::default() }),
+    ];
+    for (code, faults) in cases {
+        let world = World::with(faults);
+        let broker = world.broker().await;
+        let (job, _) = run(&broker, TWO_OWNERS).await;
+        assert_eq!((job.state, problem_code(&job), job.tables), (JobState::Failed, code, 0));
+        assert!(world.happened().iter().any(|it| it == "abort krg"));
+        assert!(matches!(world.outcomes().last(), Some(Outcome::Failed { step, .. }) if step == "combine"));
+    }
+}
+
+#[tokio::test]
+async fn the_word_for_suppression_is_a_suppressed_cell_and_zero_is_a_count() {
+    for (word, cell) in [(u32::MAX, Cell::Suppressed), (0, Cell::Count(0)), (5, Cell::Count(5))] {
+        let world = World::with(Faults { word: Some(word), ..Faults::default() });
+        let broker = world.broker().await;
+        let (job, _) = run(&broker, TWO_OWNERS).await;
+        assert_eq!(job.state, JobState::Done);
+        let table = broker.table(job.id, 0).await.expect("there");
+        assert!(table.cells.iter().all(|it| *it == cell));
+    }
+}
+
+#[tokio::test]
+async fn a_rule_that_refuses_is_on_record_and_names_rule_and_line() {
+    let world = World::with(Faults { refused: Some(Refusal::PopulationFloor), ..Faults::default() });
+    let broker = world.broker().await;
+    let (job, _) = run(&broker, ONE_OWNER).await;
+    assert_eq!((job.state, problem_code(&job), job.tables), (JobState::Refused, "population-floor", 0));
+    assert_eq!(job.line, 3);
+    assert_eq!(world.outcomes(), [Outcome::Refused { rule: Refusal::PopulationFloor }]);
+}
+
+#[tokio::test]
+async fn workers_that_tell_different_endings_are_believed_neither() {
+    let ending = Some((owner("krg"), ComputeEvent::Refused(Refusal::PopulationFloor)));
+    let world = World::with(Faults { ending, ..Faults::default() });
+    let broker = world.broker().await;
+    let (job, _) = run(&broker, TWO_OWNERS).await;
+    assert_eq!((job.state, problem_code(&job)), (JobState::Failed, "disagreement"));
+}
+
+#[tokio::test]
+async fn one_failing_party_ends_the_question_at_all_of_them() {
+    let ending = Some((owner("krg"), ComputeEvent::Failed(reported("registers"))));
+    let world = World::with(Faults { ending, ..Faults::default() });
+    let broker = world.broker().await;
+    let (job, _) = run(&broker, TWO_OWNERS).await;
+    let problem = job.problem.expect("said");
+    assert_eq!((problem.code.as_str(), problem.party), ("registers", Some(owner("krg"))));
+    for party in ["ssb", "krg", "fhi"] {
+        assert!(world.happened().contains(&format!("abort {party}")));
+    }
+    assert!(matches!(world.outcomes().last(), Some(Outcome::Failed { .. })));
+}
+
+#[tokio::test]
+async fn a_node_that_is_gone_is_named_even_where_another_complains_first() {
+    let world = World::with(Faults { hang: true, ..Faults::default() });
+    let broker = world.broker().await;
+    let session = open(&broker).await;
+    let job = broker.submit(session.id, "job", TWO_OWNERS.into()).await.expect("accepted");
+    world.computing.notified().await;
+    // The session's next question finds ssb complaining of a broken link, since the dealer is gone.
+    broker.cancel_job(job.id).await.expect("known");
+    *world.faults.lock().expect("lock") = Faults {
+        ending: Some((owner("ssb"), ComputeEvent::Failed(reported("unreachable")))),
+        ..Faults::default()
+    };
+    let watching = world.clone();
+    let downed = tokio::spawn(async move {
+        watching.computing.notified().await;
+        watching.faults.lock().expect("lock").down = Some(owner("fhi"));
+    });
+    let job = broker.submit(session.id, "next", TWO_OWNERS.into()).await.expect("accepted");
+    let (job, _) = finished(&broker, job.id).await;
+    downed.await.expect("ended");
+    let problem = job.problem.expect("said");
+    assert_eq!((problem.code.as_str(), problem.party), ("unreachable", Some(owner("fhi"))));
+}
+
+#[tokio::test]
+async fn cancelling_aborts_at_all_parties_and_leaves_nothing_running() {
+    let world = World::with(Faults { hang: true, ..Faults::default() });
+    let broker = world.broker().await;
+    let session = open(&broker).await;
+    let running = broker.submit(session.id, "running", ONE_OWNER.into()).await.expect("accepted");
+    let waiting = broker.submit(session.id, "waiting", ONE_OWNER.into()).await.expect("accepted");
+    world.computing.notified().await;
+    let waiting = broker.cancel_job(waiting.id).await.expect("known");
+    assert_eq!(waiting.state, JobState::Cancelled);
+    let running = broker.cancel_job(running.id).await.expect("known");
+    assert_eq!((running.state, running.tables), (JobState::Cancelled, 0));
+    for party in ["ssb", "krg", "fhi"] {
+        assert!(world.happened().contains(&format!("abort {party}")));
+    }
+    assert!(
+        matches!(world.outcomes().last(), Some(Outcome::Failed { .. })),
+        "the attempt has an ending on record"
+    );
+    // The session goes on.
+    world.faults.lock().expect("lock").hang = false;
+    let next = broker.submit(session.id, "next", ONE_OWNER.into()).await.expect("accepted");
+    assert_eq!(finished(&broker, next.id).await.0.state, JobState::Done);
+    assert_eq!(broker.cancel_job(next.id).await.expect("known").state, JobState::Done);
+}
+
+#[tokio::test]
+async fn watching_resumes_after_any_event_and_ends_with_the_job() {
+    let world = World::new();
+    let broker = world.broker().await;
+    let session = open(&broker).await;
+    let job = broker.submit(session.id, "job", TWO_OWNERS.into()).await.expect("accepted");
+    let numbered = |after| {
+        let broker = broker.clone();
+        async move {
+            let events = broker.watch_job(job.id, after).await.expect("known");
+            events.map(|event| event.expect("an event")).collect::<Vec<_>>().await
+        }
+    };
+    // One watcher from the start, while the job runs; others when it has ended.
+    let all = numbered(0).await;
+    let numbers: Vec<_> = all.iter().map(|(number, _)| *number).collect();
+    assert_eq!(numbers, (1..=all.len() as u64).collect::<Vec<_>>());
+    for after in 0..=all.len() {
+        assert_eq!(numbered(after as u64).await, all[after..]);
+    }
+    assert!(matches!(broker.watch_job(JobId([9; 16]), 0).await, Err(RequestError::NotFound(_))));
+}
+
+#[tokio::test]
+async fn after_a_restart_unfinished_jobs_have_failed_and_nodes_are_told_to_close() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let world = World::with(Faults { hang: true, ..Faults::default() });
+    let (job, session) = {
+        let broker = world.broker_over(Store::open(folder.path()).expect("opens")).await;
+        let session = open(&broker).await;
+        let job = broker.submit(session.id, "job", ONE_OWNER.into()).await.expect("accepted");
+        world.computing.notified().await;
+        (job.id, session.id)
+    };
+    // The first broker is simply left behind, as if killed.
+    let world = World::new();
+    let broker = world.broker_over(Store::open(folder.path()).expect("opens")).await;
+    let (job, events) = finished(&broker, job).await;
+    assert_eq!((job.state, problem_code(&job)), (JobState::Failed, "interrupted"));
+    assert!(is_state(events.last().expect("some"), JobState::Failed));
+    assert_eq!(broker.get_session(session).await.expect("known").state, SessionState::Ended);
+    broker.stop().await;
+    for party in ["ssb", "krg", "fhi"] {
+        assert!(world.happened().contains(&format!("close {party}")));
+    }
+}
+
+#[tokio::test]
+async fn stopping_aborts_what_runs_and_closes_sessions_at_the_nodes() {
+    let world = World::with(Faults { hang: true, ..Faults::default() });
+    let broker = world.broker().await;
+    let session = open(&broker).await;
+    let running = broker.submit(session.id, "running", ONE_OWNER.into()).await.expect("accepted");
+    let waiting = broker.submit(session.id, "waiting", ONE_OWNER.into()).await.expect("accepted");
+    world.computing.notified().await;
+    broker.stop().await;
+    for job in [running, waiting] {
+        let job = broker.get_job(job.id).await.expect("known");
+        assert_eq!((job.state, problem_code(&job)), (JobState::Failed, "interrupted"));
+    }
+    let happened = world.happened();
+    assert!(position(&happened, "abort ssb") < position(&happened, "close ssb"));
+    assert!(matches!(
+        broker.open_session(open_request("late")).await,
+        Err(RequestError::Run(RunError::Interrupted))
+    ));
+}
+
+#[tokio::test]
+async fn a_node_that_restarted_ends_the_session() {
+    let world = World::new();
+    let broker = world.broker().await;
+    let session = open(&broker).await;
+    world.faults.lock().expect("lock").restarted = Some(owner("krg"));
+    let job = broker.submit(session.id, "job", ONE_OWNER.into()).await.expect("accepted");
+    let (job, _) = finished(&broker, job.id).await;
+    assert_eq!((job.state, problem_code(&job)), (JobState::Failed, "restarted"));
+    assert_eq!(job.problem.expect("said").party, Some(owner("krg")));
+    assert_eq!(broker.get_session(session.id).await.expect("known").state, SessionState::Ended);
+}
+
+#[tokio::test]
+async fn a_session_that_could_not_be_opened_leaves_nothing_and_can_be_tried_again() {
+    let world = World::with(Faults { down: Some(owner("fhi")), ..Faults::default() });
+    let broker = world.broker().await;
+    let error = broker.open_session(open_request("key")).await.expect_err("the dealer is down");
+    let problem = error.problem();
+    assert_eq!((problem.code.as_str(), problem.party), ("unreachable", Some(owner("fhi"))));
+    world.faults.lock().expect("lock").down = None;
+    assert!(broker.open_session(open_request("key")).await.is_ok());
+}
+
+#[tokio::test]
+async fn idle_sessions_end_and_busy_ones_do_not() {
+    let world = World::with(Faults { hang: true, ..Faults::default() });
+    let broker = world.broker().await;
+    let idle = broker.open_session(open_request("idle")).await.expect("opens");
+    let busy = broker.open_session(open_request("busy")).await.expect("opens");
+    let job = broker.submit(busy.id, "job", ONE_OWNER.into()).await.expect("accepted");
+    world.computing.notified().await;
+    broker.tidy(Instant::now() + Duration::from_secs(899), 0).await.expect("tidied");
+    assert_eq!(broker.get_session(idle.id).await.expect("known").state, SessionState::Open);
+    broker.tidy(Instant::now() + Duration::from_secs(901), 0).await.expect("tidied");
+    assert_eq!(broker.get_session(idle.id).await.expect("known").state, SessionState::Ended);
+    assert_eq!(broker.get_session(busy.id).await.expect("known").state, SessionState::Open);
+    broker.cancel_job(job.id).await.expect("known");
+}
+
+#[tokio::test]
+async fn closing_cancels_what_runs_and_results_stay_until_their_time_is_over() {
+    let world = World::new();
+    let broker = world.broker().await;
+    let (job, _) = run(&broker, ONE_OWNER).await;
+    broker.close_session(job.session).await.expect("closed");
+    broker.close_session(job.session).await.expect("again");
+    assert!(world.happened().contains(&"close fhi".to_owned()));
+    assert!(broker.table(job.id, 0).await.is_ok());
+    let now_ms = kobling_broker::audit::now_ms();
+    broker.tidy(Instant::now(), now_ms + 3_000_000).await.expect("tidied");
+    assert!(broker.table(job.id, 0).await.is_ok());
+    broker.tidy(Instant::now(), now_ms + 4_000_000).await.expect("tidied");
+    assert!(matches!(broker.get_job(job.id).await, Err(RequestError::NotFound(_))));
+    assert!(broker.table(job.id, 0).await.is_err());
+    assert!(broker.close_session(SessionId([1; 16])).await.is_err());
+}
+
+#[tokio::test]
+async fn a_script_with_errors_is_a_rejected_job_with_all_of_them() {
+    let world = World::new();
+    let broker = world.broker().await;
+    let script =
+        "require no.ssb.fdb:1 as fdb\ncreate-dataset d\nimport fdb/KJONN as a\nimport fdb/ALDER as b\n";
+    let (job, events) = run(&broker, script).await;
+    assert_eq!((job.state, job.plan), (JobState::Rejected, None));
+    let lines: Vec<_> = job.diagnostics.iter().map(|diagnostic| diagnostic.line).collect();
+    assert_eq!(lines, [3, 4]);
+    assert!(job.diagnostics[0].message.contains("KJONN"));
+    assert_eq!(events.len(), 1);
+    assert!(!world.happened().iter().any(|it| it.starts_with("offer")));
+    let long = broker.submit(job.session, "long", "x".repeat((1 << 20) + 1)).await;
+    assert!(matches!(long, Err(RequestError::Invalid(_))));
+}
+
+#[tokio::test]
+async fn tables_of_earlier_questions_stay_when_a_later_one_fails() {
+    // Questions: the population, the first table, the second.
+    let world = World::with(Faults { fails_from: Some(2), ..Faults::default() });
+    let broker = world.broker().await;
+    let (job, _) = run(&broker, &format!("{ONE_OWNER}tabulate kjoenn, cellpct\n")).await;
+    assert_eq!((job.state, problem_code(&job), job.line), (JobState::Failed, "registers", 5));
+    assert_eq!(job.tables, 1);
+    assert!(broker.table(job.id, 0).await.is_ok());
+    assert!(broker.table(job.id, 1).await.is_err());
+}
