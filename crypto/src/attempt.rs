@@ -1,0 +1,289 @@
+//! One attempt at one question, seen from outside its protocols: fresh keys for each link, agreement on what is
+//! computed, and the dealer's whole part.
+//!
+//! Links: left–right, left–dealer, right–dealer. In this order, at every party:
+//!
+//! 1. On each link both ends send an ephemeral public key ([`introduce`]) and get a seed that only they have.
+//!    *Learnt:* nothing; the keys are made for this attempt and die with it.
+//! 2. Each worker sends the dealer the public shape of the computation ([`announce`]). The dealer goes on only if both
+//!    sent the same. *Learnt by the dealer:* the shape.
+//! 3. The workers compare digests of everything they take for granted: plan, question, rules, roles, shape
+//!    ([`agree`]). *Learnt:* whether they are the same.
+//! 4. The product, if two owners' data meet ([`count_product`]), and protection ([`protect`]).
+//! 5. [`farewell`](crate::channel::farewell) on each link: whoever closes knows that the other end has everything.
+
+use std::sync::{Arc, Mutex};
+
+use crate::channel::{Channel, ChannelError, StepName, farewell};
+use crate::protocol::count_product::{self, ProductShape};
+use crate::protocol::engine::Engine;
+use crate::protocol::lookup::PerturbationTable;
+use crate::protocol::protect::{self, Program, ProtectShape};
+use crate::protocol::{ProtocolError, decode};
+use crate::seeds::{EphemeralKey, Ledger, PairSeed};
+
+/// The public shape of a question's computation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Computation {
+    /// The product, where the question has two owners.
+    pub product: Option<ProductShape>,
+    /// Protection.
+    pub protect: ProtectShape,
+}
+
+/// Who is at the two ends of a link, and in which attempt.
+#[derive(Clone, Copy, Debug)]
+pub struct Ends<'a> {
+    /// The session.
+    pub session: &'a [u8; 16],
+    /// The attempt.
+    pub attempt: &'a [u8; 16],
+    /// Name of this end.
+    pub own: &'a str,
+    /// Name of the other end.
+    pub peer: &'a str,
+}
+
+/// Longest encoding of a shape: 262 144 numbers of eight bytes, of which most name the cells that rule 5 counts.
+const COMPUTATION_BYTES_MAX: u64 = 2 << 20;
+
+/// The step of the product, at all parties.
+pub fn product_step() -> StepName {
+    step("product")
+}
+
+/// The step of the protection, at all parties.
+pub fn protect_step() -> StepName {
+    step("protect")
+}
+
+fn step(name: &str) -> StepName {
+    StepName::new(name).expect("a step's name")
+}
+
+/// Step 1 of an attempt: swaps ephemeral keys over an authenticated link and agrees on the pair's seed.
+///
+/// `ledger` watches the seed's masks in tests; operation gives none.
+///
+/// # Errors
+/// [`ProtocolError`].
+pub fn introduce(
+    channel: &mut dyn Channel,
+    ends: Ends<'_>,
+    ledger: Option<&Arc<Mutex<Ledger>>>,
+) -> Result<PairSeed, ProtocolError> {
+    let key = EphemeralKey::generate();
+    let name = step("attempt/key");
+    channel.send(&name, 0, &[1, 32], key.public().to_vec())?;
+    let theirs = channel.receive(&name, 0, &[1, 32])?;
+    let seed = key.agree(&theirs, ends.session, ends.attempt, ends.own, ends.peer)?;
+    Ok(match ledger {
+        Some(ledger) => seed.watched_by(ledger.clone()),
+        None => seed,
+    })
+}
+
+/// Step 2 at a worker: tells the dealer the shape.
+///
+/// # Errors
+/// [`ProtocolError`].
+pub fn announce(dealer: &mut dyn Channel, computation: &Computation) -> Result<(), ProtocolError> {
+    let bytes = computation.to_bytes();
+    let length = bytes.len() as u64;
+    dealer.send(&step("attempt/shape-length"), 0, &[1, 8], length.to_le_bytes().to_vec())?;
+    dealer.send(&step("attempt/shape"), 0, &[length, 1], bytes)?;
+    Ok(())
+}
+
+/// Step 2 at the dealer.
+fn hear(worker: &mut dyn Channel) -> Result<Computation, ProtocolError> {
+    let (length_step, shape_step) = (step("attempt/shape-length"), step("attempt/shape"));
+    let length = decode::<u64>(&worker.receive(&length_step, 0, &[1, 8])?, &length_step)?[0];
+    let unexpected = || ChannelError::Unexpected { step: shape_step.clone() };
+    if length > COMPUTATION_BYTES_MAX {
+        return Err(unexpected().into());
+    }
+    let bytes = worker.receive(&shape_step, 0, &[length, 1])?;
+    Computation::from_bytes(&bytes).ok_or_else(|| unexpected().into())
+}
+
+/// Step 3: compares a digest of what both workers take for granted.
+///
+/// # Errors
+/// `Unexpected` where the digests differ; what a [`Channel`] says otherwise.
+pub fn agree(other: &mut dyn Channel, digest: &[u8; 32]) -> Result<(), ProtocolError> {
+    let name = step("attempt/agree");
+    other.send(&name, 0, &[1, 32], digest.to_vec())?;
+    let theirs = other.receive(&name, 0, &[1, 32])?;
+    if theirs == digest { Ok(()) } else { Err(ChannelError::Unexpected { step: name }.into()) }
+}
+
+/// Step 5 on one link.
+///
+/// # Errors
+/// [`ProtocolError::Channel`].
+pub fn part(channel: &mut dyn Channel) -> Result<(), ProtocolError> {
+    Ok(farewell(channel, &step("attempt/end"))?)
+}
+
+/// The dealer's whole part in an attempt.
+///
+/// It receives public keys, two copies of a public shape and two empty messages, and sends keys, masked
+/// corrections and two empty messages. Nothing that it sends or receives depends on anybody's data.
+///
+/// # Errors
+/// [`ProtocolError::Shape`] where the workers announced different shapes; what links say otherwise.
+pub fn deal(
+    left: &mut dyn Channel,
+    left_ends: Ends<'_>,
+    right: &mut dyn Channel,
+    right_ends: Ends<'_>,
+    ledger: Option<&Arc<Mutex<Ledger>>>,
+) -> Result<(), ProtocolError> {
+    let left_seed = introduce(left, left_ends, ledger)?;
+    let right_seed = introduce(right, right_ends, ledger)?;
+    let computation = hear(left)?;
+    if hear(right)? != computation {
+        return Err(ProtocolError::Shape { expected: "the same shape from both workers" });
+    }
+    if let Some(shape) = computation.product {
+        count_product::deal(&product_step(), shape, right, &left_seed, &right_seed)?;
+    }
+    let mut engine = Engine::dealer(&protect_step(), right, &left_seed, &right_seed)?;
+    protect::deal(&mut engine, &computation.protect)?;
+    drop(engine);
+    part(left)?;
+    part(right)
+}
+
+impl Computation {
+    /// A fixed encoding: numbers as eight bytes little-endian, lists with their length before them.
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut numbers: Vec<u64> = Vec::new();
+        match &self.product {
+            None => numbers.push(0),
+            Some(shape) => numbers.extend([
+                1,
+                shape.rows as u64,
+                shape.block_rows as u64,
+                shape.left_categories as u64,
+                shape.right_categories as u64,
+                u64::from(shape.present),
+            ]),
+        }
+        let protect = &self.protect;
+        let table = protect.table.rows();
+        numbers.extend([
+            protect.cells as u64,
+            u64::from_le_bytes(protect.column_id),
+            u64::from(protect.table.max_change()),
+            table.len() as u64,
+        ]);
+        numbers.extend(table.iter().flatten().map(|threshold| u64::from(*threshold)));
+        match &protect.program {
+            Program::Population { floor } => numbers.extend([0, u64::from(*floor)]),
+            Program::Table { small_max, small_percent_max, counted } => {
+                numbers.extend([
+                    1,
+                    u64::from(*small_max),
+                    u64::from(*small_percent_max),
+                    counted.len() as u64,
+                ]);
+                numbers.extend(counted.iter().map(|cell| *cell as u64));
+            }
+        }
+        numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+    }
+
+    /// Reads the encoding; none for any other bytes.
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        if !bytes.len().is_multiple_of(8) {
+            return None;
+        }
+        let mut numbers =
+            bytes.chunks_exact(8).map(|chunk| u64::from_le_bytes(chunk.try_into().expect("8 bytes")));
+        let mut next = || numbers.next();
+        let size = |number: u64| usize::try_from(number).ok();
+        let small = |number: u64| u32::try_from(number).ok();
+        let product = match next()? {
+            0 => None,
+            1 => Some(ProductShape {
+                rows: size(next()?)?,
+                block_rows: size(next()?)?,
+                left_categories: size(next()?)?,
+                right_categories: size(next()?)?,
+                present: match next()? {
+                    0 => false,
+                    1 => true,
+                    _ => return None,
+                },
+            }),
+            _ => return None,
+        };
+        let cells = size(next()?)?;
+        let column_id = next()?.to_le_bytes();
+        let max_change = small(next()?)?;
+        let rows = next()?;
+        if rows > 1024 || max_change > 64 {
+            return None;
+        }
+        let mut table = Vec::new();
+        for _ in 0..rows {
+            let row: Option<Vec<u16>> =
+                (0..2 * max_change).map(|_| next().and_then(|number| u16::try_from(number).ok())).collect();
+            table.push(row?);
+        }
+        let table = PerturbationTable::new(table, max_change).ok()?;
+        let program = match next()? {
+            0 => Program::Population { floor: small(next()?)? },
+            1 => {
+                let (small_max, small_percent_max) = (small(next()?)?, small(next()?)?);
+                let length = next()?;
+                let counted: Option<Vec<usize>> = (0..length).map(|_| next().and_then(size)).collect();
+                Program::Table { small_max, small_percent_max, counted: counted? }
+            }
+            _ => return None,
+        };
+        let protect = ProtectShape { cells, table, column_id, program };
+        next().is_none().then_some(Self { product, protect })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn computation() -> Computation {
+        let rows = vec![vec![0, 0, 256, 256], vec![0, 100, 200, 256]];
+        Computation {
+            product: Some(ProductShape::new(65_536, 3, 4, true)),
+            protect: ProtectShape {
+                cells: 20,
+                table: PerturbationTable::new(rows, 2).expect("usable"),
+                column_id: ProtectShape::COUNT_COLUMN,
+                program: Program::Table { small_max: 4, small_percent_max: 50, counted: vec![0, 1, 2, 5] },
+            },
+        }
+    }
+
+    #[test]
+    fn a_shape_survives_its_encoding_and_nothing_else_is_read_as_one() {
+        let full = computation();
+        let population = Computation {
+            product: None,
+            protect: ProtectShape {
+                cells: 1,
+                program: Program::Population { floor: 1000 },
+                ..computation().protect
+            },
+        };
+        for computation in [full, population] {
+            let bytes = computation.to_bytes();
+            assert_eq!(Computation::from_bytes(&bytes), Some(computation));
+            for cut in 0..bytes.len() {
+                assert_eq!(Computation::from_bytes(&bytes[..cut]), None);
+            }
+            assert_eq!(Computation::from_bytes(&[bytes, vec![0; 8]].concat()), None);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The protocols, one file each.
+//!
+//! | file | what | messages |
+//! | --- | --- | --- |
+//! | [`count_product`] | joint counts and record-key sums by category, over all rows | one block each way at a time |
+//! | [`inner_product`] | the same trick for columns of numbers, in any ring | one block each way at a time |
+//! | [`engine`] | gates on shares: AND, multiply, bits to numbers and back | one round a batch |
+//! | [`adder`], [`compare`], [`lookup`], [`aes`] | circuits made of them | logarithmic, 3 + 6, 40 rounds |
+//! | [`protect`] | the program that protects a table before anything is opened | all of the above |
+
+use crate::channel::{ChannelError, InvalidStepName, StepName};
+use crate::seeds::SeedError;
+
+pub mod adder;
+pub mod aes;
+pub mod compare;
+pub mod count_product;
+pub mod engine;
+pub mod inner_product;
+pub mod lookup;
+pub mod protect;
+
+/// Why a protocol ended without a result. Nothing was opened by it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// A message did not come, or was not the one due.
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
+    /// A mask stream was asked for twice: the attempt needs fresh seeds.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
+    /// The own input does not have the shape agreed on, or a category outside it. Nothing was sent.
+    #[error("the input of this party does not have the shape of the computation")]
+    Input,
+    /// The public shape is none that can be computed. Nothing was sent.
+    #[error("the computation's shape is not usable: {expected}")]
+    Shape {
+        /// What would be usable.
+        expected: &'static str,
+    },
+    /// The name given to the computation is too long for the names of its steps.
+    #[error(transparent)]
+    StepName(#[from] InvalidStepName),
+}
+
+/// Reads ring elements out of a message's body.
+pub(crate) fn decode<R: crate::ring::Ring>(body: &[u8], step: &StepName) -> Result<Vec<R>, ProtocolError> {
+    let mut elements = vec![R::ZERO; body.len() / R::BYTES];
+    R::decode(body, &mut elements).map_err(|_| ChannelError::Unexpected { step: step.clone() })?;
+    Ok(elements)
+}

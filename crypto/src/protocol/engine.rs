@@ -1,0 +1,566 @@
+//! Gates on shares: one program text, run by left, right and the dealer alike.
+//!
+//! A circuit over a table is evaluated on all cells at once: a wire is a [`BitShare`] with a lane for each cell, a
+//! number is a [`Share`] with an element for each cell. The three parties call the same functions in the same
+//! order with the same public shapes. The workers hold XOR or additive shares; the dealer's wires are dummies, and
+//! all it does is to draw what each worker draws from its seed and to send right the correction that makes the
+//! two parts fit. The dealer waits for nobody, so it may run ahead.
+//!
+//! | gate | random material | left draws | right draws | dealer → right | each worker → the other |
+//! | --- | --- | --- | --- | --- | --- |
+//! | AND of x, y | a, b, c = ab (bits) | a₀ b₀ c₀ | a₁ b₁ | c₁ = ab ⊕ c₀ | x ⊕ a, y ⊕ b |
+//! | product of x, y | a, b, c = ab (ring) | a₀ b₀ c₀ | a₁ b₁ | c₁ = ab − c₀ | x − a, y − b |
+//! | bit to number | bit ρ, in both forms | ρ₀, r₀ | ρ₁ | r₁ = ρ − r₀ | x ⊕ ρ |
+//!
+//! After the exchange d = x ⊕ a and e = y ⊕ b are known to both workers and
+//! xy = c ⊕ d·b ⊕ e·a ⊕ d·e, the last term added by left; over a ring with − and +. A bit x becomes the number
+//! r where x ⊕ ρ = 0 and 1 − r where it is 1. What is exchanged is uniform, since a, b, ρ are fresh and one part of
+//! each is unknown to the receiver; c₁ and r₁ are uniform to right because of c₀ and r₀.
+//!
+//! XOR, NOT and sums are local. A batch of any size is one round; bodies above one mebibyte are cut into
+//! several messages. Messages are named `step/open` between workers and `step/deal` from the dealer, numbered from 0.
+//!
+//! Sources: D. Beaver, CRYPTO 1991 (triples); D. Rotaru and T. Wood, "MArBled Circuits", INDOCRYPT 2019, section 3
+//! (shared bits in both forms), here from a dealer, which makes them exact without checks.
+
+use crate::channel::{Channel, StepName};
+use crate::protocol::{ProtocolError, decode};
+use crate::ring::{Ring, Word};
+use crate::roles::Role;
+use crate::seeds::{PairSeed, Tape};
+use crate::share::{BitShare, OpeningPermit, Share};
+
+/// Longest body of one message.
+const BODY_BYTES: usize = 1 << 20;
+
+/// A party's place in a run of a circuit, with its links and its streams.
+pub struct Engine<'a> {
+    part: Part<'a>,
+    open_step: StepName,
+    deal_step: StepName,
+    opened: u64,
+    dealt: u64,
+}
+
+enum Part<'a> {
+    Left { right: &'a mut dyn Channel, dealer: Tape, zeros: Tape },
+    Right { left: &'a mut dyn Channel, dealer_link: &'a mut dyn Channel, dealer: Tape, zeros: Tape },
+    Dealer { right: &'a mut dyn Channel, left_tape: Tape, right_tape: Tape },
+}
+
+/// One worker's parts of random a and b and of c = ab.
+type Triples<T> = (Vec<T>, Vec<T>, Vec<T>);
+
+/// One bit on each side that makes up a decision. Opening it takes a permit.
+#[derive(Debug)]
+#[must_use]
+pub struct Decision(BitShare);
+
+impl Decision {
+    /// The bit of a wire's first lane.
+    pub fn new(bit: BitShare) -> Self {
+        Self(bit)
+    }
+}
+
+impl<'a> Engine<'a> {
+    /// Left's engine.
+    ///
+    /// # Errors
+    /// [`ProtocolError`] where the step's name is too long or was used before with these seeds.
+    pub fn left(
+        step: &StepName,
+        right: &'a mut dyn Channel,
+        dealer_seed: &PairSeed,
+        right_seed: &PairSeed,
+    ) -> Result<Self, ProtocolError> {
+        let (dealer, zeros) = (dealer_seed.tape(step, "triples")?, right_seed.tape(step, "zeros")?);
+        Self::new(step, Part::Left { right, dealer, zeros })
+    }
+
+    /// Right's engine.
+    ///
+    /// # Errors
+    /// [`ProtocolError`] where the step's name is too long or was used before with these seeds.
+    pub fn right(
+        step: &StepName,
+        left: &'a mut dyn Channel,
+        dealer_link: &'a mut dyn Channel,
+        dealer_seed: &PairSeed,
+        left_seed: &PairSeed,
+    ) -> Result<Self, ProtocolError> {
+        let (dealer, zeros) = (dealer_seed.tape(step, "triples")?, left_seed.tape(step, "zeros")?);
+        Self::new(step, Part::Right { left, dealer_link, dealer, zeros })
+    }
+
+    /// The dealer's engine.
+    ///
+    /// # Errors
+    /// [`ProtocolError`] where the step's name is too long or was used before with these seeds.
+    pub fn dealer(
+        step: &StepName,
+        right: &'a mut dyn Channel,
+        left_seed: &PairSeed,
+        right_seed: &PairSeed,
+    ) -> Result<Self, ProtocolError> {
+        let (left_tape, right_tape) = (left_seed.tape(step, "triples")?, right_seed.tape(step, "triples")?);
+        Self::new(step, Part::Dealer { right, left_tape, right_tape })
+    }
+
+    fn new(step: &StepName, part: Part<'a>) -> Result<Self, ProtocolError> {
+        let (open_step, deal_step) = (step.join("open")?, step.join("deal")?);
+        Ok(Self { part, open_step, deal_step, opened: 0, dealt: 0 })
+    }
+
+    /// Who this party is.
+    pub fn role(&self) -> Role {
+        match self.part {
+            Part::Left { .. } => Role::Left,
+            Part::Right { .. } => Role::Right,
+            Part::Dealer { .. } => Role::Dealer,
+        }
+    }
+
+    /// Messages exchanged between the workers so far, and received from the dealer.
+    pub fn messages(&self) -> (u64, u64) {
+        (self.opened, self.dealt)
+    }
+
+    // Local gates.
+
+    /// The low `width` bits, least first, of private values of `owner`, one a lane. The other parties give no
+    /// values; nothing is sent.
+    ///
+    /// # Panics
+    /// Where the owner gives another number of values than lanes.
+    pub fn private_bits(
+        &self,
+        owner: Role,
+        values: impl ExactSizeIterator<Item = u64> + Clone,
+        lanes: usize,
+        width: usize,
+    ) -> Vec<BitShare> {
+        if self.role() != owner {
+            return (0..width).map(|_| BitShare::zeros(lanes)).collect();
+        }
+        assert_eq!(values.len(), lanes, "one value a lane");
+        (0..width).map(|bit| BitShare::of_bit(values.clone(), bit)).collect()
+    }
+
+    /// A public bit, the same in every lane.
+    pub fn constant(&self, lanes: usize, bit: bool) -> BitShare {
+        let mut share = BitShare::zeros(lanes);
+        if bit && self.role() == Role::Left {
+            share.flip();
+        }
+        share
+    }
+
+    /// The negated bit.
+    pub fn not(&self, wire: &BitShare) -> BitShare {
+        let mut share = wire.copied();
+        if self.role() == Role::Left {
+            share.flip();
+        }
+        share
+    }
+
+    /// A public number, the same in every element.
+    pub fn constant_number<R: Ring>(&self, length: usize, number: R) -> Share<R> {
+        let own = if self.role() == Role::Left { number } else { R::ZERO };
+        Share::from_elements(vec![own; length])
+    }
+
+    // Gates with a round.
+
+    /// AND of each pair, all in one round. Pairs may differ in lanes.
+    ///
+    /// Cost: 16 bytes for each 64 lanes to each worker, 8 from the dealer.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Channel`].
+    ///
+    /// # Panics
+    /// Where the two of a pair differ in lanes.
+    pub fn and(&mut self, pairs: &[(&BitShare, &BitShare)]) -> Result<Vec<BitShare>, ProtocolError> {
+        let mut x = Vec::new();
+        let mut y = Vec::new();
+        for (one, other) in pairs {
+            assert_eq!(one.lanes(), other.lanes(), "bits of one shape");
+            x.extend_from_slice(one.words());
+            y.extend_from_slice(other.words());
+        }
+        let count = x.len();
+        let (a, b, c) = self.bit_triples(count)?;
+        let masked: Vec<u64> = x.iter().zip(&a).chain(y.iter().zip(&b)).map(|(x, a)| x ^ a).collect();
+        let theirs = self.exchange(&masked, 2 * count)?;
+        let opened: Vec<u64> = masked.iter().zip(&theirs).map(|(mine, theirs)| mine ^ theirs).collect();
+        let (d, e) = opened.split_at(count);
+        let both = if self.role() == Role::Left { u64::MAX } else { 0 };
+        let mut product = (0..count).map(|i| c[i] ^ d[i] & b[i] ^ e[i] & a[i] ^ d[i] & e[i] & both);
+        let wire = |(one, _): &(&BitShare, &BitShare)| {
+            BitShare::from_words(one.lanes(), product.by_ref().take(one.words().len()).collect())
+        };
+        Ok(pairs.iter().map(wire).collect())
+    }
+
+    /// Product of each pair, element by element, all in one round. Pairs may differ in length.
+    ///
+    /// Cost: two elements for each element to each worker, one from the dealer.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Channel`].
+    ///
+    /// # Panics
+    /// Where the two of a pair differ in length.
+    pub fn multiply<R: Ring>(
+        &mut self,
+        pairs: &[(&Share<R>, &Share<R>)],
+    ) -> Result<Vec<Share<R>>, ProtocolError> {
+        let mut x = Vec::new();
+        let mut y = Vec::new();
+        for (one, other) in pairs {
+            assert_eq!(one.len(), other.len(), "shares of one shape");
+            x.extend_from_slice(one.elements());
+            y.extend_from_slice(other.elements());
+        }
+        let count = x.len();
+        let (a, b, c) = self.triples::<R>(count)?;
+        let masked: Vec<R> = x.iter().zip(&a).chain(y.iter().zip(&b)).map(|(x, a)| x.minus(*a)).collect();
+        let theirs = self.exchange(&masked, 2 * count)?;
+        let opened: Vec<R> = masked.iter().zip(&theirs).map(|(mine, theirs)| mine.plus(*theirs)).collect();
+        let (d, e) = opened.split_at(count);
+        let both = if self.role() == Role::Left { R::ONE } else { R::ZERO };
+        let mut product = (0..count).map(|i| {
+            let crossed = d[i].times(b[i]).plus(e[i].times(a[i]));
+            c[i].plus(crossed).plus(d[i].times(e[i]).times(both))
+        });
+        let share = |(one, _): &(&Share<R>, &Share<R>)| {
+            Share::from_elements(product.by_ref().take(one.len()).collect())
+        };
+        Ok(pairs.iter().map(share).collect())
+    }
+
+    /// Each bit as the number 0 or 1, all in one round; one element a lane.
+    ///
+    /// Cost: 8 bytes for each 64 lanes to each worker, an element a lane from the dealer.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Channel`].
+    pub fn to_numbers<R: Ring>(&mut self, wires: &[&BitShare]) -> Result<Vec<Share<R>>, ProtocolError> {
+        let words: Vec<u64> = wires.iter().flat_map(|wire| wire.words().iter().copied()).collect();
+        let (rho, numbers) = self.shared_bits::<R>(words.len())?;
+        let masked: Vec<u64> = words.iter().zip(&rho).map(|(word, rho)| word ^ rho).collect();
+        let theirs = self.exchange(&masked, words.len())?;
+        let opened: Vec<u64> = masked.iter().zip(&theirs).map(|(mine, theirs)| mine ^ theirs).collect();
+        let one = if self.role() == Role::Left { R::ONE } else { R::ZERO };
+        let mut first_word = 0;
+        let number = |wire: &&BitShare| {
+            let elements = (0..wire.lanes()).map(|lane| {
+                let (word, bit) = (first_word + lane / 64, lane % 64);
+                let rho = numbers[word * 64 + bit];
+                if opened[word] >> bit & 1 == 1 { one.minus(rho) } else { rho }
+            });
+            let share = Share::from_elements(elements.collect());
+            first_word += wire.words().len();
+            share
+        };
+        Ok(wires.iter().map(number).collect())
+    }
+
+    /// Opens a decision to both workers and nobody else, using up the permit. Each worker's part is first
+    /// masked with a fresh bit that only the two have. The dealer learns nothing and gets `None`.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Channel`].
+    pub fn open_decision(
+        &mut self,
+        decision: Decision,
+        _permit: OpeningPermit,
+    ) -> Result<Option<bool>, ProtocolError> {
+        let zero = match &mut self.part {
+            Part::Left { zeros, .. } | Part::Right { zeros, .. } => zeros.draw::<u64>(1)[0],
+            Part::Dealer { .. } => return Ok(None),
+        };
+        // Only the first lane's bit may leave; the others of the word are noise with a history.
+        let mine = (u64::from(decision.0.lane(0)) ^ zero) & 1;
+        let theirs = self.exchange(&[mine], 1)?[0];
+        Ok(Some((mine ^ theirs) & 1 == 1))
+    }
+
+    /// Adds a fresh sharing of zero, from the seed that only the workers have: the shares then say nothing
+    /// beyond their sum, to nobody, the dealer included.
+    pub fn refreshed<R: Ring>(&mut self, share: &Share<R>) -> Share<R> {
+        match &mut self.part {
+            Part::Left { zeros, .. } => share.plus(&Share::from_elements(zeros.draw(share.len()))),
+            Part::Right { zeros, .. } => share.minus(&Share::from_elements(zeros.draw(share.len()))),
+            Part::Dealer { .. } => Share::zeros(share.len()),
+        }
+    }
+
+    // Randomness from the dealer.
+
+    fn bit_triples(&mut self, count: usize) -> Result<Triples<u64>, ProtocolError> {
+        match &mut self.part {
+            Part::Left { dealer, .. } => Ok((dealer.draw(count), dealer.draw(count), dealer.draw(count))),
+            Part::Right { dealer, .. } => {
+                let (a, b) = (dealer.draw(count), dealer.draw(count));
+                Ok((a, b, self.correction(count)?))
+            }
+            Part::Dealer { left_tape, right_tape, .. } => {
+                let [a, b, c] = [(); 3].map(|()| left_tape.draw::<u64>(count));
+                let [a_1, b_1] = [(); 2].map(|()| right_tape.draw::<u64>(count));
+                let correction: Vec<u64> =
+                    (0..count).map(|i| (a[i] ^ a_1[i]) & (b[i] ^ b_1[i]) ^ c[i]).collect();
+                self.deal(&correction, count * 8)?;
+                Ok((vec![0; count], vec![0; count], vec![0; count]))
+            }
+        }
+    }
+
+    fn triples<R: Ring>(&mut self, count: usize) -> Result<Triples<R>, ProtocolError> {
+        match &mut self.part {
+            Part::Left { dealer, .. } => Ok((dealer.draw(count), dealer.draw(count), dealer.draw(count))),
+            Part::Right { dealer, .. } => {
+                let (a, b) = (dealer.draw(count), dealer.draw(count));
+                Ok((a, b, self.correction(count)?))
+            }
+            Part::Dealer { left_tape, right_tape, .. } => {
+                let [a, b, c] = [(); 3].map(|()| left_tape.draw::<R>(count));
+                let [a_1, b_1] = [(); 2].map(|()| right_tape.draw::<R>(count));
+                let correction: Vec<R> =
+                    (0..count).map(|i| a[i].plus(a_1[i]).times(b[i].plus(b_1[i])).minus(c[i])).collect();
+                self.deal(&correction, count * R::STREAM_BYTES)?;
+                Ok((vec![R::ZERO; count], vec![R::ZERO; count], vec![R::ZERO; count]))
+            }
+        }
+    }
+
+    /// Random bits, 64 a word, and the same bits as numbers.
+    fn shared_bits<R: Ring>(&mut self, words: usize) -> Result<(Vec<u64>, Vec<R>), ProtocolError> {
+        let count = words * 64;
+        match &mut self.part {
+            Part::Left { dealer, .. } => {
+                let numbers = dealer.draw(count);
+                Ok((dealer.draw(words), numbers))
+            }
+            Part::Right { dealer, .. } => {
+                let rho = dealer.draw(words);
+                Ok((rho, self.correction(count)?))
+            }
+            Part::Dealer { left_tape, right_tape, .. } => {
+                let numbers = left_tape.draw::<R>(count);
+                let mask_bytes = count * R::STREAM_BYTES + words * 8;
+                let rho: Vec<u64> = left_tape
+                    .draw::<u64>(words)
+                    .iter()
+                    .zip(right_tape.draw::<u64>(words))
+                    .map(|(left, right)| left ^ right)
+                    .collect();
+                let bit = |i: usize| if rho[i / 64] >> (i % 64) & 1 == 1 { R::ONE } else { R::ZERO };
+                let correction: Vec<R> = (0..count).map(|i| bit(i).minus(numbers[i])).collect();
+                self.deal(&correction, mask_bytes)?;
+                Ok((vec![0; words], vec![R::ZERO; count]))
+            }
+        }
+    }
+
+    // Messages.
+
+    /// Sends right a correction that was masked by the last `mask_bytes` drawn from left's tape.
+    fn deal<T: Ring>(&mut self, correction: &[T], mask_bytes: usize) -> Result<(), ProtocolError> {
+        let Part::Dealer { right, left_tape, .. } = &mut self.part else {
+            unreachable!("only the dealer deals")
+        };
+        let mut content = Vec::new();
+        T::encode(correction, &mut content);
+        left_tape.used(mask_bytes, &content);
+        for piece in content.chunks(BODY_BYTES / T::BYTES * T::BYTES) {
+            let shape = [(piece.len() / T::BYTES) as u64, T::BYTES as u64];
+            right.send(&self.deal_step, self.dealt, &shape, piece.to_vec())?;
+            self.dealt += 1;
+        }
+        Ok(())
+    }
+
+    /// Right's part of what the dealer deals.
+    fn correction<T: Ring>(&mut self, count: usize) -> Result<Vec<T>, ProtocolError> {
+        let Part::Right { dealer_link, .. } = &mut self.part else { unreachable!("only right is corrected") };
+        let mut content = Vec::with_capacity(count * T::BYTES);
+        for length in pieces(count * T::BYTES, T::BYTES) {
+            let shape = [(length / T::BYTES) as u64, T::BYTES as u64];
+            content.extend(dealer_link.receive(&self.deal_step, self.dealt, &shape)?);
+            self.dealt += 1;
+        }
+        decode(&content, &self.deal_step)
+    }
+
+    /// Sends own masked elements to the other worker and receives as many. The dealer has no part in it.
+    fn exchange<T: Ring>(&mut self, mine: &[T], count: usize) -> Result<Vec<T>, ProtocolError> {
+        debug_assert_eq!(mine.len(), count);
+        let peer = match &mut self.part {
+            Part::Left { right, .. } => right,
+            Part::Right { left, .. } => left,
+            Part::Dealer { .. } => return Ok(vec![T::ZERO; count]),
+        };
+        let (mut content, mut theirs) = (Vec::new(), Vec::with_capacity(count * T::BYTES));
+        T::encode(mine, &mut content);
+        // Piece by piece: two ends that both send everything first could wait for each other for ever.
+        for piece in content.chunks(BODY_BYTES / T::BYTES * T::BYTES) {
+            let shape = [(piece.len() / T::BYTES) as u64, T::BYTES as u64];
+            peer.send(&self.open_step, self.opened, &shape, piece.to_vec())?;
+            theirs.extend(peer.receive(&self.open_step, self.opened, &shape)?);
+            self.opened += 1;
+        }
+        decode(&theirs, &self.open_step)
+    }
+}
+
+/// Lengths of the messages that a body is cut into.
+fn pieces(length: usize, width: usize) -> impl Iterator<Item = usize> {
+    let most = BODY_BYTES / width * width;
+    (0..length).step_by(most).map(move |start| most.min(length - start))
+}
+
+/// Low `width` bits, least first, of each element of a worker's own share.
+pub(crate) fn summand_bits<W: Word>(share: &Share<W>, width: usize) -> Vec<BitShare> {
+    let values = share.elements().iter().map(|element| element.to_u64());
+    (0..width).map(|bit| BitShare::of_bit(values.clone(), bit)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ring::Prime64;
+    use crate::testing::{Dice, bits, circuit, elements, own, split};
+
+    /// Shares of random words: left knows some, right knows others.
+    fn inputs(engine: &Engine<'_>, dice: &mut Dice, lanes: usize) -> [Vec<BitShare>; 2] {
+        [Role::Left, Role::Right].map(|owner| {
+            let values: Vec<u64> = (0..lanes).map(|_| dice.next()).collect();
+            engine.private_bits(owner, values.into_iter(), lanes, 3)
+        })
+    }
+
+    #[test]
+    fn and_xor_and_not_work_on_wires_of_any_number_of_lanes() {
+        for lanes in [1, 63, 64, 65, 231] {
+            let ran = circuit(|engine| {
+                let [x, y] = inputs(engine, &mut Dice::seeded(5), lanes);
+                let not = engine.not(&x[0]);
+                let one = engine.constant(1, true);
+                let mut out = engine.and(&[(&x[0], &y[0]), (&not, &y[1]), (&one, &one), (&x[1], &x[2])])?;
+                out.push(x[0].xor(&y[0]));
+                out.push(one.broadcast(lanes));
+                Ok(out)
+            });
+            let mut dice = Dice::seeded(5);
+            let mut words = || (0..lanes).map(|_| dice.next()).collect::<Vec<_>>();
+            let (x, y) = (words(), words());
+            let bit = |word: u64, place: usize| word >> place & 1 == 1;
+            let out: Vec<_> =
+                ran.left.iter().zip(&ran.right).map(|(left, right)| bits(left, right)).collect();
+            assert_eq!(out[2], [true]);
+            for lane in 0..lanes {
+                let (x, y) = (x[lane], y[lane]);
+                assert_eq!(out[0][lane], bit(x, 0) && bit(y, 0));
+                assert_eq!(out[1][lane], !bit(x, 0) && bit(y, 1));
+                assert_eq!(out[3][lane], bit(x, 1) && bit(x, 2));
+                assert_eq!(out[4][lane], bit(x, 0) != bit(y, 0));
+                assert!(out[5][lane]);
+            }
+        }
+    }
+
+    fn multiplies<R: Ring>(draw: impl Fn(&mut Dice) -> R + Sync) {
+        let vector = |seed, length| {
+            let mut dice = Dice::seeded(seed);
+            (0..length).map(|_| draw(&mut dice)).collect::<Vec<R>>()
+        };
+        let ran = circuit(|engine| {
+            // Any two vectors are shares of their sum.
+            let part = |shift: u8, length| match engine.role() {
+                Role::Dealer => Share::zeros(length),
+                role => Share::from_elements(vector(shift + u8::from(role == Role::Left), length)),
+            };
+            engine.multiply(&[(&part(10, 7), &part(20, 7)), (&part(30, 70), &part(40, 70))])
+        });
+        for (at, (x, y), length) in [(0, (10, 20), 7), (1, (30, 40), 70)] {
+            let sum = |seed: u8| {
+                elements(
+                    &Share::from_elements(vector(seed, length)),
+                    &Share::from_elements(vector(seed + 1, length)),
+                )
+            };
+            let expected: Vec<R> = sum(x).into_iter().zip(sum(y)).map(|(x, y)| x.times(y)).collect();
+            assert!(elements(&ran.left[at], &ran.right[at]) == expected, "{}", R::NAME);
+        }
+    }
+
+    #[test]
+    fn shared_numbers_multiply_in_every_ring() {
+        multiplies::<u16>(|dice| dice.next() as u16);
+        multiplies::<u32>(|dice| dice.next() as u32);
+        multiplies::<u64>(Dice::next);
+        multiplies::<Prime64>(|dice| Prime64::new(dice.next()));
+    }
+
+    fn counts_bits<R: Ring>() {
+        let ran = circuit(|engine| {
+            let [x, y] = inputs(engine, &mut Dice::seeded(6), 100);
+            engine.to_numbers::<R>(&[&x[0].xor(&y[0]), &y[1]])
+        });
+        let mut dice = Dice::seeded(6);
+        let mut words = || (0..100).map(|_| dice.next()).collect::<Vec<_>>();
+        let (x, y) = (words(), words());
+        for lane in 0..100 {
+            let number = |bit: u64| if bit & 1 == 1 { R::ONE } else { R::ZERO };
+            assert!(elements(&ran.left[0], &ran.right[0])[lane] == number(x[lane] ^ y[lane]));
+            assert!(elements(&ran.left[1], &ran.right[1])[lane] == number(y[lane] >> 1));
+        }
+    }
+
+    #[test]
+    fn bits_become_numbers_in_every_ring() {
+        counts_bits::<u16>();
+        counts_bits::<u32>();
+        counts_bits::<u64>();
+        counts_bits::<Prime64>();
+    }
+
+    #[test]
+    fn a_decision_opens_to_both_workers_and_not_to_the_dealer() {
+        for (left, right) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            let ran = circuit(|engine| {
+                let x = engine.private_bits(Role::Left, [left].into_iter(), 1, 1).remove(0);
+                let y = engine.private_bits(Role::Right, [right].into_iter(), 1, 1).remove(0);
+                engine.open_decision(Decision::new(x.xor(&y)), OpeningPermit::for_a_test())
+            });
+            let expected = Some(left != right);
+            assert_eq!((ran.left, ran.right, ran.dealer), (expected, expected, None));
+        }
+    }
+
+    #[test]
+    fn a_refreshed_share_has_the_same_sum_and_another_form() {
+        let numbers: Vec<u32> = (0..100).collect();
+        let shares = split(&mut Dice::seeded(7), &numbers);
+        let ran = circuit(|engine| Ok(engine.refreshed(&own(engine, &shares))));
+        assert_eq!(elements(&ran.left, &ran.right), numbers);
+        let unchanged = ran.left.elements().iter().zip(shares[0].elements()).filter(|(a, b)| a == b).count();
+        assert_eq!(unchanged, 0);
+    }
+
+    #[test]
+    fn a_body_above_a_mebibyte_is_cut_into_messages() {
+        let length = BODY_BYTES / 8 + 3;
+        let ran = circuit(|engine| {
+            let x = Share::from_elements(vec![u64::from(engine.role() == Role::Left); length]);
+            let product = engine.multiply(&[(&x, &x)])?.remove(0);
+            Ok((product, engine.messages()))
+        });
+        assert_eq!(elements(&ran.left.0, &ran.right.0), vec![1; length]);
+        assert_eq!((ran.left.1, ran.right.1), ((3, 0), (3, 2)));
+        assert!(ran.seen_by_right.iter().all(|(_, body)| body.len() <= BODY_BYTES));
+    }
+}

@@ -1,0 +1,708 @@
+//! The protection of a table while it is still in shares: nothing is opened that the rules have not passed.
+//!
+//! Left and right hold shares of each cell's count and of the three sums of its units' record keys; each enters an
+//! XOR part of the key k that none of them knows. All parties run the same program:
+//!
+//! | step | what | sent | learnt |
+//! | --- | --- | --- | --- |
+//! | 1 | counts (32 bits) and key sums (16 bits) become bits; Z = count mod 2¹⁶, r₁, r₂, r₃ | masked bits | nothing |
+//! | 2 | cell key = first byte of AES-128(k, Z ‖ column id) | masked bits | nothing |
+//! | 3 | change from the perturbation table; c' = count + change | masked bits | nothing |
+//! | 4a | population: bit = \[c' < floor\] | masked bits | nothing |
+//! | 4b | table: smallᵢ = \[1 ≤ c'ᵢ ≤ small\]; bit = \[100 · Σ small over counted cells > percent · counted cells\] | masked bits | nothing |
+//! | 5 | table: outᵢ = c'ᵢ + smallᵢ · (2³² − 1 − c'ᵢ), plus a fresh sharing of zero | masked numbers | nothing |
+//! | — | *here the caller makes its record durable* | | |
+//! | 6 | the bit is opened between the two workers | one bit each way | whether the question is refused |
+//! | — | *here the caller makes its record durable* | | |
+//! | 7 | table, not refused: each worker hands its share of out over; they are added up elsewhere | the partial aggregates | the protected table |
+//!
+//! Each stage is a type that holds what the next one needs: [`Perturbed`], [`Judged`], [`Verdict`]. The shares of
+//! a table can be had only from a verdict that did not refuse it, and leave only with a second permit. *Protect
+//! before open*: steps 1 to 5 open nothing but uniformly masked wires. *Record before answer*: each permit is the
+//! caller's word that its record is on disk.
+//!
+//! Every decision is a function of the perturbed c', since exact thresholds would be oracles. A suppressed cell is
+//! the public constant 2³² − 1. Messages are the same whatever the counts, whether the bit refuses or not, up
+//! to step 6. The dealer runs steps 1 to 5 with dummies and does not learn the bit; the shares of step 7 carry a
+//! zero from the workers' own seed, so whoever adds them learns their sum only, even if it dealt.
+//!
+//! A single owner's table goes the same way: its owner enters it as left, right enters shares of zero.
+
+use crate::protocol::ProtocolError;
+use crate::protocol::adder::{Summands, to_bits};
+use crate::protocol::aes;
+use crate::protocol::compare::less_than;
+use crate::protocol::engine::{Decision, Engine};
+use crate::protocol::lookup::{self, PerturbationTable};
+use crate::roles::Role;
+use crate::share::{BitShare, OpeningPermit, PartialAggregate, Share};
+
+/// What stands in a suppressed cell.
+pub const SUPPRESSED: u32 = u32::MAX;
+
+/// Bits of a count.
+const COUNT_BITS: usize = 32;
+
+/// The public shape and rules of one protection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProtectShape {
+    /// Number of cells, margins included.
+    pub cells: usize,
+    /// The published perturbation table.
+    pub table: PerturbationTable,
+    /// What the noise is for; part of the cipher's input. Counts have [`ProtectShape::COUNT_COLUMN`].
+    pub column_id: [u8; 8],
+    /// What is decided and handed over.
+    pub program: Program,
+}
+
+impl ProtectShape {
+    /// The column id of counts.
+    pub const COUNT_COLUMN: [u8; 8] = *b"count\0\0\0";
+
+    fn check(&self) -> Result<(), ProtocolError> {
+        let usable = match &self.program {
+            Program::Population { floor } => self.cells == 1 && *floor > 0,
+            Program::Table { counted, small_percent_max, .. } => {
+                self.cells > 0
+                    && *small_percent_max <= 100
+                    && counted.len() <= self.cells
+                    && counted.iter().all(|cell| *cell < self.cells)
+            }
+        };
+        let expected = "one cell and a floor above 0, or cells, counted among them, and a percentage";
+        if usable && self.cells <= 1 << 24 { Ok(()) } else { Err(ProtocolError::Shape { expected }) }
+    }
+}
+
+/// What is decided about the perturbed counts, and what is handed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// One cell, a population: refused where c' < floor. Nothing is handed over.
+    Population {
+        /// Smallest perturbed number of units that passes.
+        floor: u32,
+    },
+    /// A table of counts: small cells are suppressed, a table with too many of them is refused.
+    Table {
+        /// Cells with 1 ≤ c' ≤ this are suppressed; 0 suppresses none.
+        small_max: u32,
+        /// Refused where more than this percentage of the counted cells is suppressed; 100 refuses never.
+        small_percent_max: u32,
+        /// The cells that the percentage is taken of: those without margins.
+        counted: Vec<usize>,
+    },
+}
+
+/// One worker's shares of a table before protection. The dealer's are dummies of the same shape.
+#[derive(Debug)]
+pub struct CellShares {
+    /// Units of each cell.
+    pub counts: Share<u32>,
+    /// Sum of each limb of the record keys of those units.
+    pub keys: [Share<u16>; 3],
+}
+
+impl CellShares {
+    /// The part of a worker that adds nothing, or the dealer's dummies.
+    pub fn zeros(cells: usize) -> Self {
+        Self { counts: Share::zeros(cells), keys: [(); 3].map(|()| Share::zeros(cells)) }
+    }
+
+    fn has(&self, cells: usize) -> bool {
+        self.counts.len() == cells && self.keys.iter().all(|limb| limb.len() == cells)
+    }
+}
+
+/// A table whose counts carry their noise. Nothing of it is known to anybody.
+#[derive(Debug)]
+#[must_use]
+pub struct Perturbed {
+    counts: Share<u32>,
+}
+
+/// Steps 1 to 3: adds the noise that belongs to each cell's set of units.
+///
+/// `key_part` is this worker's XOR part of k; the dealer's is of no account.
+///
+/// # Errors
+/// [`ProtocolError`]; `Input` and `Shape` before anything is sent.
+pub fn perturb(
+    engine: &mut Engine<'_>,
+    shape: &ProtectShape,
+    cells: &CellShares,
+    key_part: &[u8; 16],
+) -> Result<Perturbed, ProtocolError> {
+    shape.check()?;
+    if !cells.has(shape.cells) {
+        return Err(ProtocolError::Input);
+    }
+    // Step 1.
+    let mut summands = vec![Summands::of(engine, &cells.counts, COUNT_BITS)];
+    summands.extend(cells.keys.iter().map(|limb| Summands::of(engine, limb, 16)));
+    let mut numbers = to_bits(engine, &summands)?.into_iter();
+    let count = numbers.next().expect("the count is the first");
+
+    // Step 2. Z is read little-endian: count mod 2¹⁶, then the limbs; two bytes each.
+    let fingerprint = std::iter::once(&count[..16]).chain(numbers.as_slice().iter().map(Vec::as_slice));
+    let mut block: Vec<aes::Byte> = fingerprint
+        .flat_map(|number| number.chunks(8))
+        .map(|bits| bits.iter().map(BitShare::copied).collect())
+        .collect();
+    block.extend(shape.column_id.iter().map(|byte| constant_byte(engine, shape.cells, *byte)));
+    let key = shared_key(engine, key_part);
+    let output = aes::encrypt(engine, &key, &block)?;
+
+    // Step 3.
+    let change = lookup::change(engine, &shape.table, &count, &output[0])?;
+    Ok(Perturbed { counts: cells.counts.plus(&change) })
+}
+
+/// A public byte in every lane.
+fn constant_byte(engine: &Engine<'_>, lanes: usize, byte: u8) -> aes::Byte {
+    (0..8).map(|bit| engine.constant(lanes, byte >> bit & 1 == 1)).collect()
+}
+
+/// k on wires of one lane: the XOR of the two workers' private parts.
+fn shared_key(engine: &Engine<'_>, key_part: &[u8; 16]) -> Vec<aes::Byte> {
+    let byte = |byte: &u8| {
+        let enter = |owner| engine.private_bits(owner, std::iter::once(u64::from(*byte)), 1, 8);
+        let parts = enter(Role::Left).into_iter().zip(enter(Role::Right));
+        parts.map(|(left, right)| left.xor(&right)).collect()
+    };
+    key_part.iter().map(byte).collect()
+}
+
+/// A table that has been decided about, without anybody knowing how.
+#[derive(Debug)]
+#[must_use]
+pub struct Judged {
+    refused: Decision,
+    table: Option<Share<u32>>,
+}
+
+impl Perturbed {
+    /// Steps 4 and 5: decides, suppresses, and refreshes the shares that may be handed over.
+    ///
+    /// # Errors
+    /// [`ProtocolError`].
+    pub fn judge(self, engine: &mut Engine<'_>, shape: &ProtectShape) -> Result<Judged, ProtocolError> {
+        shape.check()?;
+        if self.counts.len() != shape.cells {
+            return Err(ProtocolError::Input);
+        }
+        let summands = Summands::of(engine, &self.counts, COUNT_BITS);
+        let bits = to_bits(engine, &[summands])?.remove(0);
+        match &shape.program {
+            Program::Population { floor } => {
+                let below = less_than(engine, &[(bits.as_slice(), u64::from(*floor))])?.remove(0);
+                Ok(Judged { refused: Decision::new(below), table: None })
+            }
+            Program::Table { small_max, small_percent_max, counted } => {
+                let small = self.small_cells(engine, &bits, *small_max)?;
+                let refused = too_many(engine, &small, counted, *small_percent_max)?;
+                let table = self.suppress(engine, &small)?;
+                Ok(Judged { refused, table: Some(engine.refreshed(&table)) })
+            }
+        }
+    }
+
+    /// Step 4b, for each cell: 1 where 1 ≤ c' ≤ `small_max`, else 0.
+    fn small_cells(
+        &self,
+        engine: &mut Engine<'_>,
+        bits: &[BitShare],
+        small_max: u32,
+    ) -> Result<Share<u32>, ProtocolError> {
+        let below = less_than(engine, &[(bits, u64::from(small_max) + 1), (bits, 1)])?;
+        // c' < 1 implies c' ≤ small_max, so the difference of the two sets is their XOR.
+        let small = below[0].xor(&below[1]);
+        Ok(engine.to_numbers(&[&small])?.remove(0))
+    }
+
+    /// Step 5, before the refreshing.
+    fn suppress(&self, engine: &mut Engine<'_>, small: &Share<u32>) -> Result<Share<u32>, ProtocolError> {
+        let to_constant = engine.constant_number(small.len(), SUPPRESSED).minus(&self.counts);
+        let lift = engine.multiply(&[(small, &to_constant)])?.remove(0);
+        Ok(self.counts.plus(&lift))
+    }
+}
+
+/// Step 4b: whether more than `percent` of the counted cells are small.
+fn too_many(
+    engine: &mut Engine<'_>,
+    small: &Share<u32>,
+    counted: &[usize],
+    percent: u32,
+) -> Result<Decision, ProtocolError> {
+    let number = small.gather(1, counted.iter().map(|cell| (*cell, 0)));
+    // 100·S > percent·n holds exactly where S ≥ ⌊percent·n / 100⌋ + 1, and S ≤ n fits the bits of n.
+    let bound = u64::from(percent) * counted.len() as u64 / 100 + 1;
+    let width = (usize::BITS - counted.len().leading_zeros()).max(1) as usize;
+    let summands = Summands::of(engine, &number, width);
+    let number = to_bits(engine, &[summands])?.remove(0);
+    let fewer = less_than(engine, &[(number.as_slice(), bound)])?.remove(0);
+    Ok(Decision::new(engine.not(&fewer)))
+}
+
+/// What the workers know once the bit is opened.
+#[derive(Debug)]
+#[must_use]
+pub enum Verdict {
+    /// The rules refuse the question. Nothing else is ever sent.
+    Refused,
+    /// The population is large enough.
+    PopulationPassed,
+    /// The table may be released.
+    TablePassed(ProtectedTable),
+}
+
+/// One worker's share of a table that the rules have passed.
+#[derive(Debug)]
+#[must_use]
+pub struct ProtectedTable(Share<u32>);
+
+impl Judged {
+    /// Step 6: opens the bit between the two workers. The permit says that the disclosure rules were those agreed
+    /// and that the record of this opening is durable. The dealer does not call this.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Channel`].
+    ///
+    /// # Panics
+    /// At the dealer.
+    pub fn open(self, engine: &mut Engine<'_>, permit: OpeningPermit) -> Result<Verdict, ProtocolError> {
+        let refused = engine.open_decision(self.refused, permit)?.expect("only workers open a decision");
+        Ok(match (refused, self.table) {
+            (true, _) => Verdict::Refused,
+            (false, None) => Verdict::PopulationPassed,
+            (false, Some(table)) => Verdict::TablePassed(ProtectedTable(table)),
+        })
+    }
+}
+
+impl ProtectedTable {
+    /// Number of cells.
+    pub fn cells(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Step 7: the partial aggregate that is handed over. The permit says that the record of this release is durable.
+    pub fn release(self, permit: OpeningPermit) -> PartialAggregate<u32> {
+        self.0.release(permit)
+    }
+}
+
+/// The dealer's whole part: steps 1 to 5 with dummies. It needs no answer and may run ahead of the workers.
+///
+/// # Errors
+/// [`ProtocolError`].
+pub fn deal(engine: &mut Engine<'_>, shape: &ProtectShape) -> Result<(), ProtocolError> {
+    let dummies = CellShares::zeros(shape.cells);
+    perturb(engine, shape, &dummies, &[0; 16])?.judge(engine, shape).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use ::aes::Aes128;
+    use ::aes::cipher::{BlockCipherEncrypt, KeyInit};
+
+    use super::*;
+    use crate::seeds::Ledger;
+    use crate::testing::{Dice, Ran, Seen, own, split, step, three_watched};
+
+    /// A table in the clear, and the rules.
+    struct World {
+        counts: Vec<u32>,
+        keys: [Vec<u16>; 3],
+        key_parts: [[u8; 16]; 2],
+        changes: Vec<Vec<i32>>,
+        shape: ProtectShape,
+        dice: u8,
+    }
+
+    /// What a worker ends with.
+    #[derive(Debug)]
+    enum End {
+        Refused,
+        Passed,
+        Released(Vec<u8>),
+    }
+
+    const D: i32 = 5;
+
+    impl World {
+        fn table(seed: u8, counts: Vec<u32>, small_max: u32, small_percent_max: u32) -> Self {
+            let counted = (0..counts.len()).step_by(2).collect();
+            Self::new(seed, counts, Program::Table { small_max, small_percent_max, counted })
+        }
+
+        fn new(seed: u8, counts: Vec<u32>, program: Program) -> Self {
+            let mut dice = Dice::seeded(seed);
+            // Nine rows, sorted in the key, never below zero for a small count; the first all zeros.
+            let row = |count: i32, dice: &mut Dice| {
+                let lowest = -count.min(D);
+                let mut changes: Vec<i32> =
+                    (0..256).map(|_| lowest + dice.below((D - lowest) as u64 + 1) as i32).collect();
+                changes.sort_unstable();
+                changes
+            };
+            let changes: Vec<Vec<i32>> =
+                (0..9).map(|count| if count == 0 { vec![0; 256] } else { row(count, &mut dice) }).collect();
+            let threshold =
+                |row: &Vec<i32>, j: i32| row.iter().filter(|change| **change < 1 - D + j).count() as u16;
+            let thresholds =
+                changes.iter().map(|row| (0..2 * D).map(|j| threshold(row, j)).collect()).collect();
+            let keys = [(); 3].map(|()| counts.iter().map(|_| dice.next() as u16).collect());
+            let key_parts = [(); 2].map(|()| std::array::from_fn(|_| dice.next() as u8));
+            let shape = ProtectShape {
+                cells: counts.len(),
+                table: PerturbationTable::new(thresholds, D as u32).expect("a table"),
+                column_id: ProtectShape::COUNT_COLUMN,
+                program,
+            };
+            Self { counts, keys, key_parts, changes, shape, dice: seed }
+        }
+
+        /// c' in the clear, by the cipher of another crate.
+        fn perturbed(&self) -> Vec<u32> {
+            let key: [u8; 16] = std::array::from_fn(|at| self.key_parts[0][at] ^ self.key_parts[1][at]);
+            let cipher = Aes128::new(&key.into());
+            let cell = |(cell, count): (usize, &u32)| {
+                let mut block = [0u8; 16];
+                block[..2].copy_from_slice(&(*count as u16).to_le_bytes());
+                for (limb, sums) in self.keys.iter().enumerate() {
+                    block[2 + 2 * limb..4 + 2 * limb].copy_from_slice(&sums[cell].to_le_bytes());
+                }
+                block[8..].copy_from_slice(b"count\0\0\0");
+                let mut block = block.into();
+                cipher.encrypt_block(&mut block);
+                let row = &self.changes[(*count as usize).min(8)];
+                count.wrapping_add_signed(row[block[0] as usize])
+            };
+            self.counts.iter().enumerate().map(cell).collect()
+        }
+
+        /// The outcome in the clear: none where refused.
+        fn clear(&self) -> Option<Vec<u32>> {
+            let perturbed = self.perturbed();
+            match &self.shape.program {
+                Program::Population { floor } => (perturbed[0] >= *floor).then(Vec::new),
+                Program::Table { small_max, small_percent_max, counted } => {
+                    let small = |count: u32| (1..=*small_max).contains(&count);
+                    let suppressed = counted.iter().filter(|cell| small(perturbed[**cell])).count();
+                    let passes = 100 * suppressed <= *small_percent_max as usize * counted.len();
+                    let shown = |count: &u32| if small(*count) { SUPPRESSED } else { *count };
+                    passes.then(|| perturbed.iter().map(shown).collect())
+                }
+            }
+        }
+
+        fn run(&self) -> Ran<End, End, ()> {
+            self.run_watched(&Ledger::shared())
+        }
+
+        fn run_watched(&self, ledger: &Arc<Mutex<Ledger>>) -> Ran<End, End, ()> {
+            let mut dice = Dice::seeded(self.dice);
+            let counts = split(&mut dice, &self.counts);
+            let keys = self.keys.each_ref().map(|sums| split(&mut dice, sums));
+            let worker = |engine: &mut Engine<'_>, key_part: &[u8; 16]| {
+                let cells = CellShares {
+                    counts: own(engine, &counts),
+                    keys: keys.each_ref().map(|sums| own(engine, sums)),
+                };
+                let judged = perturb(engine, &self.shape, &cells, key_part)
+                    .and_then(|perturbed| perturbed.judge(engine, &self.shape))
+                    .expect("judged");
+                match judged.open(engine, OpeningPermit::for_a_test()).expect("opened") {
+                    Verdict::Refused => End::Refused,
+                    Verdict::PopulationPassed => End::Passed,
+                    Verdict::TablePassed(table) => {
+                        assert_eq!(table.cells(), self.shape.cells);
+                        End::Released(table.release(OpeningPermit::for_a_test()).to_bytes())
+                    }
+                }
+            };
+            let name = step("q1/protect");
+            three_watched(
+                ledger,
+                |hand| {
+                    let engine = Engine::left(&name, &mut hand.right, &hand.dealer_seed, &hand.right_seed);
+                    worker(&mut engine.expect("a fresh name"), &self.key_parts[0])
+                },
+                |hand| {
+                    let (left, dealer) = (&mut hand.left, &mut hand.dealer);
+                    let engine = Engine::right(&name, left, dealer, &hand.dealer_seed, &hand.left_seed);
+                    worker(&mut engine.expect("a fresh name"), &self.key_parts[1])
+                },
+                |hand| {
+                    let engine = Engine::dealer(&name, &mut hand.right, &hand.left_seed, &hand.right_seed);
+                    deal(&mut engine.expect("a fresh name"), &self.shape).expect("dealt")
+                },
+            )
+        }
+
+        /// What everybody learns in the end: none where refused.
+        fn outcome(&self) -> Option<Vec<u32>> {
+            let ran = self.run();
+            match (ran.left, ran.right) {
+                (End::Refused, End::Refused) => None,
+                (End::Passed, End::Passed) => Some(Vec::new()),
+                (End::Released(left), End::Released(right)) => {
+                    let read = |bytes: &[u8]| {
+                        PartialAggregate::<u32>::from_bytes(bytes, self.shape.cells)
+                            .expect("a partial aggregate")
+                    };
+                    Some(read(&left).combine(&read(&right)).expect("one shape"))
+                }
+                ends => panic!("the workers disagree: {ends:?}"),
+            }
+        }
+    }
+
+    fn mixed_counts(seed: u8, cells: usize) -> Vec<u32> {
+        let mut dice = Dice::seeded(seed);
+        let fixed = (0..=20).chain([65_535, 65_536, 65_537, 1_000_000]);
+        fixed.chain((0..cells as u64).map(|_| (dice.next() % 10_000) as u32)).collect()
+    }
+
+    #[test]
+    fn a_protected_table_is_the_clear_reference_byte_for_byte() {
+        for seed in 0..4 {
+            let world = World::table(seed, mixed_counts(seed, 40), 4, 100);
+            let clear = world.clear().expect("100 percent refuses never");
+            assert!(
+                clear.contains(&SUPPRESSED) && clear[0] == 0 && clear.iter().any(|count| *count > 999_000)
+            );
+            assert_eq!(world.outcome(), Some(clear));
+        }
+    }
+
+    #[test]
+    fn the_noise_depends_on_counts_keys_and_the_secret_alone() {
+        let world = World::table(9, mixed_counts(9, 10), 0, 100);
+        let mut other_split = World::table(9, mixed_counts(9, 10), 0, 100);
+        other_split.dice = 77;
+        // The same key in other parts.
+        for at in 0..16 {
+            other_split.key_parts.iter_mut().for_each(|part| part[at] ^= 0x5a);
+        }
+        assert_eq!(world.outcome(), other_split.outcome());
+        let mut other_key = World::table(9, mixed_counts(9, 10), 0, 100);
+        other_key.key_parts[1][15] ^= 1;
+        assert_ne!(world.outcome(), other_key.outcome());
+        assert_eq!(other_key.outcome(), other_key.clear());
+    }
+
+    #[test]
+    fn exactly_the_perturbed_counts_of_one_to_small_max_are_suppressed() {
+        for small_max in [0, 1, 4, 9] {
+            let world = World::table(5, (0..40).collect(), small_max, 100);
+            let out = world.outcome().expect("100 percent refuses never");
+            for (shown, perturbed) in out.iter().zip(world.perturbed()) {
+                let small = (1..=small_max).contains(&perturbed);
+                assert_eq!(*shown, if small { SUPPRESSED } else { perturbed });
+            }
+        }
+    }
+
+    #[test]
+    fn the_refusal_is_exact_at_its_percentage() {
+        // Counts far from any edge: 100 is never small, and 1 may become 0, so the clear count decides.
+        for (small, cells) in
+            [(0, 8), (3, 8), (4, 8), (5, 8), (8, 8), (1, 1), (33, 66), (34, 66), (12, 25), (13, 25)]
+        {
+            for percent in [0, 49, 50, 51] {
+                let counts: Vec<u32> = (0..cells).map(|cell| if cell < small { 3 } else { 100 }).collect();
+                let program = Program::Table {
+                    small_max: 8,
+                    small_percent_max: percent,
+                    counted: (0..cells as usize).collect(),
+                };
+                let world = World::new(6, counts, program);
+                assert_eq!(world.outcome(), world.clear(), "{small} of {cells} at {percent} %");
+            }
+        }
+    }
+
+    #[test]
+    fn only_counted_cells_weigh_in_the_refusal() {
+        let counts = vec![3, 3, 3, 3, 100];
+        let program = |counted| Program::Table { small_max: 8, small_percent_max: 50, counted };
+        let refused = World::new(2, counts.clone(), program(vec![0, 1, 2, 3]));
+        let passed = World::new(2, counts.clone(), program(vec![4]));
+        let nothing_counted = World::new(2, counts, program(Vec::new()));
+        assert_eq!(refused.outcome(), refused.clear());
+        assert_eq!(refused.clear(), None);
+        assert!(passed.outcome().is_some() && nothing_counted.outcome().is_some());
+    }
+
+    #[test]
+    fn a_population_passes_from_the_floor_on() {
+        let mut seen = [false; 2];
+        for count in 990..=1010 {
+            let world = World::new(count as u8, vec![count], Program::Population { floor: 1000 });
+            assert_eq!(world.outcome(), world.clear(), "{count}");
+            seen[usize::from(world.clear().is_some())] = true;
+            // The edge itself: the floor is the perturbed count, or one beside it.
+            let perturbed = world.perturbed()[0];
+            for (floor, passes) in [(perturbed - 1, true), (perturbed, true), (perturbed + 1, false)] {
+                let world = World::new(count as u8, vec![count], Program::Population { floor });
+                assert_eq!(world.outcome().is_some(), passes);
+            }
+        }
+        assert_eq!(seen, [true, true]);
+    }
+
+    #[test]
+    fn an_empty_population_is_refused_and_a_large_one_passes() {
+        assert_eq!(World::new(1, vec![0], Program::Population { floor: 1 }).outcome(), None);
+        assert!(World::new(1, vec![5_500_000], Program::Population { floor: 1000 }).outcome().is_some());
+    }
+
+    fn outsides(seen: &[Seen]) -> Vec<(String, u64, Vec<u64>)> {
+        seen.iter().map(|(header, _)| (header.step.to_string(), header.index, header.shape.clone())).collect()
+    }
+
+    #[test]
+    fn messages_look_alike_whatever_the_counts_and_the_outcome() {
+        let worlds = [
+            World::table(1, vec![0; 30], 4, 50),
+            World::table(2, vec![3; 30], 4, 50),
+            World::table(3, (1000..1030).collect(), 4, 50),
+        ];
+        assert_eq!(worlds.each_ref().map(|world| world.clear().is_some()), [true, false, true]);
+        let views = worlds.map(|world| {
+            let ran = world.run();
+            [ran.seen_by_left, ran.seen_by_right, ran.seen_from_dealer].map(|seen| outsides(&seen))
+        });
+        // The tables differ, so the views agree only if the shape of a view ignores thresholds of 0 and 256 alone.
+        for view in &views[1..] {
+            for (one, other) in views[0].iter().zip(view) {
+                assert_eq!(one.len(), other.len());
+            }
+        }
+        let mut same_rules = World::table(1, vec![3; 30], 4, 50);
+        same_rules.dice = 8;
+        let ran = same_rules.run();
+        assert!(matches!(ran.left, End::Refused));
+        let view = [ran.seen_by_left, ran.seen_by_right, ran.seen_from_dealer].map(|seen| outsides(&seen));
+        assert_eq!(views[0], view);
+    }
+
+    #[test]
+    fn a_refused_table_sends_nothing_after_the_bit() {
+        let refused = World::table(2, vec![3; 30], 4, 50).run();
+        let passed = World::table(2, vec![300; 30], 4, 50).run();
+        assert!(matches!((&refused.left, &refused.right), (End::Refused, End::Refused)));
+        assert!(matches!(&passed.left, End::Released(_)));
+        let (header, body) = refused.seen_by_left.last().expect("messages");
+        assert_eq!((header.shape.as_slice(), body.len()), (&[1, 8][..], 8));
+        assert_eq!(refused.seen_by_left.len(), passed.seen_by_left.len());
+        assert!(body[1..].iter().all(|byte| *byte == 0) && body[0] <= 1, "one bit and no more");
+    }
+
+    #[test]
+    fn released_parts_of_suppressed_cells_are_fresh_and_sum_to_the_constant() {
+        // Twice the same table, and another with the same cells suppressed: to whoever adds, and has dealt, each
+        // left part is a fresh uniform number, and right's is the constant minus it.
+        let parts = |counts: Vec<u32>, seed: u8| {
+            let mut world = World::table(3, counts, 8, 100);
+            world.dice = seed;
+            let ran = world.run();
+            let (End::Released(left), End::Released(right)) = (ran.left, ran.right) else {
+                panic!("released")
+            };
+            let read = |bytes: Vec<u8>| -> Vec<u32> {
+                bytes.chunks(4).map(|bytes| u32::from_le_bytes(bytes.try_into().expect("four"))).collect()
+            };
+            (read(left), read(right))
+        };
+        let (mut ones, mut number, mut equal) = (0u64, 0u64, 0);
+        let mut last: Option<Vec<u32>> = None;
+        for seed in 0..12 {
+            let count = 3 + u32::from(seed % 2);
+            let (left, right) = parts(vec![count; 400], seed / 2);
+            let suppressed = left.iter().zip(&right).filter(|(l, r)| l.wrapping_add(**r) == SUPPRESSED);
+            let suppressed: Vec<u32> = suppressed.map(|(left, _)| *left).collect();
+            assert!(suppressed.len() > 200, "most cells of {count} are suppressed");
+            ones += suppressed.iter().map(|part| u64::from(part.count_ones())).sum::<u64>();
+            number += suppressed.len() as u64;
+            if let Some(last) = &last {
+                equal += last.iter().zip(&left).filter(|(a, b)| a == b).count();
+            }
+            last = Some(left);
+        }
+        assert_eq!(equal, 0);
+        let bits = 32.0 * number as f64;
+        assert!((ones as f64 - bits / 2.0).abs() < 8.0 * bits.sqrt() / 2.0, "{ones} ones of {bits}");
+    }
+
+    #[test]
+    fn every_body_that_a_worker_receives_before_the_bit_looks_uniform() {
+        let world = World::table(4, vec![0; 300], 4, 50);
+        let ran = world.run();
+        for (seen, what) in [
+            (&ran.seen_by_left[..ran.seen_by_left.len() - 1], "right to left"),
+            (&ran.seen_by_right[..ran.seen_by_right.len() - 1], "left to right"),
+            (&ran.seen_from_dealer[..], "dealer to right"),
+        ] {
+            let bytes: Vec<u8> = seen.iter().flat_map(|(_, body)| body.iter().copied()).collect();
+            let ones: u32 = bytes.iter().map(|byte| byte.count_ones()).sum();
+            let bits = bytes.len() as f64 * 8.0;
+            assert!(
+                (f64::from(ones) - bits / 2.0).abs() < 8.0 * bits.sqrt() / 2.0,
+                "{what}: {ones} of {bits}"
+            );
+            let mut counts = [0f64; 256];
+            bytes.iter().for_each(|byte| counts[*byte as usize] += 1.0);
+            let expected = bytes.len() as f64 / 256.0;
+            let statistic: f64 = counts.iter().map(|count| (count - expected).powi(2) / expected).sum();
+            assert!(
+                (statistic - 255.0).abs() < 8.0 * (2.0f64 * 255.0).sqrt(),
+                "{what}: chi-square {statistic}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_mask_is_used_twice_within_an_attempt_or_in_the_next() {
+        let ledger = Ledger::shared();
+        let world = World::table(7, mixed_counts(7, 5), 4, 50);
+        for _ in 0..2 {
+            let _ = world.run_watched(&ledger);
+        }
+        let ledger = ledger.lock().expect("not poisoned");
+        assert!(ledger.len() > 100);
+        assert_eq!(ledger.reuses(), 0);
+    }
+
+    #[test]
+    fn unusable_shapes_are_refused_before_anything_is_sent() {
+        let table = World::table(1, vec![1, 2], 4, 50).shape;
+        let program =
+            |small_percent_max, counted| Program::Table { small_max: 4, small_percent_max, counted };
+        for shape in [
+            ProtectShape { cells: 0, ..table.clone() },
+            ProtectShape { program: program(101, vec![0]), ..table.clone() },
+            ProtectShape { program: program(50, vec![2]), ..table.clone() },
+            ProtectShape { program: Program::Population { floor: 1000 }, ..table.clone() },
+            ProtectShape { cells: 1, program: Program::Population { floor: 0 }, ..table.clone() },
+        ] {
+            let ran = three_watched(
+                &Ledger::shared(),
+                |_| (),
+                |_| (),
+                |hand| {
+                    let engine =
+                        Engine::dealer(&step("p"), &mut hand.right, &hand.left_seed, &hand.right_seed);
+                    deal(&mut engine.expect("a fresh name"), &shape).err()
+                },
+            );
+            assert!(matches!(ran.dealer, Some(ProtocolError::Shape { .. })), "{shape:?}");
+            assert!(ran.seen_from_dealer.is_empty());
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! What this crate's own tests are made of: dice with a seed, and three parties in three threads.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aes::cipher::{KeyIvInit, StreamCipher};
+
+use crate::channel::{FramedChannel, Header, StepName, Transport, TransportError};
+use crate::memory::{MemoryTransport, pair};
+use crate::primitive::Keystream;
+use crate::protocol::ProtocolError;
+use crate::protocol::engine::Engine;
+use crate::ring::{Ring, Word};
+use crate::roles::Role;
+use crate::seeds::{EphemeralKey, Ledger, PairSeed};
+use crate::share::{BitShare, Share};
+
+/// Numbers that look random and are the same in every run.
+pub(crate) struct Dice(Keystream);
+
+impl Dice {
+    pub(crate) fn seeded(seed: u8) -> Self {
+        Self(Keystream::new(&[seed; 16].into(), &[0; 16].into()))
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        let mut bytes = [0; 8];
+        self.0.write_keystream(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+}
+
+pub(crate) fn step(text: &str) -> StepName {
+    StepName::new(text).expect("a step's name")
+}
+
+/// A message that a party received.
+pub(crate) type Seen = (Header, Vec<u8>);
+
+/// A transport that keeps a copy of everything its party receives.
+pub(crate) struct Tapped {
+    inner: MemoryTransport,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+impl Transport for Tapped {
+    fn send(&mut self, header: Header, body: Vec<u8>) -> Result<(), TransportError> {
+        self.inner.send(header, body)
+    }
+
+    fn receive(&mut self) -> Result<Seen, TransportError> {
+        let message = self.inner.receive()?;
+        self.seen.lock().expect("no panic").push(message.clone());
+        Ok(message)
+    }
+}
+
+pub(crate) type TestChannel = FramedChannel<Tapped>;
+
+/// What the left worker has in hand.
+pub(crate) struct LeftHand {
+    pub(crate) right: TestChannel,
+    pub(crate) dealer_seed: PairSeed,
+    pub(crate) right_seed: PairSeed,
+}
+
+/// What the right worker has in hand.
+pub(crate) struct RightHand {
+    pub(crate) left: TestChannel,
+    pub(crate) dealer: TestChannel,
+    pub(crate) dealer_seed: PairSeed,
+    pub(crate) left_seed: PairSeed,
+}
+
+/// What the dealer has in hand.
+pub(crate) struct DealerHand {
+    pub(crate) right: TestChannel,
+    pub(crate) left_seed: PairSeed,
+    pub(crate) right_seed: PairSeed,
+}
+
+/// Results of the three parties, with what each worker saw.
+pub(crate) struct Ran<A, B, C> {
+    pub(crate) left: A,
+    pub(crate) right: B,
+    pub(crate) dealer: C,
+    pub(crate) seen_by_left: Vec<Seen>,
+    pub(crate) seen_by_right: Vec<Seen>,
+    pub(crate) seen_from_dealer: Vec<Seen>,
+}
+
+/// Runs the three parties of one fresh attempt, each in its thread.
+pub(crate) fn three<A: Send, B: Send, C: Send>(
+    left: impl FnOnce(&mut LeftHand) -> A + Send,
+    right: impl FnOnce(&mut RightHand) -> B + Send,
+    dealer: impl FnOnce(&mut DealerHand) -> C + Send,
+) -> Ran<A, B, C> {
+    three_watched(&Ledger::shared(), left, right, dealer)
+}
+
+/// As [`three`], with a ledger that outlives the attempt.
+pub(crate) fn three_watched<A: Send, B: Send, C: Send>(
+    ledger: &Arc<Mutex<Ledger>>,
+    left: impl FnOnce(&mut LeftHand) -> A + Send,
+    right: impl FnOnce(&mut RightHand) -> B + Send,
+    dealer: impl FnOnce(&mut DealerHand) -> C + Send,
+) -> Ran<A, B, C> {
+    let seen: [Arc<Mutex<Vec<Seen>>>; 3] = Default::default();
+    let link = |a: &str, b: &str, seen_by_a: &Arc<Mutex<Vec<Seen>>>, seen_by_b: &Arc<Mutex<Vec<Seen>>>| {
+        let (at_a, at_b) = pair(Duration::from_secs(20));
+        let tap = |inner, seen: &Arc<Mutex<Vec<Seen>>>| Tapped { inner, seen: seen.clone() };
+        (
+            FramedChannel::new(tap(at_a, seen_by_a), [1; 16], [2; 16], a, b),
+            FramedChannel::new(tap(at_b, seen_by_b), [1; 16], [2; 16], b, a),
+        )
+    };
+    let (left_to_right, right_to_left) = link("left", "right", &seen[0], &seen[1]);
+    let (dealer_to_right, right_to_dealer) = link("dealer", "right", &Arc::default(), &seen[2]);
+    let seeds = |a, b| {
+        let (at_a, at_b) = seed_pair(a, b);
+        (at_a.watched_by(ledger.clone()), at_b.watched_by(ledger.clone()))
+    };
+    let (left_dealer, dealer_left) = seeds("left", "dealer");
+    let (right_dealer, dealer_right) = seeds("right", "dealer");
+    let (left_right, right_left) = seeds("left", "right");
+    let (left, right, dealer) = std::thread::scope(|scope| {
+        let left = scope.spawn(move || {
+            left(&mut LeftHand { right: left_to_right, dealer_seed: left_dealer, right_seed: left_right })
+        });
+        let right = scope.spawn(move || {
+            right(&mut RightHand {
+                left: right_to_left,
+                dealer: right_to_dealer,
+                dealer_seed: right_dealer,
+                left_seed: right_left,
+            })
+        });
+        let dealer = scope.spawn(move || {
+            let mut hand =
+                DealerHand { right: dealer_to_right, left_seed: dealer_left, right_seed: dealer_right };
+            dealer(&mut hand)
+        });
+        let joined = (left.join(), right.join(), dealer.join());
+        (joined.0.expect("left runs"), joined.1.expect("right runs"), joined.2.expect("dealer runs"))
+    });
+    let [seen_by_left, seen_by_right, seen_from_dealer] =
+        seen.map(|seen| std::mem::take(&mut *seen.lock().expect("no panic")));
+    Ran { left, right, dealer, seen_by_left, seen_by_right, seen_from_dealer }
+}
+
+/// Runs one circuit at all three parties.
+pub(crate) fn circuit<T: Send>(
+    program: impl Fn(&mut Engine<'_>) -> Result<T, ProtocolError> + Sync,
+) -> Ran<T, T, T> {
+    let name = step("circuit");
+    let program = &program;
+    three(
+        |hand| {
+            let mut engine = Engine::left(&name, &mut hand.right, &hand.dealer_seed, &hand.right_seed);
+            program(engine.as_mut().expect("a fresh name")).expect("left ends")
+        },
+        |hand| {
+            let (left, dealer) = (&mut hand.left, &mut hand.dealer);
+            let mut engine = Engine::right(&name, left, dealer, &hand.dealer_seed, &hand.left_seed);
+            program(engine.as_mut().expect("a fresh name")).expect("right ends")
+        },
+        |hand| {
+            let mut engine = Engine::dealer(&name, &mut hand.right, &hand.left_seed, &hand.right_seed);
+            program(engine.as_mut().expect("a fresh name")).expect("the dealer ends")
+        },
+    )
+}
+
+/// The bits behind two shares, lane by lane.
+pub(crate) fn bits(left: &BitShare, right: &BitShare) -> Vec<bool> {
+    (0..left.lanes()).map(|lane| left.lane(lane) ^ right.lane(lane)).collect()
+}
+
+/// The numbers behind two lists of wires, least bit first, lane by lane.
+pub(crate) fn numbers(left: &[BitShare], right: &[BitShare]) -> Vec<u64> {
+    let lanes = left[0].lanes();
+    let bits: Vec<_> = left.iter().zip(right).map(|(left, right)| bits(left, right)).collect();
+    let number = |lane: usize| bits.iter().rev().fold(0, |sum, bit| sum << 1 | u64::from(bit[lane]));
+    (0..lanes).map(number).collect()
+}
+
+/// The elements behind two additive shares.
+pub(crate) fn elements<R: Ring>(left: &Share<R>, right: &Share<R>) -> Vec<R> {
+    left.elements().iter().zip(right.elements()).map(|(left, right)| left.plus(*right)).collect()
+}
+
+/// A vector split into two random shares.
+pub(crate) fn split<W: Word>(dice: &mut Dice, elements: &[W]) -> [Share<W>; 2] {
+    let left: Vec<W> = elements.iter().map(|_| W::from_u64(dice.next())).collect();
+    let right = elements.iter().zip(&left).map(|(element, left)| element.minus(*left)).collect();
+    [Share::from_elements(left), Share::from_elements(right)]
+}
+
+/// The share of a party: its own, or nothing for the dealer.
+pub(crate) fn own<W: Word>(engine: &Engine<'_>, shares: &[Share<W>; 2]) -> Share<W> {
+    match engine.role() {
+        Role::Left => shares[0].select(0..shares[0].len()),
+        Role::Right => shares[1].select(0..shares[1].len()),
+        Role::Dealer => Share::zeros(shares[0].len()),
+    }
+}
+
+fn seed_pair(a: &str, b: &str) -> (PairSeed, PairSeed) {
+    let (key_a, key_b) = (EphemeralKey::generate(), EphemeralKey::generate());
+    let (public_a, public_b) = (key_a.public(), key_b.public());
+    (
+        key_a.agree(&public_b, &[1; 16], &[2; 16], a, b).expect("agreed"),
+        key_b.agree(&public_a, &[1; 16], &[2; 16], b, a).expect("agreed"),
+    )
+}
