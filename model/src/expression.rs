@@ -54,7 +54,7 @@ pub enum BinaryOperator {
 }
 
 /// Functions of one owner's values. Names and meaning are the script language's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)] // Defined in the language's function list.
 pub enum Function {

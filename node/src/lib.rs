@@ -1,1 +1,33 @@
-//! To be written.
+//! What an owner runs: its registers, its rules, and its part in linking and computing.
+//!
+//! The node keeps identity maps and registers apart and sealed ([`identity_map`], [`register`]), computes its own
+//! fragment of a plan in clear ([`extract`]), and computes with others on masked columns only ([`conduct`]). Nothing
+//! computed with others is opened outside the gate ([`protect`]), and nothing leaves that is not in the log
+//! first. Wire messages stop at [`service`], [`flight`] and [`peer`].
+
+pub mod cells;
+pub mod cli;
+pub mod conduct;
+pub mod config;
+pub mod error;
+pub mod extract;
+pub mod flight;
+pub mod founding;
+pub mod identity_map;
+pub mod linkage;
+pub mod node;
+pub mod observe;
+pub mod operate;
+pub mod peer;
+pub mod protect;
+pub mod random;
+pub mod register;
+pub mod secrets;
+pub mod serve;
+pub mod service;
+pub mod session;
+pub mod state;
+pub mod status;
+pub mod watched;
+
+pub use serve::{RunningNode, StartError, StartOptions, start};

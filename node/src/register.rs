@@ -13,6 +13,7 @@
 //! No error here carries an identifier, a value, or text of a library that may carry one.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
@@ -193,6 +194,27 @@ impl ImportReport {
     /// Number of problems in all datasets.
     pub fn problems(&self) -> u64 {
         self.datasets.iter().map(|dataset| dataset.problems.len() as u64 + dataset.further_problems).sum()
+    }
+}
+
+impl fmt::Display for ImportReport {
+    /// One line a dataset, then its problems and warnings one a line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for dataset in &self.datasets {
+            match dataset.rows {
+                Some(rows) => writeln!(f, "{}: {rows} rows", dataset.dataset)?,
+                None => writeln!(f, "{}: not imported", dataset.dataset)?,
+            }
+            dataset.problems.iter().try_for_each(|problem| writeln!(f, "  error: {problem}"))?;
+            if dataset.further_problems > 0 {
+                writeln!(f, "  error: and {} more", dataset.further_problems)?;
+            }
+            dataset.warnings.iter().try_for_each(|warning| writeln!(f, "  warning: {warning}"))?;
+            if dataset.further_warnings > 0 {
+                writeln!(f, "  warning: and {} more", dataset.further_warnings)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -645,7 +667,8 @@ mod tests {
         world.dataset("X", "FIXED", "LONG", &[(0, secret, "", ""), (0, "1", "", ""), (0, "2", "", "")]);
         let error = world.import("1.0.0").expect_err("wrong");
         let ImportError::Invalid(report) = &error else { panic!("invalid") };
-        let texts = [format!("{error:?}"), serde_json::to_string(report).expect("JSON")];
+        let texts = [format!("{error:?}"), report.to_string(), serde_json::to_string(report).expect("JSON")];
+        assert!(texts[1].starts_with("X: not imported\n  error: X.csv, line 1, field 2 (value): expected a whole"));
         for text in texts {
             assert!(!text.contains(secret) && !text.contains(&person(0)));
         }

@@ -262,10 +262,20 @@ fn identity(
         Ok(identity) => identity,
         Err(invalid) => return Ok(Err(invalid.into())),
     };
-    if unit_type.naming() == Naming::Foedselsnummer && identity::is_canary(&identity) {
+    if kept_for_canaries(unit_type, &identity) {
         return Ok(Err(ProblemKind::Canary));
     }
     identities.get_or_insert(unit_type, &identity).map(Ok)
+}
+
+/// Identifiers that linkage uses to check itself, so that no unit may have them (see `linkage`).
+fn kept_for_canaries(unit_type: UnitType, identity: &Identity) -> bool {
+    match unit_type.naming() {
+        Naming::Foedselsnummer => identity::is_canary(identity),
+        // Organisation numbers start with 8 or 9.
+        Naming::OrganisationNumber => identity.canonical().starts_with(b"000000"),
+        Naming::Free => identity.canonical().ends_with(b"-kobling-canary"),
+    }
 }
 
 struct Dates {
@@ -627,6 +637,15 @@ mod tests {
             for content in line.split(';').filter(|content| content.trim().len() > 2) {
                 assert!(!found[0].contains(content), "the content is shown: {found:?}");
             }
+        }
+    }
+
+    #[test]
+    fn no_unit_of_any_type_has_a_canarys_identifier() {
+        for (unit_type, id) in [(UnitType::Foretak, "000000019"), (UnitType::Kurs, " 1-kobling-canary")] {
+            let metadata = Metadata { unit_type, ..metadata(Temporality::Fixed, described(DataType::Long)) };
+            let found = check(format!("{id};1;;;").as_bytes(), &metadata).0;
+            assert!(found[0].contains("kept for checks of the linkage"), "{found:?}");
         }
     }
 

@@ -1,0 +1,191 @@
+//! A node's settings, parsed once from the one configuration file named on the command line.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kobling_disclosure::policy::Policy;
+use kobling_model::OwnerId;
+use serde::{Deserialize, Serialize};
+
+/// What the file says. Private: the rest of the node sees [`Config`].
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigFile {
+    owner: String,
+    listen: SocketAddr,
+    certificate: PathBuf,
+    key: PathBuf,
+    signing_key: PathBuf,
+    seal_key: PathBuf,
+    policy: PathBuf,
+    peer_timeout_ms: u64,
+    session_idle_minutes: u64,
+}
+
+/// A node's settings, already checked; holding one means the node can start.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Who this node belongs to.
+    pub owner: OwnerId,
+    /// Where it listens, if no listening socket is handed to it.
+    pub listen: SocketAddr,
+    /// PEM file of its certificate chain.
+    pub certificate: PathBuf,
+    /// PEM file of the certificate's private key.
+    pub key: PathBuf,
+    /// PKCS #8 file of the Ed25519 key that signs partial aggregates.
+    pub signing_key: PathBuf,
+    /// File with the 32 bytes that seal identity maps and federation secrets at rest.
+    pub seal_key: PathBuf,
+    /// The owner's policy file.
+    pub policy: PathBuf,
+    /// How long to wait for one message from another party. Not zero.
+    pub peer_timeout: Duration,
+    /// After how long without a question a session is forgotten. Not zero.
+    pub session_idle: Duration,
+}
+
+/// Why settings are refused. Texts are for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file cannot be read.
+    #[error("{path} cannot be read: {source}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Not TOML, an unknown or missing key, or a value of the wrong type.
+    #[error("{path}: {message}")]
+    Syntax {
+        /// Which file.
+        path: PathBuf,
+        /// Where and what.
+        message: String,
+    },
+    /// A setting that the node cannot work with.
+    #[error("{path}: {setting} {reason}")]
+    Setting {
+        /// Which file.
+        path: PathBuf,
+        /// Its name.
+        setting: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Reads a text file, naming it where that fails.
+pub(crate) fn read_text(path: &Path) -> Result<String, ConfigError> {
+    fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
+}
+
+impl Config {
+    /// Reads and checks a configuration file. Relative paths in it are relative to the file's folder.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the file and the setting.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = read_text(path)?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        Self::parse(&text, path, folder)
+    }
+
+    fn parse(text: &str, path: &Path, folder: &Path) -> Result<Self, ConfigError> {
+        let file: ConfigFile = toml::from_str(text)
+            .map_err(|error| ConfigError::Syntax { path: path.to_owned(), message: error.to_string() })?;
+        let refuse = |setting, reason: &str| ConfigError::Setting {
+            path: path.to_owned(),
+            setting,
+            reason: reason.to_owned(),
+        };
+        let owner =
+            OwnerId::new(file.owner).map_err(|error| refuse("owner", &format!("is invalid: {error}")))?;
+        if file.peer_timeout_ms == 0 {
+            return Err(refuse("peer_timeout_ms", "is 0; no message could ever arrive in time"));
+        }
+        if file.session_idle_minutes == 0 {
+            return Err(refuse("session_idle_minutes", "is 0; a session would end before its first question"));
+        }
+        Ok(Self {
+            owner,
+            listen: file.listen,
+            certificate: folder.join(file.certificate),
+            key: folder.join(file.key),
+            signing_key: folder.join(file.signing_key),
+            seal_key: folder.join(file.seal_key),
+            policy: folder.join(file.policy),
+            peer_timeout: Duration::from_millis(file.peer_timeout_ms),
+            session_idle: Duration::from_secs(60 * file.session_idle_minutes),
+        })
+    }
+
+    /// The text of a new node's configuration file.
+    pub fn init_text(owner: &OwnerId, listen: SocketAddr, keys: &Path, policy: &Path) -> String {
+        let file = ConfigFile {
+            owner: owner.to_string(),
+            listen,
+            certificate: keys.join("tls.pem"),
+            key: keys.join("tls.key"),
+            signing_key: keys.join("signing.pk8"),
+            seal_key: keys.join("seal.key"),
+            policy: policy.to_owned(),
+            peer_timeout_ms: 20_000,
+            session_idle_minutes: 15,
+        };
+        toml::to_string_pretty(&file).expect("settings are plain text and numbers")
+    }
+
+    /// Reads and checks the owner's policy.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the sentence that the policy refuses with.
+    pub fn policy(&self) -> Result<Policy, ConfigError> {
+        let text = read_text(&self.policy)?;
+        Policy::parse(&text)
+            .map_err(|error| ConfigError::Syntax { path: self.policy.clone(), message: error.to_string() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text() -> String {
+        let owner = OwnerId::new("ssb").expect("valid");
+        let listen = SocketAddr::from(([127, 0, 0, 1], 7001));
+        Config::init_text(&owner, listen, Path::new("keys"), Path::new("policy.toml"))
+    }
+
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        Config::parse(text, Path::new("node.toml"), Path::new("/etc/kobling"))
+    }
+
+    #[test]
+    fn what_init_writes_is_accepted_and_paths_are_relative_to_the_file() {
+        let config = parse(&text()).expect("a fresh file is valid");
+        assert_eq!(config.policy, Path::new("/etc/kobling/policy.toml"));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_its_name() {
+        let error = parse(&format!("colour = 1\n{}", text())).expect_err("unknown key");
+        assert!(error.to_string().contains("colour"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_setting_is_named() {
+        let without: String =
+            text().lines().filter(|line| !line.starts_with("policy")).map(|line| format!("{line}\n")).collect();
+        assert!(parse(&without).expect_err("missing").to_string().contains("policy"));
+    }
+
+    #[test]
+    fn times_of_zero_are_refused_with_a_reason() {
+        let zero = text().replace("peer_timeout_ms = 20000", "peer_timeout_ms = 0");
+        assert!(parse(&zero).expect_err("zero").to_string().contains("no message could ever arrive"));
+    }
+}

@@ -1,0 +1,445 @@
+//! From registers to categories: what an owner computes in clear, before anything is shared.
+//!
+//! A fragment of a plan names register values at dates, filters, and dimensions. [`Extractor::evaluate`]
+//! reads the values through **DataFusion** and evaluates the expressions with it; this module and the ones
+//! below it are the only ones that know DataFusion, so that another engine for its plans (Ballista) fits behind the
+//! same two functions.
+//!
+//! # Order of work
+//! Units are taken in ranges of [`RANGE_UNITS`]. For each range, each source is read in turn, with the range and the
+//! date as filters and two columns as projection, and scattered into a dense column of one value a unit.
+//! Then filters and dimensions run over batches of [`BATCH_UNITS`]. Memory is sources × one range, never
+//! sources × units.
+//!
+//! # Containment
+//! A data file is checked against its manifest before it is read, if it was touched. Reading and evaluating happen on
+//! a thread of their own, with a stack that deep expressions fit on: a panic inside a decoder ends that
+//! thread, not the node, and becomes [`ExtractError::Failed`]. When the caller gives up, the thread stops at the next
+//! batch. Errors never carry the engine's messages: those may quote values.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use datafusion::arrow::array::{Array, Float64Array, StringArray};
+use kobling_model::catalogue::{AvailableDates, DataType, Temporality, ValueDomain};
+use kobling_model::expression::{Value, ValueType};
+use kobling_model::plan::{Dimension, Fragment, Source};
+use kobling_model::{Day, VariableName};
+use tokio::sync::oneshot;
+
+use crate::register::{RegisterStore, StoreError};
+
+mod columns;
+mod expression;
+mod functions;
+#[cfg(test)]
+mod tests;
+
+use self::columns::{Dense, Reader};
+use self::expression::Program;
+
+/// Units that are read at once.
+const RANGE_UNITS: u32 = 1 << 20;
+/// Units that are evaluated at once.
+const BATCH_UNITS: usize = 1 << 16;
+/// Stack of the evaluating thread. Address space only; see [`expression::DEPTH_MAX`].
+const STACK_BYTES: usize = 256 << 20;
+
+/// The category of units that count in no cell.
+pub const NO_CELL: u32 = u32::MAX;
+
+/// Evaluates fragments over a node's registers.
+#[derive(Clone, Debug)]
+pub struct Extractor {
+    store: Arc<RegisterStore>,
+}
+
+/// What a fragment says about each unit.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Extracted {
+    /// By unit number: the composite category, below [`Fragment::categories`], or [`NO_CELL`].
+    pub categories: Vec<u32>,
+}
+
+/// Why a fragment cannot be evaluated. Names variables, never values.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExtractError {
+    /// The plan names a variable or release that this node does not have.
+    #[error("this node has no {variable} in the release that the plan names")]
+    NoSuchVariable {
+        /// Which.
+        variable: VariableName,
+    },
+    /// The plan was made from other data than this node has under that version.
+    #[error("the data of {variable} is not what the plan was made from")]
+    OtherData {
+        /// Which.
+        variable: VariableName,
+    },
+    /// The date does not fit the variable's temporality or has no values.
+    #[error("the date of {variable} is not one that it has")]
+    Date {
+        /// Which.
+        variable: VariableName,
+    },
+    /// Another unit as a value (rule 15), or a value type that the variable does not have.
+    #[error("{variable} cannot be used in this way")]
+    ValueType {
+        /// Which.
+        variable: VariableName,
+    },
+    /// Two variables about different kinds of units.
+    #[error("{variable} is about another kind of unit than the first variable")]
+    UnitType {
+        /// Which.
+        variable: VariableName,
+    },
+    /// The population's fragment has no first import.
+    #[error("the plan names no population")]
+    NoPopulation,
+    /// An expression that no checked script leads to.
+    #[error("the plan has an expression that cannot be evaluated: {what}")]
+    Expression {
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// More composite categories than a table can have.
+    #[error("the plan has too many categories")]
+    TooManyCategories,
+    /// The data file is damaged, or the identity map is not the one it was imported with.
+    #[error("the register of {variable} is damaged")]
+    Damaged {
+        /// Which.
+        variable: VariableName,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The evaluation failed or panicked.
+    #[error("the registers could not be evaluated")]
+    Failed,
+}
+
+impl Extractor {
+    /// Takes the registers to read.
+    pub fn new(store: Arc<RegisterStore>) -> Self {
+        Self { store }
+    }
+
+    /// The composite category of each unit `0..units`; `units` is the size of the identity map.
+    ///
+    /// With `population`, units without a row in the first source are in no cell: the population is the
+    /// first import. Without, every unit is evaluated, with missing values where it has no row.
+    ///
+    /// # Errors
+    /// [`ExtractError`]; never because of one unit's values.
+    pub async fn evaluate(
+        &self,
+        fragment: &Fragment,
+        population: bool,
+        units: u32,
+    ) -> Result<Extracted, ExtractError> {
+        if population && fragment.sources.is_empty() {
+            return Err(ExtractError::NoPopulation);
+        }
+        let (store, fragment) = (self.store.clone(), fragment.clone());
+        on_own_thread(move |stop| {
+            let work = Work::prepare(&store, fragment)?;
+            let categories = work.run(population, units, stop)?;
+            Ok(Extracted { categories })
+        })
+        .await
+    }
+
+    /// The composite category of a unit that has no row in any source, if it is in a cell at all.
+    ///
+    /// The second owner's fragment puts all units of the population that the owner does not have there. It depends
+    /// on the plan only, so both workers compute it; the releases need not be here.
+    ///
+    /// # Errors
+    /// [`ExtractError`] for a plan that no checked script leads to.
+    pub async fn absent_category(&self, fragment: &Fragment) -> Result<Option<u32>, ExtractError> {
+        let fragment = fragment.clone();
+        on_own_thread(move |_| {
+            let types: Vec<_> = fragment.sources.iter().map(|source| source.value_type).collect();
+            let program = Program::compile(&fragment, &types)?;
+            let missing: Vec<_> = types.iter().map(|value_type| Dense::missing(*value_type, 1)).collect();
+            let mut category = [NO_CELL];
+            program.run(&missing, 0, &mut category)?;
+            Ok(Some(category[0]).filter(|category| *category != NO_CELL))
+        })
+        .await
+    }
+}
+
+/// A fragment bound to this node's files, ready to run.
+struct Work {
+    registers: PathBuf,
+    reads: Vec<Read>,
+    program: Program,
+}
+
+/// How one source is read.
+struct Read {
+    variable: VariableName,
+    value_type: ValueType,
+    /// Below the registers folder.
+    file: String,
+    moment: Moment,
+}
+
+/// Which rows of a unit hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moment {
+    /// FIXED: the one row.
+    Always,
+    /// STATUS: the row of that day.
+    OnDay(Day),
+    /// ACCUMULATED and EVENT: the row whose period has that day; an open period goes on.
+    Within(Day),
+}
+
+impl Work {
+    fn prepare(store: &RegisterStore, fragment: Fragment) -> Result<Self, ExtractError> {
+        let mut reads = Vec::with_capacity(fragment.sources.len());
+        let mut unit_type = None;
+        for source in &fragment.sources {
+            let variable = || source.variable.clone();
+            let (found, file) =
+                store.find(source).ok_or_else(|| ExtractError::NoSuchVariable { variable: variable() })?;
+            if found.data != source.data {
+                return Err(ExtractError::OtherData { variable: variable() });
+            }
+            if *unit_type.get_or_insert(found.unit_type) != found.unit_type {
+                return Err(ExtractError::UnitType { variable: variable() });
+            }
+            if value_type(&found.domain) != Some(source.value_type) {
+                return Err(ExtractError::ValueType { variable: variable() });
+            }
+            let moment = moment(found.temporality, &found.dates, source)
+                .ok_or_else(|| ExtractError::Date { variable: variable() })?;
+            store.check_source(source)?;
+            reads.push(Read { variable: variable(), value_type: source.value_type, file, moment });
+        }
+        let types: Vec<_> = reads.iter().map(|read| read.value_type).collect();
+        let program = Program::compile(&fragment, &types)?;
+        Ok(Self { registers: store.registers_folder(), reads, program })
+    }
+
+    fn run(&self, population: bool, units: u32, stop: &AtomicBool) -> Result<Vec<u32>, ExtractError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|_| ExtractError::Failed)?;
+        let reader = Reader::open(&self.registers)?;
+        let mut categories = vec![NO_CELL; units as usize];
+        for (range, categories) in categories.chunks_mut(RANGE_UNITS as usize).enumerate() {
+            let first = range as u32 * RANGE_UNITS;
+            let mut columns = Vec::with_capacity(self.reads.len());
+            for read in &self.reads {
+                let column = reader.read(read, first, categories.len(), units, stop);
+                columns.push(runtime.block_on(column)?);
+            }
+            for (batch, categories) in categories.chunks_mut(BATCH_UNITS).enumerate() {
+                proceed(stop)?;
+                let from = batch * BATCH_UNITS;
+                self.program.run(&columns, from, categories)?;
+                if population {
+                    for (at, category) in categories.iter_mut().enumerate() {
+                        if columns[0].is_missing(from + at) {
+                            *category = NO_CELL;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(categories)
+    }
+}
+
+/// What a variable's values are in expressions; none for a pointer.
+fn value_type(domain: &ValueDomain) -> Option<ValueType> {
+    match domain {
+        ValueDomain::Codes { data_type, .. } | ValueDomain::Described { data_type, .. } => {
+            Some(match data_type {
+                DataType::String => ValueType::Text,
+                DataType::Long | DataType::Double | DataType::Date => ValueType::Number,
+            })
+        }
+        ValueDomain::Pointer { .. } => None,
+    }
+}
+
+/// Which rows a source means; none where its date does not fit.
+fn moment(temporality: Temporality, dates: &AvailableDates, source: &Source) -> Option<Moment> {
+    match (temporality, dates, source.date) {
+        (Temporality::Fixed, AvailableDates::None, None) => Some(Moment::Always),
+        (Temporality::Status, AvailableDates::Days { days }, Some(day)) => {
+            days.binary_search(&day).ok().map(|_| Moment::OnDay(day))
+        }
+        (Temporality::Accumulated, AvailableDates::Periods { periods }, Some(day)) => {
+            let within = periods.iter().any(|(start, stop)| (*start..=*stop).contains(&day));
+            within.then_some(Moment::Within(day))
+        }
+        (Temporality::Event, AvailableDates::Range { first, last }, Some(day)) => {
+            (*first..=*last).contains(&day).then_some(Moment::Within(day))
+        }
+        _ => None,
+    }
+}
+
+/// Runs `work` on a thread of its own and waits for it without holding up others.
+///
+/// If this future is dropped, `work` sees the flag it is given and ends.
+async fn on_own_thread<T: Send + 'static>(
+    work: impl FnOnce(&AtomicBool) -> Result<T, ExtractError> + Send + 'static,
+) -> Result<T, ExtractError> {
+    struct StopWhenDropped(Arc<AtomicBool>);
+    impl Drop for StopWhenDropped {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let _guard = StopWhenDropped(stop.clone());
+    let (answer, waiting) = oneshot::channel();
+    thread::Builder::new()
+        .name("extract".to_owned())
+        .stack_size(STACK_BYTES)
+        .spawn(move || {
+            // Nobody may be waiting any more.
+            let _ = answer.send(work(&stop));
+        })
+        .map_err(|_| ExtractError::Failed)?;
+    // A panic drops the sender.
+    waiting.await.unwrap_or(Err(ExtractError::Failed))
+}
+
+/// Ends the work where nobody waits for it.
+fn proceed(stop: &AtomicBool) -> Result<(), ExtractError> {
+    if stop.load(Ordering::Relaxed) { Err(ExtractError::Failed) } else { Ok(()) }
+}
+
+impl Program {
+    /// Compiles a fragment's filters and dimensions for sources of these types.
+    fn compile(fragment: &Fragment, types: &[ValueType]) -> Result<Self, ExtractError> {
+        let compiler = expression::Compiler::new(types)?;
+        let filters = fragment.filters.iter().map(|filter| {
+            let (compiled, value_type) = compiler.compile(filter)?;
+            match value_type {
+                ValueType::Number => Ok(compiled),
+                ValueType::Text => Err(ExtractError::Expression { what: "a text as a condition" }),
+            }
+        });
+        let filters = filters.collect::<Result<_, _>>()?;
+        let mut composite = 1u32;
+        let mut dimensions = Vec::with_capacity(fragment.dimensions.len());
+        for dimension in &fragment.dimensions {
+            let (compiled, value_type) = compiler.compile(&dimension.expression)?;
+            let lookup = CategoryLookup::new(dimension, value_type)?;
+            composite =
+                composite.checked_mul(lookup.categories).ok_or(ExtractError::TooManyCategories)?;
+            dimensions.push((compiled, lookup));
+        }
+        // The last number says "no cell".
+        if composite == NO_CELL {
+            return Err(ExtractError::TooManyCategories);
+        }
+        Ok(Self { schema: compiler.schema(), filters, dimensions })
+    }
+
+    /// Evaluates the units from `from` on, as many as there are `categories`.
+    ///
+    /// A composite category counts its dimensions like digits, the first one slowest.
+    fn run(&self, columns: &[Dense], from: usize, categories: &mut [u32]) -> Result<(), ExtractError> {
+        let batch = columns::batch(&self.schema, columns, from, categories.len())?;
+        categories.fill(0);
+        for filter in &self.filters {
+            let passes = filter.numbers(&batch)?;
+            for (unit, category) in categories.iter_mut().enumerate() {
+                if passes.is_null(unit) || passes.value(unit) == 0.0 {
+                    *category = NO_CELL;
+                }
+            }
+        }
+        for (compiled, lookup) in &self.dimensions {
+            let found = match lookup.values {
+                ByValue::Number(_) => lookup.numbers(&compiled.numbers(&batch)?),
+                ByValue::Text(_) => lookup.texts(&compiled.texts(&batch)?),
+            };
+            for (category, found) in categories.iter_mut().zip(found) {
+                if *category != NO_CELL {
+                    *category = found.map_or(NO_CELL, |found| *category * lookup.categories + found);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Finds a dimension's category by value.
+struct CategoryLookup {
+    categories: u32,
+    missing: Option<u32>,
+    values: ByValue,
+}
+
+enum ByValue {
+    /// By the bits of a number with one zero only.
+    Number(HashMap<u64, u32>),
+    Text(HashMap<String, u32>),
+}
+
+impl CategoryLookup {
+    /// Where a value stands twice, the first place counts.
+    fn new(dimension: &Dimension, value_type: ValueType) -> Result<Self, ExtractError> {
+        let categories = u32::try_from(dimension.categories.len()).ok();
+        let categories = categories.ok_or(ExtractError::TooManyCategories)?;
+        let mut missing = None;
+        let mut values = match value_type {
+            ValueType::Number => ByValue::Number(HashMap::new()),
+            ValueType::Text => ByValue::Text(HashMap::new()),
+        };
+        for (index, category) in (0..).zip(&dimension.categories) {
+            match (&mut values, &category.value) {
+                (_, None) => {
+                    missing.get_or_insert(index);
+                }
+                (ByValue::Number(values), Some(Value::Number(number))) => {
+                    values.entry(bits(*number)).or_insert(index);
+                }
+                (ByValue::Text(values), Some(Value::Text(text))) => {
+                    values.entry(text.clone()).or_insert(index);
+                }
+                _ => return Err(ExtractError::Expression { what: "a category of another type" }),
+            }
+        }
+        Ok(Self { categories, missing, values })
+    }
+
+    fn numbers(&self, column: &Float64Array) -> Vec<Option<u32>> {
+        let ByValue::Number(values) = &self.values else { return vec![None; column.len()] };
+        let find = |value: Option<f64>| match value {
+            Some(number) => values.get(&bits(number)).copied(),
+            None => self.missing,
+        };
+        column.iter().map(find).collect()
+    }
+
+    fn texts(&self, column: &StringArray) -> Vec<Option<u32>> {
+        let ByValue::Text(values) = &self.values else { return vec![None; column.len()] };
+        let find = |value: Option<&str>| match value {
+            Some(text) => values.get(text).copied(),
+            None => self.missing,
+        };
+        column.iter().map(find).collect()
+    }
+}
+
+fn bits(number: f64) -> u64 {
+    // Minus zero is zero.
+    (number + 0.0).to_bits()
+}

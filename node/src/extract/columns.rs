@@ -1,0 +1,216 @@
+//! Sources as dense columns: one value a unit, in order of unit number.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, RecordBatch, RecordBatchOptions, StringArray,
+};
+use datafusion::arrow::datatypes::{
+    DataType, Date32Type, Float64Type, Int32Type, Int64Type, SchemaRef, UInt32Type,
+};
+use datafusion::datasource::object_store::ObjectStoreUrl;
+use datafusion::object_store::local::LocalFileSystem;
+use datafusion::prelude::{DataFrame, Expr, ParquetReadOptions, SessionConfig, SessionContext, col, lit};
+use datafusion::scalar::ScalarValue;
+use futures::StreamExt;
+use kobling_model::expression::ValueType;
+
+use super::{ExtractError, Moment, Read, proceed};
+
+/// Where DataFusion sees the registers folder. It sees no other folder.
+const REGISTERS: &str = "kobling://registers/";
+
+const NO_TEXT: u32 = u32::MAX;
+
+/// Values of a range of units.
+pub(super) enum Dense {
+    /// Not a number where missing; what is read is finite.
+    Numbers(Vec<f64>),
+    /// Indices of distinct texts, [`NO_TEXT`] where missing.
+    Texts { indices: Vec<u32>, distinct: Vec<Box<str>> },
+}
+
+impl Dense {
+    pub(super) fn missing(value_type: ValueType, units: usize) -> Self {
+        match value_type {
+            ValueType::Number => Self::Numbers(vec![f64::NAN; units]),
+            ValueType::Text => Self::Texts { indices: vec![NO_TEXT; units], distinct: Vec::new() },
+        }
+    }
+
+    pub(super) fn is_missing(&self, at: usize) -> bool {
+        match self {
+            Self::Numbers(numbers) => numbers[at].is_nan(),
+            Self::Texts { indices, .. } => indices[at] == NO_TEXT,
+        }
+    }
+
+    fn array(&self, from: usize, units: usize) -> ArrayRef {
+        match self {
+            Self::Numbers(numbers) => {
+                let values = numbers[from..from + units].iter();
+                Arc::new(Float64Array::from_iter(values.map(|value| (!value.is_nan()).then_some(*value))))
+            }
+            Self::Texts { indices, distinct } => {
+                let texts = indices[from..from + units].iter();
+                Arc::new(StringArray::from_iter(texts.map(|index| distinct.get(*index as usize))))
+            }
+        }
+    }
+}
+
+/// The units from `from` on, as the input of a program.
+pub(super) fn batch(
+    schema: &SchemaRef,
+    columns: &[Dense],
+    from: usize,
+    units: usize,
+) -> Result<RecordBatch, ExtractError> {
+    let columns = columns.iter().map(|column| column.array(from, units)).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(units));
+    RecordBatch::try_new_with_options(schema.clone(), columns, &options).map_err(|_| ExtractError::Failed)
+}
+
+/// Reads sources through DataFusion.
+pub(super) struct Reader {
+    context: SessionContext,
+}
+
+impl Reader {
+    pub(super) fn open(registers: &Path) -> Result<Self, ExtractError> {
+        // One partition keeps the rows in file order and the memory small. The columns that a node shares with
+        // its peers take far longer than reading.
+        let config = SessionConfig::new()
+            .with_target_partitions(1)
+            .with_repartition_file_scans(false)
+            .with_collect_statistics(false);
+        let context = SessionContext::new_with_config(config);
+        let files = LocalFileSystem::new_with_prefix(registers).map_err(|_| ExtractError::Failed)?;
+        let url = ObjectStoreUrl::parse(REGISTERS).map_err(|_| ExtractError::Failed)?;
+        context.register_object_store(url.as_ref(), Arc::new(files));
+        Ok(Self { context })
+    }
+
+    /// The values of `count` units from `first` on.
+    ///
+    /// Every unit number of the file must be below `units`, and a unit has at most one value at the moment:
+    /// anything else means that file, manifest and identity map do not belong together.
+    pub(super) async fn read(
+        &self,
+        read: &Read,
+        first: u32,
+        count: usize,
+        units: u32,
+        stop: &AtomicBool,
+    ) -> Result<Dense, ExtractError> {
+        let damaged = || ExtractError::Damaged { variable: read.variable.clone() };
+        let last = first.saturating_add(count as u32);
+        // The last range also takes what lies beyond the identity map, to see that nothing does.
+        let range = match last >= units {
+            true => col("unit").gt_eq(lit(first)),
+            false => col("unit").gt_eq(lit(first)).and(col("unit").lt(lit(last))),
+        };
+        let frame = self.frame(read, range).await.map_err(|_| damaged())?;
+        let mut rows = frame.execute_stream().await.map_err(|_| damaged())?;
+        let mut column = Scatter::new(read.value_type, first, count);
+        while let Some(batch) = rows.next().await {
+            proceed(stop)?;
+            column.add(&batch.map_err(|_| damaged())?).ok_or_else(damaged)?;
+        }
+        Ok(column.dense)
+    }
+
+    async fn frame(&self, read: &Read, range: Expr) -> datafusion::error::Result<DataFrame> {
+        let url = format!("{REGISTERS}{}", read.file);
+        let frame = self.context.read_parquet(url, ParquetReadOptions::default()).await?;
+        let filter = match at(read.moment) {
+            Some(holds) => range.and(holds),
+            None => range,
+        };
+        frame.filter(filter)?.select(vec![col("unit"), col("value")])
+    }
+}
+
+/// Whether a row holds at the moment.
+fn at(moment: Moment) -> Option<Expr> {
+    let date = |day: kobling_model::Day| lit(ScalarValue::Date32(Some(day.days())));
+    match moment {
+        Moment::Always => None,
+        Moment::OnDay(day) => Some(col("start").eq(date(day))),
+        Moment::Within(day) => {
+            let goes_on = col("stop").is_null().or(col("stop").gt_eq(date(day)));
+            Some(col("start").lt_eq(date(day)).and(goes_on))
+        }
+    }
+}
+
+/// A dense column while rows come in.
+struct Scatter {
+    first: u32,
+    dense: Dense,
+    numbers: HashMap<Box<str>, u32>,
+}
+
+impl Scatter {
+    fn new(value_type: ValueType, first: u32, count: usize) -> Self {
+        Self { first, dense: Dense::missing(value_type, count), numbers: HashMap::new() }
+    }
+
+    /// Puts each row's value in its unit's place. None where the rows are not those of a register.
+    fn add(&mut self, batch: &RecordBatch) -> Option<()> {
+        let units = batch.column(0).as_primitive_opt::<UInt32Type>()?;
+        let values = batch.column(1);
+        if units.null_count() > 0 || values.null_count() > 0 {
+            return None;
+        }
+        let places = units.values().iter().map(|unit| unit.checked_sub(self.first).map(|at| at as usize));
+        match &mut self.dense {
+            Dense::Numbers(numbers) => {
+                let put = |(place, value): (Option<usize>, f64)| {
+                    let slot = numbers.get_mut(place?)?;
+                    // Adding zero makes one zero of both.
+                    (slot.is_nan() && value.is_finite()).then(|| *slot = value + 0.0)
+                };
+                match values.data_type() {
+                    DataType::Int64 => {
+                        let values = values.as_primitive::<Int64Type>().values().iter();
+                        places.zip(values.map(|value| *value as f64)).try_for_each(put)
+                    }
+                    DataType::Float64 => {
+                        let values = values.as_primitive::<Float64Type>().values().iter();
+                        places.zip(values.copied()).try_for_each(put)
+                    }
+                    DataType::Date32 => {
+                        let values = values.as_primitive::<Date32Type>().values().iter();
+                        places.zip(values.map(|value| f64::from(*value))).try_for_each(put)
+                    }
+                    _ => None,
+                }
+            }
+            Dense::Texts { indices, distinct } => {
+                let values = values.as_dictionary_opt::<Int32Type>()?;
+                let texts = values.values().as_string_opt::<i32>()?;
+                // Each batch has a dictionary of its own: from its keys to ours.
+                let mut ours = Vec::with_capacity(texts.len());
+                for text in texts.iter() {
+                    let text = text?;
+                    let number = self.numbers.get(text).copied().unwrap_or_else(|| {
+                        let number = distinct.len() as u32;
+                        distinct.push(text.into());
+                        self.numbers.insert(text.into(), number);
+                        number
+                    });
+                    ours.push(number);
+                }
+                places.zip(values.keys().values()).try_for_each(|(place, key)| {
+                    let slot = indices.get_mut(place?)?;
+                    let number = *ours.get(usize::try_from(*key).ok()?)?;
+                    (*slot == NO_TEXT).then(|| *slot = number)
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! Giving people row numbers that say nothing (design §3).
+//!
+//! 1. The linking nodes draw a salt together, directly ([`crate::session`]). The broker never sees it.
+//! 2. This node hashes all units of its identity map under the salt, mixes in decoys and canaries, sorts
+//!    everything, and gives the broker the tokens. *The broker learns* how many tokens there are, and, between
+//!    owners, how many are equal: the overlap blurred by decoys.
+//! 3. The broker gives each distinct token a random row. *The node learns* rows of its own tokens and the
+//!    number of rows, rounded up: nothing about which rows others have too.
+//! 4. The linking nodes compare the rows of their canaries, directly: if salt or canonical form differed
+//!    anywhere, no canary would match, and the session ends instead of answering from an empty join.
+
+use kobling_crypto::decoys::DecoyLaw;
+use kobling_crypto::pseudonym::{Pseudonym, SessionSalt};
+use kobling_model::identity::{Identity, canary_persons};
+use kobling_model::unit::Naming;
+use kobling_model::{OwnerId, UnitType};
+
+use crate::error::NodeError;
+use crate::identity_map::IdentityMap;
+
+/// Number of canaries of an alignment.
+pub const CANARIES: usize = 3;
+
+/// Rows are rounded up to a multiple of this, so that their number says little.
+pub const ROWS_MULTIPLE: u64 = 65_536;
+
+/// Most rows of an alignment: a row number is a `u32`, and products are exact far beyond.
+pub const ROWS_MAX: u64 = 64 << 20;
+
+/// What a token stands for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    Unit(u32),
+    Canary(u8),
+    Decoy,
+}
+
+/// Tokens as given to the broker, with what they stand for kept here.
+pub struct Tokens {
+    meanings: Vec<Meaning>,
+}
+
+/// Row numbers of this node's units and canaries. Holds no token any more.
+#[derive(Clone)]
+pub struct Alignment {
+    /// Number of rows, with empty ones.
+    pub rows: u64,
+    /// Row of each unit, by unit number.
+    pub row_of_unit: Vec<u32>,
+    /// Rows of the canaries.
+    pub canary_rows: [u32; CANARIES],
+}
+
+/// How many decoys stand in for whom: numbers that depend on the state of identity maps only.
+pub struct Decoys {
+    /// For each set of two or more linking owners that this node belongs to: the set, and the number.
+    pub matching: Vec<(Vec<OwnerId>, u32)>,
+    /// Decoys of this owner that match nobody.
+    pub lone: u32,
+}
+
+impl Decoys {
+    /// Draws the numbers: from the record-key secret for sets of owners, so that all members draw the
+    /// same, and from the owner's own secret for lone ones. `maps` names the linking owners, in order of
+    /// name, with a keyed hash of the state of each one's identity map.
+    pub fn draw(
+        law: &DecoyLaw,
+        me: &OwnerId,
+        maps: &[(OwnerId, [u8; 32])],
+        unit_type: UnitType,
+        record_key: &[u8; 32],
+        own: &[u8; 32],
+    ) -> Self {
+        let label = |members: &[&(OwnerId, [u8; 32])]| {
+            let mut label = unit_type.as_str().as_bytes().to_vec();
+            for (owner, map) in members {
+                label.push(0);
+                label.extend(owner.as_str().as_bytes());
+                label.push(0);
+                label.extend(map);
+            }
+            label
+        };
+        let mut matching = Vec::new();
+        // Sets of owners as the bits of a number; a federation has few owners.
+        for set in 0_u32..1 << maps.len().min(16) {
+            let members: Vec<_> =
+                maps.iter().enumerate().filter(|(at, _)| set >> at & 1 == 1).map(|(_, member)| member).collect();
+            if members.len() >= 2 && members.iter().any(|(owner, _)| owner == me) {
+                let count = law.count(record_key, &label(&members));
+                matching.push((members.iter().map(|(owner, _)| owner.clone()).collect(), count));
+            }
+        }
+        let mine: Vec<_> = maps.iter().filter(|(owner, _)| owner == me).collect();
+        Self { matching, lone: law.count(own, &label(&mine)) }
+    }
+}
+
+/// Identifiers that no one has, as raw text that a register could hold. They go through the same code as every
+/// identifier of a register.
+fn canaries(unit_type: UnitType) -> [String; CANARIES] {
+    match unit_type.naming() {
+        Naming::Foedselsnummer => canary_persons(),
+        // Organisation numbers start with 8 or 9; these start with 0 and pass the control digit.
+        Naming::OrganisationNumber => ["000000019".into(), " 000000027".into(), "000000035\t".into()],
+        Naming::Free => ["0-kobling-canary".into(), " 1-kobling-canary".into(), "2-kobling-canary\t".into()],
+    }
+}
+
+/// Makes this node's tokens of one unit type, in ascending order.
+///
+/// Cost: one keyed hash for each unit, and a sort.
+///
+/// # Errors
+/// [`NodeError::TooLarge`] beyond [`ROWS_MAX`].
+pub fn tokens(
+    salt: &SessionSalt,
+    unit_type: UnitType,
+    map: &IdentityMap,
+    decoys: &Decoys,
+    me: &OwnerId,
+) -> Result<(Vec<[u8; Pseudonym::LEN]>, Tokens), NodeError> {
+    let name = unit_type.as_str();
+    let hasher = salt.tokens(name);
+    let mut all: Vec<([u8; Pseudonym::LEN], Meaning)> = Vec::with_capacity(map.len() as usize + 1024);
+    map.for_each(|unit, identity| all.push((*hasher.token(identity).as_bytes(), Meaning::Unit(unit))));
+    for (at, raw) in canaries(unit_type).iter().enumerate() {
+        let canary = Identity::parse(unit_type, raw).expect("canaries are in canonical form once trimmed");
+        all.push((*hasher.token(canary.canonical()).as_bytes(), Meaning::Canary(at as u8)));
+    }
+    for (owners, count) in &decoys.matching {
+        let owners: Vec<_> = owners.iter().map(OwnerId::as_str).collect();
+        for index in 0..u64::from(*count) {
+            all.push((*salt.matching_decoy(name, &owners, index).as_bytes(), Meaning::Decoy));
+        }
+    }
+    for index in 0..u64::from(decoys.lone) {
+        all.push((*salt.lone_decoy(name, me.as_str(), index).as_bytes(), Meaning::Decoy));
+    }
+    if all.len() as u64 > ROWS_MAX {
+        return Err(NodeError::TooLarge { party: me.clone() });
+    }
+    // By token: what order units have in the identity map must not show.
+    all.sort_unstable_by_key(|(token, _)| *token);
+    let meanings = all.iter().map(|(_, meaning)| *meaning).collect();
+    Ok((all.into_iter().map(|(token, _)| token).collect(), Tokens { meanings }))
+}
+
+impl Tokens {
+    /// Takes the broker's row numbers, one for each token in the order given.
+    ///
+    /// # Errors
+    /// [`NodeError::BadAlignment`] where their number is another, one is out of range or comes twice, or
+    /// the number of rows is not a multiple of [`ROWS_MULTIPLE`] or beyond [`ROWS_MAX`].
+    pub fn align(&self, rows: u64, row_numbers: &[u32]) -> Result<Alignment, NodeError> {
+        let plausible = rows > 0 && rows.is_multiple_of(ROWS_MULTIPLE) && rows <= ROWS_MAX;
+        if !plausible || row_numbers.len() != self.meanings.len() {
+            return Err(NodeError::BadAlignment);
+        }
+        let mut taken = vec![false; rows as usize];
+        let units = self.meanings.iter().filter(|meaning| matches!(meaning, Meaning::Unit(_))).count();
+        let mut row_of_unit = vec![0; units];
+        let mut canary_rows = [0; CANARIES];
+        for (row, meaning) in row_numbers.iter().zip(&self.meanings) {
+            let place = taken.get_mut(*row as usize).ok_or(NodeError::BadAlignment)?;
+            if std::mem::replace(place, true) {
+                return Err(NodeError::BadAlignment);
+            }
+            match meaning {
+                Meaning::Unit(unit) => row_of_unit[*unit as usize] = *row,
+                Meaning::Canary(at) => canary_rows[*at as usize] = *row,
+                Meaning::Decoy => {}
+            }
+        }
+        Ok(Alignment { rows, row_of_unit, canary_rows })
+    }
+}
+
+impl Alignment {
+    /// Brings a column from unit order to row order; rows without a unit here get `absent`.
+    pub fn gather<T: Copy>(&self, by_unit: &[T], absent: T) -> Vec<T> {
+        let mut by_row = vec![absent; self.rows as usize];
+        for (value, row) in by_unit.iter().zip(&self.row_of_unit) {
+            by_row[*row as usize] = *value;
+        }
+        by_row
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn aligned() -> Tokens {
+        Tokens {
+            meanings: vec![
+                Meaning::Unit(1),
+                Meaning::Canary(0),
+                Meaning::Decoy,
+                Meaning::Canary(2),
+                Meaning::Unit(0),
+                Meaning::Canary(1),
+            ],
+        }
+    }
+
+    #[test]
+    fn columns_come_out_in_row_order() {
+        let alignment = aligned().align(65_536, &[10, 2, 3, 5, 7, 6]).expect("an alignment");
+        assert_eq!((alignment.row_of_unit.as_slice(), alignment.canary_rows), (&[7, 10][..], [2, 6, 5]));
+        let column = alignment.gather(&['a', 'b'], '-');
+        assert_eq!((column[7], column[10], column[3]), ('a', 'b', '-'));
+    }
+
+    #[test]
+    fn row_numbers_that_are_no_alignment_are_refused() {
+        for (rows, numbers) in [
+            (65_536, &[10, 2, 3, 5, 7][..]),
+            (65_536, &[10, 2, 3, 5, 7, 10]),
+            (65_536, &[10, 2, 3, 5, 7, 65_536]),
+            (65_535, &[10, 2, 3, 5, 7, 6]),
+            (0, &[10, 2, 3, 5, 7, 6]),
+            (1 << 40, &[10, 2, 3, 5, 7, 6]),
+        ] {
+            assert!(matches!(aligned().align(rows, numbers), Err(NodeError::BadAlignment)));
+        }
+    }
+
+    #[test]
+    fn canaries_of_every_unit_type_are_canonical_once_trimmed_and_distinct() {
+        for unit_type in UnitType::ALL {
+            let mut parsed: Vec<_> = canaries(unit_type)
+                .iter()
+                .map(|raw| Identity::parse(unit_type, raw).expect("canonical").canonical().to_vec())
+                .collect();
+            parsed.sort();
+            parsed.dedup();
+            assert_eq!(parsed.len(), CANARIES, "{unit_type}");
+        }
+    }
+
+    #[test]
+    fn members_of_a_set_draw_the_same_number_and_lone_ones_differ_by_secret() {
+        let law = DecoyLaw::new((1, 10), 9).expect("a law");
+        let [ssb, krg, fhi] = ["ssb", "krg", "fhi"].map(|id| OwnerId::new(id).expect("valid"));
+        let mut maps = vec![(ssb.clone(), [1; 32]), (krg.clone(), [2; 32]), (fhi, [3; 32])];
+        maps.sort();
+        let draw = |me: &OwnerId, own: u8| Decoys::draw(&law, me, &maps, UnitType::Person, &[7; 32], &[own; 32]);
+        let (at_ssb, at_krg) = (draw(&ssb, 1), draw(&krg, 2));
+        let both = |decoys: &Decoys| {
+            let shared = decoys.matching.iter().filter(|(set, _)| set.contains(&ssb) && set.contains(&krg));
+            shared.cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(both(&at_ssb), both(&at_krg));
+        assert_eq!(at_ssb.matching.len(), 3);
+        assert!(at_ssb.lone <= law.max());
+    }
+}

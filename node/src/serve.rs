@@ -1,0 +1,305 @@
+//! Starting a node: everything is checked before it listens, and it runs until it is told to stop.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arrow_flight::flight_service_server::FlightServiceServer;
+use kobling_audit::log::{AuditLog, LogError, SharedLog};
+use kobling_crypto::seal::SealKey;
+use kobling_crypto::seeds::Ledger;
+use kobling_crypto::sign::SigningKey;
+use kobling_model::UnitType;
+use kobling_model::federation::{Federation, InvalidFederation};
+use kobling_proto::node::v1::node_service_server::{NodeServiceServer, SERVICE_NAME};
+use kobling_proto::peer::v1::peer_service_server::PeerServiceServer;
+use kobling_proto::transport::{self, CertificateFault, Callers, Credentials, TransportError};
+use kobling_proto::{FILE_DESCRIPTOR_SET, limits};
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+use crate::config::{Config, ConfigError, read_text};
+use crate::error::NodeError;
+use crate::extract::Extractor;
+use crate::flight::Columns;
+use crate::founding::Founding;
+use crate::identity_map::IdentityMapError;
+use crate::node::{Node, Units};
+use crate::peer::grpc::{GrpcConnector, PeerEndpoint};
+use crate::peer::{Connector, Lobby};
+use crate::random;
+use crate::register::{RegisterStore, StoreError};
+use crate::service::Control;
+use crate::session::Sessions;
+use crate::state::{self, StateDir, StateError};
+
+/// Why a node does not start. Texts are for its operator.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The state folder.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The pinned federation file.
+    #[error(transparent)]
+    Federation(#[from] InvalidFederation),
+    /// The node is not on its own roster.
+    #[error("the pinned federation file does not name {0}")]
+    NotOnTheRoster(kobling_model::OwnerId),
+    /// A key file.
+    #[error("{0} is not a key of the kind expected")]
+    Key(std::path::PathBuf),
+    /// The node's certificate.
+    #[error("the certificate of this node cannot be used: {0}")]
+    Certificate(CertificateFault),
+    /// The node's certificate names somebody else.
+    #[error("the certificate of this node carries the name {found}, but the roster says {expected}")]
+    WrongName {
+        /// In the certificate.
+        found: String,
+        /// In the roster.
+        expected: String,
+    },
+    /// TLS.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The log.
+    #[error("the audit log: {0}")]
+    Log(#[from] LogError),
+    /// Registers.
+    #[error(transparent)]
+    Registers(#[from] StoreError),
+    /// Identity maps.
+    #[error(transparent)]
+    IdentityMap(#[from] IdentityMapError),
+    /// The address.
+    #[error("cannot listen: {0}")]
+    Listen(#[from] std::io::Error),
+    /// The policy's numbers for decoys.
+    #[error("the policy's decoy_epsilon and decoy_delta_exponent make no usable law")]
+    Decoys,
+}
+
+/// What a caller of [`start`] may replace.
+#[derive(Default)]
+pub struct StartOptions {
+    /// A socket that listens already; else the configured address is taken.
+    pub listener: Option<TcpListener>,
+    /// Puts something between the node and its links; tests record there.
+    pub wrap_connector: Option<Box<dyn FnOnce(Arc<dyn Connector>) -> Arc<dyn Connector> + Send>>,
+    /// Watches masks in tests.
+    pub ledger: Option<Arc<Mutex<Ledger>>>,
+}
+
+/// A node that answers.
+pub struct RunningNode {
+    /// The node.
+    pub node: Arc<Node>,
+    /// Where it listens.
+    pub address: SocketAddr,
+    stop: CancellationToken,
+    server: tokio::task::JoinHandle<Result<(), tonic::transport::Error>>,
+}
+
+impl RunningNode {
+    /// Ends all sessions and stops answering.
+    pub async fn stop(self) {
+        self.node.sessions.close_all();
+        self.stop.cancel();
+        let _ = tokio::time::timeout(Duration::from_secs(5), self.server).await;
+    }
+}
+
+/// Reads the seal key that a configuration names.
+///
+/// # Errors
+/// [`StartError::State`], [`StartError::Key`].
+pub fn seal_key(config: &Config) -> Result<SealKey, StartError> {
+    let wrong = || StartError::Key(config.seal_key.clone());
+    let bytes = Zeroizing::new(state::read(&config.seal_key)?.ok_or_else(wrong)?);
+    let bytes: [u8; 32] = bytes.as_slice().try_into().map_err(|_| wrong())?;
+    Ok(SealKey::from_bytes(bytes))
+}
+
+/// Reads the roster that a node has pinned, and finds the node on it.
+///
+/// # Errors
+/// [`StartError`].
+pub fn pinned_federation(config: &Config, state: &StateDir) -> Result<Federation, StartError> {
+    let bytes = state::read(&state.federation())?.ok_or(StateError::NotReady {
+        missing: "the node is not enrolled: run `enrol FEDERATION.toml`",
+    })?;
+    let damaged = || StateError::Damaged { path: state.federation() };
+    let federation = Federation::from_toml(&String::from_utf8(bytes).map_err(|_| damaged())?)?;
+    if federation.node(&config.owner).is_none() {
+        return Err(StartError::NotOnTheRoster(config.owner.clone()));
+    }
+    Ok(federation)
+}
+
+/// Reads the node's certificate and key, and checks that they are this node's.
+///
+/// # Errors
+/// [`StartError`].
+pub fn credentials(config: &Config, federation: &Federation) -> Result<Credentials, StartError> {
+    let credentials =
+        Credentials { certificate_pem: read_text(&config.certificate)?, key_pem: read_text(&config.key)? };
+    let info = transport::certificate_info(&credentials.certificate_pem).map_err(StartError::Certificate)?;
+    let expected = federation.node(&config.owner).map(|party| party.uri.clone()).unwrap_or_default();
+    if info.uri != expected {
+        return Err(StartError::WrongName { found: info.uri, expected });
+    }
+    Ok(credentials)
+}
+
+/// Starts a node. It answers when this returns.
+///
+/// # Errors
+/// [`StartError`] says what the operator must mend; nothing was changed then.
+pub async fn start(
+    config: Config,
+    state: StateDir,
+    options: StartOptions,
+) -> Result<RunningNode, StartError> {
+    let policy = config.policy()?;
+    kobling_crypto::decoys::DecoyLaw::new(policy.decoys.epsilon, policy.decoys.delta_exponent)
+        .map_err(|_| StartError::Decoys)?;
+    let federation = Arc::new(pinned_federation(&config, &state)?);
+    let credentials = credentials(&config, &federation)?;
+    let key_file = state::read(&config.signing_key)?;
+    let signing_key = key_file.and_then(|bytes| SigningKey::from_pkcs8(&bytes).ok());
+    let signing_key = signing_key.ok_or_else(|| StartError::Key(config.signing_key.clone()))?;
+    let me = config.owner.clone();
+    let founding =
+        Arc::new(Founding::load(me.clone(), federation.clone(), state.clone(), seal_key(&config)?)?);
+    let log = AuditLog::open(&state.audit(), me.clone())?;
+    if log.tail_was_cut() {
+        tracing::warn!(party = %me, "the end of the audit log was torn by a crash and has been cut off");
+    }
+    let store = Arc::new(RegisterStore::open(state.root())?);
+    let datastores = store.catalogue();
+    let mut units = BTreeMap::new();
+    let key = seal_key(&config)?;
+    for unit_type in UnitType::ALL {
+        let map = store.identity_map(unit_type, &key)?;
+        if !map.is_empty() {
+            units.insert(unit_type, Arc::new(Units::new(map)));
+        }
+    }
+    let lobby = Lobby::default();
+    let patience = config.peer_timeout;
+    let dialler = Arc::new(GrpcConnector {
+        me: me.clone(),
+        federation: federation.clone(),
+        credentials: credentials.clone(),
+        lobby: lobby.clone(),
+        founding: founding.clone(),
+        patience,
+    });
+    let connector: Arc<dyn Connector> = match options.wrap_connector {
+        Some(wrap) => wrap(dialler.clone()),
+        None => dialler.clone(),
+    };
+    let broker_deals = federation.nodes.len() == 2;
+    let node = Arc::new(Node {
+        me: me.clone(),
+        federation: federation.clone(),
+        policy,
+        founding: founding.clone(),
+        datastores,
+        extractor: Extractor::new(store),
+        units,
+        log: SharedLog::new(log),
+        sessions: Sessions::default(),
+        connector,
+        signing_key,
+        patience,
+        incarnation: random::bytes(),
+        ledger: options.ledger,
+    });
+    let listener = match options.listener {
+        Some(listener) => listener,
+        None => TcpListener::bind(config.listen).await?,
+    };
+    let address = listener.local_addr()?;
+    let callers = Arc::new(Callers::new(&federation)?);
+    let authorities: Vec<&str> = federation.parties().map(|party| party.authority.as_str()).collect();
+    let endpoint = PeerEndpoint {
+        callers: callers.clone(),
+        lobby,
+        founding: founding.clone(),
+        patience,
+        broker_deals,
+        broker: federation.broker.id.clone(),
+        me: me.clone(),
+    };
+    let (health_reporter, health) = tonic_health::server::health_reporter();
+    health_reporter.set_service_status(SERVICE_NAME, tonic_health::ServingStatus::Serving).await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .expect("the generated descriptor set is valid");
+    let control = NodeServiceServer::new(Control { node: node.clone(), callers: callers.clone() })
+        .max_decoding_message_size(limits::MAX_CONTROL_MESSAGE)
+        .max_encoding_message_size(limits::MAX_CONTROL_MESSAGE);
+    let peers = PeerServiceServer::new(endpoint)
+        .max_decoding_message_size(limits::MAX_PEER_MESSAGE)
+        .max_encoding_message_size(limits::MAX_PEER_MESSAGE);
+    let columns = FlightServiceServer::new(Columns { node: node.clone(), callers })
+        .max_decoding_message_size(limits::MAX_FLIGHT_MESSAGE)
+        .max_encoding_message_size(limits::MAX_FLIGHT_MESSAGE);
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    let router = transport::server(&credentials, &authorities)?
+        .add_service(health)
+        .add_service(reflection)
+        .add_service(control)
+        .add_service(peers)
+        .add_service(columns);
+    let server = tokio::spawn(async move {
+        let stopped = stopped.cancelled_owned();
+        router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stopped).await
+    });
+    tokio::spawn(found(founding, dialler, stop.clone()));
+    tokio::spawn(tend(node.clone(), config.session_idle, stop.clone()));
+    tracing::info!(party = %me, "the node answers");
+    Ok(RunningNode { node, address, stop, server })
+}
+
+/// Fetches missing federation secrets until all are there.
+async fn found(founding: Arc<Founding>, dialler: Arc<GrpcConnector>, stop: CancellationToken) {
+    let mut said: Option<NodeError> = None;
+    let mut pause = Duration::from_millis(100);
+    loop {
+        match founding.fetch_missing(&dialler).await {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(error) => {
+                if said.as_ref() != Some(&error) {
+                    tracing::info!(party = %dialler.me, reason = error.code(), "federation secrets are missing; will ask again");
+                    said = Some(error);
+                }
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(5)),
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+/// Ends idle sessions.
+async fn tend(node: Arc<Node>, idle: Duration, stop: CancellationToken) {
+    let mut clock = tokio::time::interval((idle / 4).max(Duration::from_millis(50)));
+    loop {
+        tokio::select! {
+            _ = clock.tick() => node.sessions.close_idle(idle),
+            () = stop.cancelled() => return,
+        }
+    }
+}
