@@ -340,8 +340,7 @@ impl Program {
         for dimension in &fragment.dimensions {
             let (compiled, value_type) = compiler.compile(&dimension.expression)?;
             let lookup = CategoryLookup::new(dimension, value_type)?;
-            composite =
-                composite.checked_mul(lookup.categories).ok_or(ExtractError::TooManyCategories)?;
+            composite = composite.checked_mul(lookup.categories).ok_or(ExtractError::TooManyCategories)?;
             dimensions.push((compiled, lookup));
         }
         // The last number says "no cell".

@@ -13,7 +13,6 @@
 //! No error here carries an identifier, a value, or text of a library that may carry one.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
@@ -197,27 +196,6 @@ impl ImportReport {
     }
 }
 
-impl fmt::Display for ImportReport {
-    /// One line a dataset, then its problems and warnings one a line.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for dataset in &self.datasets {
-            match dataset.rows {
-                Some(rows) => writeln!(f, "{}: {rows} rows", dataset.dataset)?,
-                None => writeln!(f, "{}: not imported", dataset.dataset)?,
-            }
-            dataset.problems.iter().try_for_each(|problem| writeln!(f, "  error: {problem}"))?;
-            if dataset.further_problems > 0 {
-                writeln!(f, "  error: and {} more", dataset.further_problems)?;
-            }
-            dataset.warnings.iter().try_for_each(|warning| writeln!(f, "  warning: {warning}"))?;
-            if dataset.further_warnings > 0 {
-                writeln!(f, "  warning: and {} more", dataset.further_warnings)?;
-            }
-        }
-        Ok(())
-    }
-}
-
 impl RegisterStore {
     /// Opens the registers of a state folder and checks every file against its manifest.
     ///
@@ -266,7 +244,8 @@ impl RegisterStore {
     /// [`IdentityMapError`]; `Behind` where registers use unit numbers that the map does not have.
     pub fn identity_map(&self, unit_type: UnitType, key: &SealKey) -> Result<IdentityMap, IdentityMapError> {
         let map = IdentityMap::load(&self.state, unit_type, key)?;
-        let needed = self.releases.values().filter_map(|release| release.manifest.units.get(&unit_type)).max();
+        let needed =
+            self.releases.values().filter_map(|release| release.manifest.units.get(&unit_type)).max();
         if needed.is_some_and(|needed| *needed > map.len()) {
             return Err(IdentityMapError::Behind { unit_type });
         }
@@ -377,9 +356,8 @@ impl RegisterStore {
     /// Checks a source's data file again if it was touched since it was last checked.
     pub(crate) fn check_source(&self, source: &Source) -> Result<(), StoreError> {
         let release = self.releases.get(&(source.datastore.clone(), source.version));
-        let file = release.and_then(|release| {
-            release.manifest.files.iter().find(|file| file.variable == source.variable)
-        });
+        let file = release
+            .and_then(|release| release.manifest.files.iter().find(|file| file.variable == source.variable));
         match file {
             Some(file) => self.check_file(&source.datastore, source.version, file),
             None => Err(damaged(&source.datastore, source.version, source.variable.as_str())),
@@ -418,7 +396,8 @@ impl StoredRelease {
         let damaged = |file: &str| damaged(datastore, version, file);
         let bytes = fs::read(folder.join("manifest.json")).map_err(|_| damaged("manifest.json"))?;
         let manifest_hash = Hash::of(&bytes);
-        let format = serde_json::from_slice::<ManifestFormat>(&bytes).map_err(|_| damaged("manifest.json"))?;
+        let format =
+            serde_json::from_slice::<ManifestFormat>(&bytes).map_err(|_| damaged("manifest.json"))?;
         if format.format != FORMAT {
             let datastore = datastore.clone();
             return Err(StoreError::Format { datastore, version, format: format.format });
@@ -428,16 +407,17 @@ impl StoredRelease {
         if Hash::of(&bytes) != manifest.catalogue {
             return Err(damaged("catalogue.json"));
         }
-        let catalogue: Datastore =
-            serde_json::from_slice(&bytes).map_err(|_| damaged("catalogue.json"))?;
+        let catalogue: Datastore = serde_json::from_slice(&bytes).map_err(|_| damaged("catalogue.json"))?;
         let release = (datastore, version);
         let consistent = (&manifest.datastore, manifest.version) == release
             && (&catalogue.id, catalogue.version) == release
             && catalogue.owner == manifest.owner
             && catalogue.variables.len() == manifest.files.len()
-            && catalogue.variables.iter().zip(&manifest.files).all(|(variable, file)| {
-                variable.name == file.variable && variable.data == file.data
-            });
+            && catalogue
+                .variables
+                .iter()
+                .zip(&manifest.files)
+                .all(|(variable, file)| variable.name == file.variable && variable.data == file.data);
         if !consistent {
             return Err(damaged("manifest.json"));
         }
@@ -529,10 +509,7 @@ impl Drop for Unfinished {
     }
 }
 
-fn write_dataset(
-    folder: &Path,
-    dataset: dataset::Dataset,
-) -> Result<(Variable, ManifestFile), ImportError> {
+fn write_dataset(folder: &Path, dataset: dataset::Dataset) -> Result<(Variable, ManifestFile), ImportError> {
     let name = dataset.name;
     let path = folder.join(format!("{name}.parquet"));
     let mut salt = [0; 32];
@@ -599,7 +576,10 @@ mod tests {
             &[(1, "g", "2001-02-03", ""), (0, "u", "1990-01-01", "2004-05-06")],
         );
         let report = world.import("1.0.0").expect("imported");
-        assert_eq!(report.datasets.iter().map(|dataset| dataset.rows).collect::<Vec<_>>(), [Some(2), Some(2)]);
+        assert_eq!(
+            report.datasets.iter().map(|dataset| dataset.rows).collect::<Vec<_>>(),
+            [Some(2), Some(2)]
+        );
 
         let store = RegisterStore::open(world.state()).expect("opened");
         let catalogue = store.catalogue();
@@ -619,15 +599,22 @@ mod tests {
     #[test]
     fn dates_come_from_the_data() {
         let mut world = World::new();
-        world.dataset("S", "STATUS", "LONG", &[
-            (0, "1", "2021-01-01", "2021-01-01"),
-            (1, "1", "2020-01-01", "2020-01-01"),
-            (0, "1", "2020-01-01", "2020-01-01"),
-        ]);
-        world.dataset("A", "ACCUMULATED", "DOUBLE", &[
-            (0, "1.5", "2021-01-01", "2021-12-31"),
-            (1, "2", "2020-01-01", "2020-12-31"),
-        ]);
+        world.dataset(
+            "S",
+            "STATUS",
+            "LONG",
+            &[
+                (0, "1", "2021-01-01", "2021-01-01"),
+                (1, "1", "2020-01-01", "2020-01-01"),
+                (0, "1", "2020-01-01", "2020-01-01"),
+            ],
+        );
+        world.dataset(
+            "A",
+            "ACCUMULATED",
+            "DOUBLE",
+            &[(0, "1.5", "2021-01-01", "2021-12-31"), (1, "2", "2020-01-01", "2020-12-31")],
+        );
         world.import("1.0.0").expect("imported");
         let day = |text: &str| text.parse().expect("a day");
         let variables = &world.store.catalogue()[0].variables;
@@ -646,7 +633,10 @@ mod tests {
         let error = world.import("1.0.0").expect_err("two are wrong");
         assert_eq!(error.to_string(), "the datasets have 3 problems");
         let ImportError::Invalid(report) = &error else { panic!("invalid") };
-        assert_eq!(report.datasets.iter().map(|dataset| dataset.problems.len()).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(
+            report.datasets.iter().map(|dataset| dataset.problems.len()).collect::<Vec<_>>(),
+            [0, 1, 2]
+        );
         let json = serde_json::to_value(report).expect("JSON");
         assert_eq!(json["datasets"][1]["problems"][0]["line"], 2);
         assert_eq!(json["datasets"][1]["problems"][0]["problem"]["kind"], "value_type");
@@ -667,8 +657,7 @@ mod tests {
         world.dataset("X", "FIXED", "LONG", &[(0, secret, "", ""), (0, "1", "", ""), (0, "2", "", "")]);
         let error = world.import("1.0.0").expect_err("wrong");
         let ImportError::Invalid(report) = &error else { panic!("invalid") };
-        let texts = [format!("{error:?}"), report.to_string(), serde_json::to_string(report).expect("JSON")];
-        assert!(texts[1].starts_with("X: not imported\n  error: X.csv, line 1, field 2 (value): expected a whole"));
+        let texts = [format!("{error:?}"), serde_json::to_string(report).expect("JSON")];
         for text in texts {
             assert!(!text.contains(secret) && !text.contains(&person(0)));
         }
@@ -726,11 +715,9 @@ mod tests {
         world.dataset("X", "FIXED", "LONG", &[(0, "1", "", ""), (1, "2", "", "")]);
         world.import("1.0.0").expect("imported");
         let folder = world.state().join("registers/no.test.db/1.0.0");
-        for (file, named) in [
-            ("X.parquet", "X"),
-            ("catalogue.json", "catalogue.json"),
-            ("manifest.json", "manifest.json"),
-        ] {
+        for (file, named) in
+            [("X.parquet", "X"), ("catalogue.json", "catalogue.json"), ("manifest.json", "manifest.json")]
+        {
             let path = folder.join(file);
             let good = fs::read(&path).expect("there");
             let mut flipped = good.clone();

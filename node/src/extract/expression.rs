@@ -75,8 +75,7 @@ impl<'a> Compiler<'a> {
             Field::new(source_name(source), data_type, true)
         });
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        let engine_schema =
-            DFSchema::try_from(schema.as_ref().clone()).map_err(|_| ExtractError::Failed)?;
+        let engine_schema = DFSchema::try_from(schema.as_ref().clone()).map_err(|_| ExtractError::Failed)?;
         Ok(Self { types, schema, engine_schema })
     }
 
@@ -165,9 +164,8 @@ fn binary(
     right: (Expr, ValueType),
 ) -> Result<Expr, ExtractError> {
     use BinaryOperator::*;
-    let arithmetic = |operator, left, right| {
-        Ok(functions::finite(apply(as_number(left)?, operator, as_number(right)?)))
-    };
+    let arithmetic =
+        |operator, left, right| Ok(functions::finite(apply(as_number(left)?, operator, as_number(right)?)));
     match operator {
         Add => arithmetic(Operator::Plus, left, right),
         Subtract => arithmetic(Operator::Minus, left, right),

@@ -171,9 +171,8 @@ fn apply(function: Function, arguments: &[Column], rows: usize) -> Option<ArrayR
     use Function::*;
     let first = arguments.first()?;
     let of_number = |f: fn(f64) -> f64| numbers(rows, |row| first.number(row).map(f));
-    let of_day = |f: fn(kobling_model::Day) -> f64| {
-        numbers(rows, |row| first.number(row).and_then(day_of).map(f))
-    };
+    let of_day =
+        |f: fn(kobling_model::Day) -> f64| numbers(rows, |row| first.number(row).and_then(day_of).map(f));
     let of_text = |f: fn(&str) -> &str| texts(rows, |row| first.text(row).map(f));
     let valid = |row: usize| arguments.iter().filter_map(move |argument| argument.number(row));
     let missing = |row: usize| arguments.iter().filter(|argument| argument.is_missing(row)).count();
@@ -222,7 +221,8 @@ fn apply(function: Function, arguments: &[Column], rows: usize) -> Option<ArrayR
             let part = arguments.get(1)?;
             numbers(rows, |row| {
                 let (text, part) = (first.text(row)?, part.text(row)?);
-                let holds = if function == StartsWith { text.starts_with(part) } else { text.ends_with(part) };
+                let holds =
+                    if function == StartsWith { text.starts_with(part) } else { text.ends_with(part) };
                 Some(f64::from(u8::from(holds)))
             })
         }

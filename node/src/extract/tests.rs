@@ -77,21 +77,36 @@ impl World {
 fn each_temporality_holds_on_its_own_days() {
     let mut world = World::new();
     world.dataset("F", "FIXED", "LONG", &[(0, "1", "", ""), (2, "3", "", "")]);
-    world.dataset("S", "STATUS", "LONG", &[
-        (0, "1", "2020-01-01", "2020-01-01"),
-        (0, "2", "2021-01-01", "2021-01-01"),
-        (1, "3", "2021-01-01", "2021-01-01"),
-    ]);
-    world.dataset("A", "ACCUMULATED", "LONG", &[
-        (0, "1", "2020-01-01", "2020-12-31"),
-        (0, "2", "2021-01-01", "2021-12-31"),
-        (1, "3", "2020-07-01", "2020-12-31"),
-    ]);
-    world.dataset("E", "EVENT", "LONG", &[
-        (0, "1", "2019-01-01", "2020-06-30"),
-        (0, "2", "2020-07-01", ""),
-        (1, "3", "2020-06-30", "2020-06-30"),
-    ]);
+    world.dataset(
+        "S",
+        "STATUS",
+        "LONG",
+        &[
+            (0, "1", "2020-01-01", "2020-01-01"),
+            (0, "2", "2021-01-01", "2021-01-01"),
+            (1, "3", "2021-01-01", "2021-01-01"),
+        ],
+    );
+    world.dataset(
+        "A",
+        "ACCUMULATED",
+        "LONG",
+        &[
+            (0, "1", "2020-01-01", "2020-12-31"),
+            (0, "2", "2021-01-01", "2021-12-31"),
+            (1, "3", "2020-07-01", "2020-12-31"),
+        ],
+    );
+    world.dataset(
+        "E",
+        "EVENT",
+        "LONG",
+        &[
+            (0, "1", "2019-01-01", "2020-06-30"),
+            (0, "2", "2020-07-01", ""),
+            (1, "3", "2020-06-30", "2020-06-30"),
+        ],
+    );
     world.import("1.0.0").expect("imported");
     // Unit numbers are given in order of dataset name: A has people 0 and 1, F brings person 2.
     const MISSING: u32 = 3;
@@ -124,7 +139,10 @@ fn a_date_that_the_variable_does_not_have_is_refused() {
         ("E", Some("2021-01-01")),
     ] {
         let of = fragment(vec![source(&world, variable, date, ValueType::Number)], vec![], vec![]);
-        assert!(matches!(world.evaluate(&of, true, 1), Err(ExtractError::Date { .. })), "{variable} {date:?}");
+        assert!(
+            matches!(world.evaluate(&of, true, 1), Err(ExtractError::Date { .. })),
+            "{variable} {date:?}"
+        );
     }
 }
 
@@ -134,10 +152,8 @@ fn a_unit_counts_where_it_is_in_the_population_and_passes_and_has_a_category() {
     world.dataset("A_POP", "FIXED", "LONG", &[(0, "1", "", ""), (1, "2", "", ""), (2, "1", "", "")]);
     world.dataset("TEXT", "FIXED", "STRING", &[(0, "x", "", ""), (2, "z", "", ""), (3, "y", "", "")]);
     world.import("1.0.0").expect("imported");
-    let sources = vec![
-        source(&world, "A_POP", None, ValueType::Number),
-        source(&world, "TEXT", None, ValueType::Text),
-    ];
+    let sources =
+        vec![source(&world, "A_POP", None, ValueType::Number), source(&world, "TEXT", None, ValueType::Text)];
     let text = |text: &str| category(Some(Value::Text(text.into())));
     let dimensions = || {
         vec![
@@ -172,7 +188,8 @@ fn absent_units_are_units_without_any_value() {
     let source = source(&world, "X", None, ValueType::Number);
     let absent = |filters, categories| {
         let dimensions = vec![dimension(Expression::Source(0), categories)];
-        wait(extractor.absent_category(&fragment(vec![source.clone()], filters, dimensions))).expect("evaluated")
+        wait(extractor.absent_category(&fragment(vec![source.clone()], filters, dimensions)))
+            .expect("evaluated")
     };
     let with_missing = || [numbers(&[1.0]), vec![category(None)]].concat();
     assert_eq!(absent(vec![], numbers(&[1.0])), None);
@@ -576,7 +593,8 @@ fn plainly(expression: &Expression, row: &[Plain]) -> Plain {
                 (Function::Upper, [Text(text)]) => Text(text.to_uppercase()),
                 (Function::Substr, [Text(text), Number(from), Number(length)]) => {
                     let letters: Vec<char> = text.chars().collect();
-                    let start = if *from > 0.0 { *from as i64 - 1 } else { letters.len() as i64 + *from as i64 };
+                    let start =
+                        if *from > 0.0 { *from as i64 - 1 } else { letters.len() as i64 + *from as i64 };
                     let inside = *from as i64 != 0 && start >= 0;
                     let taken = (0..letters.len() as i64)
                         .filter(|at| inside && *at >= start && ((*at - start) as f64) < length.trunc());
@@ -648,7 +666,17 @@ fn some_expression(depth: u32, value_type: ValueType) -> BoxedStrategy<Expressio
     match value_type {
         Number => {
             let joins = vec![
-                Add, Subtract, Multiply, Divide, And, Or, Equal, NotEqual, Less, LessOrEqual, Greater,
+                Add,
+                Subtract,
+                Multiply,
+                Divide,
+                And,
+                Or,
+                Equal,
+                NotEqual,
+                Less,
+                LessOrEqual,
+                Greater,
                 GreaterOrEqual,
             ];
             let compares = vec![Equal, NotEqual, Less, LessOrEqual, Greater, GreaterOrEqual];

@@ -591,7 +591,8 @@ mod tests {
         use DataType::*;
         use Temporality::*;
         let id = person(0);
-        let (id, wrong_control) = (id.as_str(), format!("{}{}", &id[..10], (id.as_bytes()[10] - b'0' + 1) % 10));
+        let (id, wrong_control) =
+            (id.as_str(), format!("{}{}", &id[..10], (id.as_bytes()[10] - b'0' + 1) % 10));
         let canary = (0..1000u32)
             .find_map(|n| with_control_digits([4, 1, 8, 1, 0, 1, n / 100, n / 10 % 10, n % 10]))
             .expect("one exists");
@@ -604,7 +605,12 @@ mod tests {
             (Fixed, Long, format!("{id};;;;"), "field 2 (value): the value is empty"),
             (Fixed, String, format!("{id}; ;;;"), "field 2 (value): the value is empty"),
             (Fixed, Long, format!("{id};987654.5;;;"), "field 2 (value): expected a whole number"),
-            (Fixed, Long, format!("{id};98765432109876543210;;;"), "field 2 (value): expected a whole number"),
+            (
+                Fixed,
+                Long,
+                format!("{id};98765432109876543210;;;"),
+                "field 2 (value): expected a whole number",
+            ),
             (Fixed, Double, format!("{id};nan;;;"), "field 2 (value): expected a finite number"),
             (Fixed, Double, format!("{id};9876e999;;;"), "field 2 (value): expected a finite number"),
             (Fixed, Double, format!("{id};9876,5;;;"), "field 2 (value): expected a finite number"),
@@ -616,7 +622,12 @@ mod tests {
             (Status, Long, format!("{id};1;2020-01-01;;"), "field 4 (stop): the date is missing"),
             (Status, Long, format!("{id};1;2020-01-01;2020-01-02;"), "field 4 (stop): start and stop"),
             (Status, Long, format!("{id};1;20200101;2020-01-01;"), "field 3 (start): expected a day"),
-            (Accumulated, Long, format!("{id};1;2020-01-01;2020-01-01;"), "field 4 (stop): the start is not before"),
+            (
+                Accumulated,
+                Long,
+                format!("{id};1;2020-01-01;2020-01-01;"),
+                "field 4 (stop): the start is not before",
+            ),
             (Accumulated, Long, format!("{id};1;2020-01-01;;"), "field 4 (stop): the date is missing"),
             (Event, Long, format!("{id};1;;;"), "field 3 (start): the date is missing"),
             (Event, Long, format!("{id};1;2020-01-02;2020-01-01;"), "field 4 (stop): the stop is before"),
@@ -663,14 +674,19 @@ mod tests {
             let lines = [format!("{id};1;{one};"), format!(" {id} ;2;{two};")];
             problems(temporality, DataType::Long, &lines)
         };
-        assert!(clash(Fixed, ";", ";")[0].contains("line 2, field 1 (unit id): the unit has another row, in line 1"));
+        assert!(
+            clash(Fixed, ";", ";")[0]
+                .contains("line 2, field 1 (unit id): the unit has another row, in line 1")
+        );
         assert!(clash(Status, "2020-01-01;2020-01-01", "2020-01-01;2020-01-01")[0].contains("for this date"));
         assert!(clash(Status, "2020-01-01;2020-01-01", "2021-01-01;2021-01-01").is_empty());
         assert!(clash(Accumulated, "2020-01-01;2020-12-31", "2020-12-31;2021-12-31")[0].contains("overlaps"));
         assert!(clash(Accumulated, "2020-01-01;2020-12-31", "2021-01-01;2021-12-31").is_empty());
         assert!(clash(Event, "2020-01-01;", "2021-01-01;")[0].contains("overlaps"));
         assert!(clash(Event, "2020-01-01;2020-12-31", "2021-01-01;").is_empty());
-        assert!(clash(Event, "2021-01-01;2021-12-31", "2020-01-01;2021-01-01")[0].contains("line 1, field 3"));
+        assert!(
+            clash(Event, "2021-01-01;2021-12-31", "2020-01-01;2021-01-01")[0].contains("line 1, field 3")
+        );
     }
 
     #[test]

@@ -198,11 +198,7 @@ impl Reader<'_> {
         self.at(name, |reader| read(reader, json))
     }
 
-    fn list<T>(
-        &mut self,
-        json: Json,
-        mut read: impl FnMut(&mut Self, Json) -> Option<T>,
-    ) -> Option<Vec<T>> {
+    fn list<T>(&mut self, json: Json, mut read: impl FnMut(&mut Self, Json) -> Option<T>) -> Option<Vec<T>> {
         let Json::List(elements) = json else {
             self.problem(ProblemKind::Type { expected: "a list" });
             return None;
@@ -220,11 +216,7 @@ impl Reader<'_> {
     }
 
     /// A list of exactly one element.
-    fn single<T>(
-        &mut self,
-        json: Json,
-        read: impl FnMut(&mut Self, Json) -> Option<T>,
-    ) -> Option<T> {
+    fn single<T>(&mut self, json: Json, read: impl FnMut(&mut Self, Json) -> Option<T>) -> Option<T> {
         if matches!(&json, Json::List(elements) if elements.len() != 1) {
             self.problem(ProblemKind::NotOne);
             return None;
@@ -326,8 +318,8 @@ impl Reader<'_> {
                 reader.required(&mut fields, "unitType", Self::unit_type)
             })
         });
-        let measure = self
-            .required(&mut fields, "measureVariables", |reader, json| reader.single(json, Self::measure));
+        let measure =
+            self.required(&mut fields, "measureVariables", |reader, json| reader.single(json, Self::measure));
         let (title, description, domain) = measure?;
         Some(Metadata {
             title,
@@ -630,28 +622,68 @@ mod tests {
             ),
             ("/subjectFields".into(), Some(json!([[]])), "subjectFields[0]: the list is empty"),
             ("/dataRevision".into(), Some(json!({})), "dataRevision.description: the field is missing"),
-            ("/dataRevision/temporalEnd".into(), Some(json!([])), "dataRevision.temporalEnd: expected an object"),
+            (
+                "/dataRevision/temporalEnd".into(),
+                Some(json!([])),
+                "dataRevision.temporalEnd: expected an object",
+            ),
             ("/identifierVariables".into(), Some(json!([])), "identifierVariables: expected exactly one"),
             (
                 "/identifierVariables/0/unitType".into(),
                 Some(json!("PERSONN")),
                 "identifierVariables[0].unitType: expected one of the unit types of the dataset format; did you mean \"PERSON\"?",
             ),
-            ("/measureVariable".into(), Some(json!([])), "measureVariable: there is no field of this name; did you mean \"measureVariables\"?"),
-            (format!("{measure}/dataTyp"), Some(json!("LONG")), "measureVariables[0].dataTyp: there is no field"),
+            (
+                "/measureVariable".into(),
+                Some(json!([])),
+                "measureVariable: there is no field of this name; did you mean \"measureVariables\"?",
+            ),
+            (
+                format!("{measure}/dataTyp"),
+                Some(json!("LONG")),
+                "measureVariables[0].dataTyp: there is no field",
+            ),
             (format!("{measure}/dataType"), None, "measureVariables[0].dataType: the field is missing"),
             (format!("{measure}/valueDomain"), None, "measureVariables[0].valueDomain: the field is missing"),
-            (format!("{measure}/unitType"), Some(json!("PERSON")), "measureVariables[0].dataType: cannot stand together with unitType"),
-            (format!("{measure}/dataType"), Some(json!("LONG")), "codeList[0].code: the code does not fit the dataType"),
-            (format!("{domain}/description"), Some(text("x")), "valueDomain.description: cannot stand together with codeList"),
+            (
+                format!("{measure}/unitType"),
+                Some(json!("PERSON")),
+                "measureVariables[0].dataType: cannot stand together with unitType",
+            ),
+            (
+                format!("{measure}/dataType"),
+                Some(json!("LONG")),
+                "codeList[0].code: the code does not fit the dataType",
+            ),
+            (
+                format!("{domain}/description"),
+                Some(text("x")),
+                "valueDomain.description: cannot stand together with codeList",
+            ),
             (format!("{domain}/codeList"), None, "valueDomain: expected either a codeList or a description"),
             (format!("{domain}/codeList"), Some(json!([])), "valueDomain.codeList: the list is empty"),
-            (format!("{domain}/codeList/1/validFrom"), Some(json!("1999-12-31")), "codeList[1].code: the code stands twice"),
-            (format!("{domain}/codeList/0/validUntil"), Some(json!("1899-01-01")), "codeList[0].validUntil: the period ends"),
-            (format!("{domain}/codeList/0/validFrom"), Some(json!("1900-02-29")), "codeList[0].validFrom: expected a day"),
+            (
+                format!("{domain}/codeList/1/validFrom"),
+                Some(json!("1999-12-31")),
+                "codeList[1].code: the code stands twice",
+            ),
+            (
+                format!("{domain}/codeList/0/validUntil"),
+                Some(json!("1899-01-01")),
+                "codeList[0].validUntil: the period ends",
+            ),
+            (
+                format!("{domain}/codeList/0/validFrom"),
+                Some(json!("1900-02-29")),
+                "codeList[0].validFrom: expected a day",
+            ),
             (format!("{domain}/codeList/0/code"), Some(json!(1)), "codeList[0].code: the code does not fit"),
             (format!("{domain}/codeList/0/code"), Some(json!(" ")), "codeList[0].code: the text is empty"),
-            (format!("{domain}/sentinelAndMissingValues/0/code"), Some(json!(9)), "sentinelAndMissingValues[0].code: the code"),
+            (
+                format!("{domain}/sentinelAndMissingValues/0/code"),
+                Some(json!(9)),
+                "sentinelAndMissingValues[0].code: the code",
+            ),
         ];
         for (pointer, value, expected) in cases {
             let found = problems(&with(&pointer, value));

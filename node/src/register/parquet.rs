@@ -8,8 +8,8 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Date32Array, Float64Array, Int64Array, RecordBatch, StringDictionaryBuilder};
 use arrow::array::UInt32Array;
+use arrow::array::{ArrayRef, Date32Array, Float64Array, Int64Array, RecordBatch, StringDictionaryBuilder};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
