@@ -1,2 +1,85 @@
-//! To be written.
-fn main() {}
+//! `kobling`: one program for researchers, auditors, operators and the demo.
+//!
+//! `run`, `check` and `catalogue` speak to a broker as the platform does; `audit` reads logs; `demo` makes a federation
+//! of four processes of this very program; `node …` and `broker …` are what those processes run.
+//!
+//! Results go to standard output, progress and errors to standard error. An error is one line.
+
+mod arguments;
+mod client;
+mod command;
+mod demo;
+mod exit;
+mod family;
+mod render;
+mod script_file;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::arguments::{Arguments, Command};
+use crate::exit::Exit;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are errors to the parser, but not to people.
+            let exit = if error.use_stderr() { Exit::USAGE } else { Exit::DONE };
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    if let Some(parent) = arguments.end_with_parent
+        && let Err(error) = family::end_with_parent(parent)
+    {
+        return report(&error);
+    }
+    match &arguments.command {
+        Command::Node(_) => kobling_node::observe::log_to_stderr(),
+        // The broker sets up its own log.
+        Command::Broker(_) => {}
+        _ => {
+            let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+            let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+        }
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    match runtime {
+        // The command runs on this thread, which lives as long as the process: children ask to die with the
+        // thread that started them.
+        Ok(runtime) => {
+            let code = runtime.block_on(dispatch(arguments.command)).unwrap_or_else(|error| report(&error));
+            // A thread that still reads a file or waits for a name must not hold up the end.
+            runtime.shutdown_background();
+            code
+        }
+        Err(error) => report(&error.into()),
+    }
+}
+
+async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+    let exit = match command {
+        Command::Demo(arguments) => demo::run(arguments).await?,
+        Command::Run(arguments) => command::run::run(arguments).await?,
+        Command::Check(arguments) => command::check::run(arguments).await?,
+        Command::Catalogue(arguments) => command::catalogue::run(arguments).await?,
+        Command::Audit(arguments) => command::audit::run(arguments)?,
+        Command::Registers(arguments) => command::registers::run(arguments)?,
+        Command::Node(arguments) => return kobling_node::cli::run(arguments).await,
+        Command::Broker(command) => {
+            kobling_broker::cli::run(command).await?;
+            Exit::DONE
+        }
+    };
+    Ok(exit.into())
+}
+
+/// Shows an error and says with which code the program ends.
+fn report(error: &anyhow::Error) -> ExitCode {
+    eprintln!("kobling: {}", exit::sentence(error));
+    exit::of(error).into()
+}

@@ -1,0 +1,207 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use kobling_model::OwnerId;
+
+const EXITS: &str = "\
+Exit codes: 0 done, 1 the script has errors (or a log does not fit), 2 a disclosure rule or an owner refused,
+3 a party failed, 64 the command line or a file has to be written differently, 130 interrupted.
+
+Set RUST_LOG (for instance RUST_LOG=info) for a log on standard error.";
+
+/// Statistics over registers of several owners, without anybody handing over a row.
+#[derive(Debug, Parser)]
+#[command(name = "kobling", version, after_help = EXITS)]
+pub struct Arguments {
+    /// Ends this process when the process of this id, its parent, ends.
+    #[arg(long, hide = true, value_name = "PID")]
+    pub end_with_parent: Option<u32>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a federation of three owners and a broker on this machine, ask it a question, and check the records.
+    ///
+    /// Registers are of people who do not exist. Three nodes and a broker run as processes of their own, speak
+    /// mutual TLS over loopback, and end with the demo.
+    Demo(DemoArguments),
+    /// Run a script and show its tables.
+    Run(RunArguments),
+    /// Check a script without running it: syntax alone, or names, types and dates too with a platform file.
+    Check(CheckArguments),
+    /// Look up what there is to ask about.
+    Catalogue(CatalogueArguments),
+    /// Check and read audit logs.
+    Audit(AuditArguments),
+    /// Write registers of people who do not exist, in the dataset format.
+    Registers(RegistersArguments),
+    /// What an owner runs: keys, registers, the node itself.
+    Node(kobling_node::cli::NodeArgs),
+    /// What the centre runs.
+    #[command(subcommand)]
+    Broker(kobling_broker::cli::BrokerCommand),
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArguments {
+    /// People in the population register, from 2000 to 6000000.
+    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(2_000..=6_000_000))]
+    pub people: u32,
+    /// Equal seeds make equal people.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// Keep everything in this folder, which must not exist or be empty. Without it, nothing stays.
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+    /// Stay up after the script, until interrupted.
+    #[arg(long)]
+    pub serve: bool,
+    /// The script to run, in place of the one built in.
+    #[arg(long, value_name = "FILE")]
+    pub script: Option<PathBuf>,
+    /// Write process ids and paths as JSON to this file once the demo serves.
+    #[arg(long, value_name = "FILE", hide = true, requires = "serve")]
+    pub ready_file: Option<PathBuf>,
+}
+
+/// The language that people are spoken to in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Language {
+    /// English.
+    #[default]
+    En,
+    /// Norwegian bokmål.
+    Nb,
+}
+
+#[derive(Debug, Args)]
+pub struct PlatformArguments {
+    /// The platform's file: federation, certificate, key, researcher and institution.
+    #[arg(long, value_name = "FILE", default_value = "platform.toml")]
+    pub platform: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// The script.
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub platform: PlatformArguments,
+    /// Language of messages.
+    #[arg(long, value_enum, default_value_t)]
+    pub lang: Language,
+    /// Print events, tables and problems as JSON, one a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// The script.
+    pub file: PathBuf,
+    /// The platform's file; without it, only what can be seen in the script itself is checked.
+    #[arg(long, value_name = "FILE")]
+    pub platform: Option<PathBuf>,
+    /// Language of messages.
+    #[arg(long, value_enum, default_value_t)]
+    pub lang: Language,
+}
+
+#[derive(Debug, Args)]
+pub struct CatalogueArguments {
+    #[command(flatten)]
+    pub platform: PlatformArguments,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub command: CatalogueCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CatalogueCommand {
+    /// All datastores, or the variables of one.
+    List {
+        /// A datastore, such as no.ssb.fdb.
+        datastore: Option<String>,
+    },
+    /// Variables whose name, texts or code titles contain all words.
+    Search {
+        /// What to look for.
+        #[arg(required = true)]
+        words: Vec<String>,
+    },
+    /// One variable with its codes and dates.
+    Show {
+        /// The variable, as DATASTORE/NAME or DATASTORE:MAJOR/NAME.
+        variable: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct AuditArguments {
+    #[command(subcommand)]
+    pub command: AuditCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Check the hash chain of logs.
+    Verify {
+        /// Logs: audit.jsonl, or the folder it lies in.
+        #[arg(required = true)]
+        logs: Vec<PathBuf>,
+    },
+    /// Show who asked what of which data, and how it ended.
+    Show {
+        /// The log.
+        log: PathBuf,
+        /// Print entries as JSON, one a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Lay logs of several parties side by side and name what does not fit.
+    Reconcile {
+        /// Which party is the broker.
+        #[arg(long, value_name = "NAME", value_parser = party)]
+        broker: OwnerId,
+        /// Logs, each as PATH or PARTY=PATH.
+        #[arg(required = true)]
+        logs: Vec<String>,
+        /// Print findings as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct RegistersArguments {
+    /// People in the population register.
+    #[arg(long, value_name = "N")]
+    pub people: u32,
+    /// Equal seeds make equal people.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// Where to write: one folder for each owner.
+    pub folder: PathBuf,
+}
+
+fn party(text: &str) -> Result<OwnerId, String> {
+    OwnerId::new(text).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,259 @@
+//! `kobling demo`: a whole federation on this machine, for one question.
+//!
+//! 1. Registers of people who do not exist, in the dataset format, one folder for each of three owners.
+//! 2. Keys, certificates of four parties and the platform, each under an authority of its own, and the federation
+//!    file; each node is enrolled and lets the others in.
+//! 3. Each owner imports its registers.
+//! 4. Three nodes and a broker start as processes of their own. Each is handed a socket that listens already, so no
+//!    other demo can take its port.
+//! 5. The script is run as the platform runs it, and the tables are shown.
+//! 6. What each party did is told from the script's plan, and the records of all four are checked.
+//!
+//! Children end with this process, however it ends. Nothing stays on disk, unless it is to be kept.
+
+mod account;
+mod authority;
+mod parties;
+mod place;
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use kobling_model::DatastoreId;
+use kobling_synth::OWNERS;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::arguments::{DemoArguments, Language};
+use crate::client::{Client, ClientError, JobEvent, JobState};
+use crate::command::print;
+use crate::command::run::{Ending, Watcher, ask};
+use crate::exit::Exit;
+use crate::render::progress::Progress;
+use crate::render::{self, counted, plain, whole};
+use crate::script_file::Script;
+use crate::signals;
+use parties::Parties;
+use place::Place;
+
+/// The script that is run where none is given.
+const SCRIPT: &str = include_str!("../scripts/demo.kob");
+/// Name of its copy in the demo's folder.
+const SCRIPT_FILE: &str = "demo.kob";
+/// The version that the demo's registers are imported as.
+const VERSION: &str = "1.0.0";
+/// How long the parties may take to start and to give each other their secrets.
+const START_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Runs the demo.
+///
+/// # Errors
+/// Names the party or file concerned.
+pub async fn run(arguments: DemoArguments) -> anyhow::Result<Exit> {
+    let script = match &arguments.script {
+        Some(path) => Script::read(path)?,
+        None => Script { name: SCRIPT_FILE.to_owned(), text: SCRIPT.to_owned() },
+    };
+    let place = Place::create(arguments.keep.as_deref())?;
+    let mut parties = Parties::default();
+    let mut progress = Progress::new();
+    let ended = tokio::select! {
+        ended = stages(&arguments, &script, &place, &mut parties, &mut progress) => ended,
+        signal = signals::received() => Ok(Exit::signal(signal)),
+    };
+    progress.clear();
+    parties.stop().await;
+    let left = place.leave().await;
+    let exit = ended?;
+    left?;
+    Ok(exit)
+}
+
+async fn stages(
+    arguments: &DemoArguments,
+    script: &Script,
+    place: &Place,
+    parties: &mut Parties,
+    progress: &mut Progress,
+) -> anyhow::Result<Exit> {
+    // 1.
+    progress.begin(format!("Registers of {} people who do not exist", whole(arguments.people.into())));
+    let registers = place.registers();
+    parties::helper("registers", place)
+        .args(["registers", "--people", &arguments.people.to_string()])
+        .args(["--seed", &arguments.seed.to_string()])
+        .arg(&registers)
+        .run()
+        .await?;
+    progress.done();
+
+    // 2.
+    progress.begin("Keys, certificates and the federation file");
+    let ground = parties::found(place).await?;
+    progress.done();
+
+    // 3.
+    let names: Vec<_> = OWNERS.iter().map(|owner| owner.owner).collect();
+    progress.begin(format!("Registers imported at {}", names.join(", ")));
+    parties::import_all(place, VERSION).await?;
+    progress.done();
+
+    // 4.
+    progress.begin("Three nodes and a broker, linked by mutual TLS");
+    parties.start(place, ground)?;
+    let client = ready(place, parties).await?;
+    progress.done();
+
+    // 5.
+    std::fs::write(place.root().join(SCRIPT_FILE), &script.text).context("the script cannot be written")?;
+    progress.begin("The script");
+    let exit = question(&client, script, place, progress).await?;
+
+    if arguments.serve && exit == Exit::DONE {
+        if let Some(file) = &arguments.ready_file {
+            announce(place, parties, file)?;
+        }
+        print(&invitation(place));
+        parties.watch().await;
+    }
+    Ok(exit)
+}
+
+/// Waits until all parties answer and hold their secrets: until a session over all of them can be opened.
+async fn ready(place: &Place, parties: &mut Parties) -> anyhow::Result<Client> {
+    let major = VERSION.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(1);
+    let all: Vec<(DatastoreId, u32)> = OWNERS
+        .iter()
+        .map(|owner| DatastoreId::new(owner.datastore).map(|id| (id, major)))
+        .collect::<Result<_, _>>()?;
+    let attempt = async || -> anyhow::Result<Client> {
+        let client = Client::connect(&place.platform()).await?;
+        let session = client.open_session(&Uuid::new_v4().to_string(), &all).await?;
+        client.close_session(&session).await?;
+        Ok(client)
+    };
+    let begun = tokio::time::Instant::now();
+    loop {
+        match attempt().await {
+            Ok(client) => return Ok(client),
+            // Whoever has ended will not answer.
+            Err(error) if parties.all_alive(place)? => {
+                let passing = error.downcast_ref::<ClientError>().is_some_and(is_passing);
+                if !passing || begun.elapsed() > START_TIMEOUT {
+                    return Err(error).context("the federation did not get ready");
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+}
+
+/// Whether an error may go away by itself while parties are starting.
+fn is_passing(error: &ClientError) -> bool {
+    matches!(error.code.as_str(), "unreachable" | "timed-out" | "not-ready")
+}
+
+async fn question(
+    client: &Client,
+    script: &Script,
+    place: &Place,
+    progress: &mut Progress,
+) -> anyhow::Result<Exit> {
+    let rejected = |diagnostics: &[kobling_script::Diagnostic]| {
+        eprint!("{}", script.show(diagnostics, Language::En));
+        Ok(Exit::REJECTED)
+    };
+    let required = match kobling_script::required_datastores(&script.text) {
+        Ok(required) => required,
+        Err(diagnostics) => {
+            progress.clear();
+            return rejected(&diagnostics);
+        }
+    };
+    let ending = ask(client, script, &required, progress, &mut Nobody).await?;
+    let (plan, state, tables, problem, line) = match ending {
+        Ending::Ended { plan, state, tables, problem, line } => (plan, state, tables, problem, line),
+        Ending::Rejected(diagnostics) => {
+            progress.clear();
+            return rejected(&diagnostics);
+        }
+        Ending::RejectedByBroker(_) => bail!("broker and platform disagree about the script"),
+        Ending::Interrupted(signal) => return Ok(Exit::signal(signal)),
+    };
+    match state {
+        JobState::Done => progress.done(),
+        _ => progress.clear(),
+    }
+    for table in &tables {
+        print(&format!("\n{}", render::table::table(table, Language::En)));
+    }
+    if let Some(problem) = problem {
+        eprintln!("kobling: {}: line {line}: {}", plain(&script.name), plain(&problem.to_string()));
+    }
+
+    // 6.
+    print(&format!("\n{}", account::of(&plan, client.federation(), tables.len())));
+    let records = account::check_records(place, client.federation())?;
+    print(&format!("\n{}", records.text));
+    Ok(match state {
+        _ if !records.fit => Exit::REJECTED,
+        JobState::Done => Exit::DONE,
+        JobState::Refused => Exit::REFUSED,
+        _ => Exit::FAILED,
+    })
+}
+
+struct Nobody;
+
+impl Watcher for Nobody {
+    fn job(&mut self, _: &JobEvent) {}
+}
+
+/// Tells programs where everything is, once everything is there.
+fn announce(place: &Place, parties: &Parties, file: &Path) -> anyhow::Result<()> {
+    let all: Vec<_> = parties
+        .running()
+        .map(|(name, pid)| json!({ "name": name, "pid": pid, "log": place.log(name) }))
+        .collect();
+    let content = json!({ "folder": place.root(), "platform": place.platform(), "parties": all });
+    let unfinished = file.with_extension("unfinished");
+    std::fs::write(&unfinished, serde_json::to_vec_pretty(&content)?)
+        .and_then(|()| std::fs::rename(&unfinished, file))
+        .with_context(|| format!("{} cannot be written", file.display()))
+}
+
+fn invitation(place: &Place) -> String {
+    let program = std::env::current_exe()
+        .map_or_else(|_| "kobling".to_owned(), |program| program.display().to_string());
+    let platform = place.platform().display().to_string();
+    let script = place.root().join(SCRIPT_FILE).display().to_string();
+    let [ssb, krg] = ["ssb", "krg"].map(|name| {
+        format!("--config {} --state {}", place.node_config(name).display(), place.state(name).display())
+    });
+    let logs = ["broker", "ssb", "krg", "fhi"].map(|name| place.audit(name).display().to_string()).join(" ");
+    format!(
+        "
+The federation stays up until you press Ctrl-C. In another terminal, try:
+
+  {program} catalogue list --platform {platform}
+  {program} catalogue search kreft --platform {platform}
+  {program} catalogue show no.krg.kreft/KRG_LOKALISASJON --platform {platform}
+  {program} run {script} --platform {platform}
+  {program} check {script} --platform {platform} --lang nb
+  {program} node {ssb} status
+  {program} audit show {audit}
+  {program} audit reconcile --broker broker {logs}
+
+Stop the node of krg (kill its process) and run the script again; then start it anew with
+  {program} node {krg} serve
+",
+        audit = place.audit("ssb").display(),
+    )
+}
+
+/// `n questions`.
+fn questions(number: usize) -> String {
+    counted(number, "question", "questions")
+}

@@ -1,0 +1,52 @@
+//! What people see: tables, catalogues, logs.
+
+pub mod audit;
+pub mod catalogue;
+pub mod progress;
+pub mod table;
+
+/// A text from outside with nothing in it that steers a terminal or turns the direction of text.
+pub fn plain(text: &str) -> String {
+    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
+}
+
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+        )
+}
+
+/// A whole number with blanks between thousands.
+pub fn whole(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(' ');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `1 table`, `2 tables`.
+pub fn counted(number: usize, one: &str, many: &str) -> String {
+    format!("{} {}", whole(number as u64), if number == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_from_outside_cannot_steer_the_terminal() {
+        assert_eq!(plain("å\u{1b}[2J\r\n\u{202e}b"), "å\u{fffd}[2J\u{fffd}\u{fffd}\u{fffd}b");
+    }
+
+    #[test]
+    fn thousands_are_set_apart() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(whole), ["0", "999", "1 000", "1 234 567"]);
+    }
+}

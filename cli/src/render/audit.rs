@@ -1,0 +1,107 @@
+//! Audit logs as people read them. Names that the platform asserts are texts from outside.
+
+use std::fmt::Write;
+
+use kobling_audit::summary::{Ending, QuestionRow, operator_acts, questions, utc};
+use kobling_audit::verify::VerifiedLog;
+use kobling_model::record::{Event, Execution, Outcome};
+
+use super::{counted, plain};
+
+/// What the operator did, then every question with who asked and how it ended.
+pub fn log(log: &VerifiedLog) -> String {
+    let party = log.party().map_or("nobody yet", |party| party.as_str());
+    let mut out = format!("Log of {party}: {}.\n", counted(log.entries().len(), "entry", "entries"));
+    let acts: Vec<_> = operator_acts(log).collect();
+    if !acts.is_empty() {
+        out.push_str("\nWhat the operator did\n");
+    }
+    for entry in acts {
+        let act = match &entry.record.event {
+            Event::Enrolled { federation } => {
+                format!("pinned the federation file {}", short(&federation.to_string()))
+            }
+            Event::PeerAccepted { peer } => format!("let in {peer}"),
+            Event::Imported { release, manifest } => format!(
+                "imported {} {}, manifest {}",
+                release.datastore,
+                release.version,
+                short(&manifest.to_string())
+            ),
+            Event::Opening(_) | Event::Outcome { .. } => continue,
+        };
+        line(&mut out, format_args!("  {:>5}  {}  {act}", entry.index, utc(entry.record.written_ms)));
+    }
+    let rows = questions(log);
+    if !rows.is_empty() {
+        out.push_str("\nQuestions\n");
+    }
+    for row in &rows {
+        question(&mut out, row);
+    }
+    out
+}
+
+fn question(out: &mut String, row: &QuestionRow<'_>) {
+    let Execution { session, job, attempt, asked_by, script, plan, question, owners, releases, rules } =
+        row.execution;
+    let signed = if asked_by.signed { "signed" } else { "unsigned" };
+    line(out, format_args!("  {:>5}  {}  question {}", row.opened_at, utc(row.opened_ms), question + 1));
+    line(
+        out,
+        format_args!(
+            "         asked by \"{}\" of \"{}\" ({signed}), platform certificate {}",
+            plain(&asked_by.researcher),
+            plain(&asked_by.institution),
+            short(&asked_by.platform_certificate.to_string())
+        ),
+    );
+    let owners: Vec<_> = owners.iter().map(ToString::to_string).collect();
+    let releases: Vec<_> =
+        releases.iter().map(|release| format!("{} {}", release.datastore, release.version)).collect();
+    line(out, format_args!("         of {}: {}", owners.join(", "), releases.join(", ")));
+    line(
+        out,
+        format_args!(
+            "         script {}, plan {}, session {}, job {}, attempt {}",
+            short(&script.to_string()),
+            short(&plan.to_string()),
+            short(&session.to_string()),
+            short(&job.to_string()),
+            short(&attempt.to_string())
+        ),
+    );
+    line(
+        out,
+        format_args!(
+            "         rules: population at least {}, cells to {} suppressed, at most {} % of cells, noise table {}",
+            rules.population_units_min,
+            rules.small_cell_units_max,
+            rules.small_cells_percent_max,
+            short(&rules.perturbation_table.to_string())
+        ),
+    );
+    match &row.ending {
+        None => line(out, format_args!("         no outcome is recorded")),
+        Some(Ending { recorded_at, outcome, .. }) => {
+            let outcome = match outcome {
+                Outcome::Released { content } => format!("released, {}", short(&content.to_string())),
+                Outcome::Passed => "the population passed its floor; nothing left".to_owned(),
+                Outcome::Refused { rule } => format!("refused: {rule}"),
+                Outcome::Failed { party, step } => {
+                    format!("failed at {party} in step {}; nothing was released", plain(step))
+                }
+            };
+            line(out, format_args!("  {recorded_at:>5}  {outcome}"));
+        }
+    }
+}
+
+/// The beginning of a long hexadecimal text; `--json` shows all of it.
+fn short(text: &str) -> &str {
+    text.get(..12).unwrap_or(text)
+}
+
+fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    writeln!(out, "{text}").expect("writing to memory does not fail");
+}

@@ -1,0 +1,206 @@
+//! Bad input: a clear error that names the place, and nothing lost.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::federation::{SHORT, federation};
+use crate::program::{Ended, file, folder, kobling, run};
+
+/// A node that has been made, and is not enrolled.
+fn new_node(home: &Path) -> (PathBuf, PathBuf) {
+    let (config, state) = (home.join("node.toml"), home.join("state"));
+    node(&config, &state, &["init", "--owner", "ssb", "--listen", "127.0.0.1:1"]).with(0);
+    (config, state)
+}
+
+fn node(config: &Path, state: &Path, arguments: &[&str]) -> Ended {
+    let mut command = kobling();
+    command.arg("node").arg("--config").arg(config).arg("--state").arg(state).args(arguments);
+    command.output().expect("the program runs").into()
+}
+
+#[test]
+fn a_script_with_errors_is_rejected_with_a_place_for_each() {
+    let federation = federation();
+    let script = file(
+        federation.folder(),
+        "bad.kob",
+        "\
+require no.ssb.fdb:1 as ssb
+create-dataset d
+import ssb/BEFOLKNING_KJOEN as sex
+import ssb/BEFOLKNING_KOMMNR_FORMELL 2020-02-01 as municipality
+import ssb/BEFOLKNING_FOEDSELS_AAR_MND as born
+import ssb/BEFOLKNING_FODELAND as country
+generate x = country + 1
+tabulate y
+",
+    );
+    let before = federation.records("broker").len();
+    let ended = federation.run(&script).with(1);
+    for (place, name) in [
+        ("bad.kob:3:", "BEFOLKNING_KJOENN"),
+        ("bad.kob:4:", "2020-01-01"),
+        ("bad.kob:7:", ""),
+        ("bad.kob:8:", ""),
+    ] {
+        assert!(ended.err.contains(place) && ended.err.contains(name), "no {place} {name} in\n{}", ended.err);
+    }
+    assert_eq!(federation.records("broker").len(), before, "nobody was asked");
+
+    // The same in Norwegian, and from `check`.
+    let check = |more: &[&str]| {
+        let mut command = kobling();
+        command.arg("check").arg(&script).arg("--platform").arg(federation.platform()).args(more);
+        Ended::from(command.output().expect("the program runs"))
+    };
+    assert_eq!(check(&[]).with(1).err, ended.err);
+    assert!(check(&["--lang", "nb"]).with(1).err.contains("Feil"));
+}
+
+#[test]
+fn a_good_script_is_checked_without_running_it() {
+    let federation = federation();
+    let script = file(federation.folder(), "good.kob", SHORT);
+    let before = federation.records("broker").len();
+    let mut command = kobling();
+    command.arg("check").arg(&script).arg("--platform").arg(federation.platform());
+    Ended::from(command.output().expect("the program runs")).with(0).says(&["2 questions"]);
+    assert_eq!(federation.records("broker").len(), before, "nobody was asked");
+}
+
+#[test]
+fn a_rule_that_refuses_is_told_with_its_line() {
+    let federation = federation();
+    let script = file(
+        federation.folder(),
+        "refused.kob",
+        "\
+require no.ssb.fdb:1 as ssb
+create-dataset d
+import ssb/BEFOLKNING_KJOENN as sex
+import ssb/BEFOLKNING_FOEDSELS_AAR_MND as born
+keep if born == 197001
+tabulate sex
+",
+    );
+    let ended = federation.run(&script).with(2).says(&["line 5", "population-floor", "rule 1"]);
+    assert_eq!(ended.out, "", "no table");
+}
+
+#[test]
+fn the_catalogue_is_shown_and_what_is_not_there_is_said() {
+    let federation = federation();
+    let catalogue = |arguments: &[&str]| {
+        let mut command = kobling();
+        command.arg("catalogue").args(arguments).arg("--platform").arg(federation.platform());
+        Ended::from(command.output().expect("the program runs"))
+    };
+    let list = catalogue(&["list"]).with(0).out;
+    assert!(
+        list.contains("no.ssb.fdb") && list.contains("no.krg.kreft") && list.contains("no.fhi.helse"),
+        "{list}"
+    );
+    let found = catalogue(&["search", "kreft"]).with(0).out;
+    assert!(found.contains("KRG_LOKALISASJON") && !found.contains("BEFOLKNING_KJOENN"), "{found}");
+    let shown = catalogue(&["show", "no.ssb.fdb/BEFOLKNING_KJOENN"]).with(0).out;
+    assert!(shown.contains("Mann") && shown.contains("Kvinne") && shown.contains("takes no date"), "{shown}");
+    catalogue(&["show", "no.ssb.fdb/NOTHING"]).with(3).says(&["unknown-variable"]);
+    catalogue(&["show", "NOTHING"]).with(64).says(&["DATASTORE/NAME"]);
+}
+
+#[test]
+fn syntax_is_checked_without_a_platform() {
+    let home = folder();
+    let script = file(home.path(), "a.kob", "create-dataset d\ntabulat x\n");
+    let ended = run([Path::new("check"), &script]).with(1);
+    assert!(ended.err.contains("a.kob:2:1") && ended.err.contains("tabulate"), "{}", ended.err);
+}
+
+#[test]
+fn an_oversized_script_is_refused_before_anybody_is_asked() {
+    let home = folder();
+    let script = file(home.path(), "a.kob", "// x\n".repeat(300_000));
+    let platform = home.path().join("platform.toml");
+    let run = run([Path::new("run"), &script, Path::new("--platform"), &platform]).with(1);
+    assert!(run.err.contains("script-too-long"), "{}", run.err);
+}
+
+#[test]
+fn an_unknown_key_of_a_configuration_is_named() {
+    let home = folder();
+    let (config, state) = new_node(home.path());
+    let text = fs::read_to_string(&config).expect("a file");
+    fs::write(&config, format!("colour = \"red\"\n{text}")).expect("written");
+    let ended = node(&config, &state, &["status"]);
+    assert!(ended.code != Some(0) && ended.err.contains("colour"), "{}", ended.err);
+
+    let broker = home.path().join("broker");
+    let made = [Path::new("broker"), Path::new("init"), Path::new("--out"), &broker];
+    run(made).with(0);
+    let config = broker.join("broker.toml");
+    let text = fs::read_to_string(&config).expect("a file");
+    fs::write(&config, format!("colour = \"red\"\n{text}")).expect("written");
+    let mut command = kobling();
+    command.args(["broker", "serve", "--config"]).arg(&config).arg("--state").arg(home.path().join("b"));
+    let ended = Ended::from(command.output().expect("the program runs"));
+    assert!(ended.code != Some(0) && ended.err.contains("colour"), "{}", ended.err);
+}
+
+#[test]
+fn a_node_is_not_made_over_another() {
+    let home = folder();
+    let (config, state) = new_node(home.path());
+    let before = fs::read_to_string(&config).expect("a file");
+    let ended = node(&config, &state, &["init", "--owner", "krg", "--listen", "127.0.0.1:2"]);
+    assert!(ended.code != Some(0) && ended.err.contains("exists already"), "{}", ended.err);
+    assert_eq!(fs::read_to_string(&config).expect("a file"), before);
+}
+
+#[test]
+fn errors_of_a_dataset_are_named_by_line_and_field_and_never_by_the_identifier() {
+    let home = folder();
+    let (config, state) = new_node(home.path());
+    let registers = home.path().join("registers");
+    run([Path::new("registers"), Path::new("--people"), Path::new("50"), &registers]).with(0);
+    let ssb = registers.join("ssb");
+    let csv = ssb.join("BEFOLKNING_KJOENN/BEFOLKNING_KJOENN.csv");
+    let good = fs::read_to_string(&csv).expect("a register");
+    let number = good.split(';').next().expect("an identifier").to_owned();
+    // A wrong control digit in line 2, a code that is not in the list in line 3, a field too many in line 4.
+    let mut lines: Vec<String> = good.lines().map(str::to_owned).collect();
+    let wrong = if lines[1].as_bytes()[10] == b'0' { "1" } else { "0" };
+    lines[1].replace_range(10..11, wrong);
+    lines[2] = lines[2].replacen(";1;", ";7;", 1).replacen(";2;", ";7;", 1);
+    lines[3].push(';');
+    let wrong_number = lines[1][..11].to_owned();
+    fs::write(&csv, lines.join("\n") + "\n").expect("written");
+    let import = ["import", ssb.to_str().expect("UTF-8"), "--datastore", "no.ssb.fdb", "--version", "1.0.0"];
+    let ended = node(&config, &state, &import).with(1);
+    let said = format!("{}{}", ended.out, ended.err);
+    for line in ["2", "3", "4"] {
+        let named = said
+            .lines()
+            .any(|said| said.contains("BEFOLKNING_KJOENN") && said.contains(&format!("line {line}")));
+        assert!(named, "line {line} is not named in\n{said}");
+    }
+    assert!(!said.contains(&number) && !said.contains(&wrong_number), "an identifier is shown:\n{said}");
+    assert!(!state.join("registers/no.ssb.fdb").join("1.0.0").exists(), "nothing is half imported");
+
+    // Mended, it is imported.
+    fs::write(&csv, good).expect("written");
+    node(&config, &state, &import).with(0);
+    let again = node(&config, &state, &import);
+    assert!(again.code != Some(0), "a version is imported once");
+}
+
+#[test]
+fn a_command_line_that_cannot_be_understood_is_a_usage_error() {
+    run(["tabulate"]).with(64);
+    run(["run", "/no/such/file.kob"]).with(64).says(&["/no/such/file.kob cannot be read"]);
+    run(["--help"]).with(0);
+    let home = folder();
+    let script = file(home.path(), "a.kob", SHORT);
+    let platform = home.path().join("platform.toml");
+    run([Path::new("run"), &script, Path::new("--platform"), &platform]).with(64).says(&["platform file"]);
+}
