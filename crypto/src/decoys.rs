@@ -12,8 +12,6 @@
 //! Source: C. Canonne, G. Kamath, T. Steinke, "The Discrete Gaussian for Differential Privacy", NeurIPS 2020,
 //! section 5.2 (Algorithm 1, Bernoulli(exp(−γ)); Algorithm 2, the discrete Laplace law).
 
-use aes::cipher::{KeyIvInit, StreamCipher};
-
 use crate::primitive::{Keystream, keyed_hash};
 
 /// A law of the number of decoys.
@@ -113,13 +111,16 @@ fn bernoulli_exp(bits: &mut Bits, n: u64, d: u64) -> bool {
 }
 
 /// An endless stream of uniform numbers: AES-128 in counter mode under HMAC(key, purpose, label).
-struct Bits(Keystream);
+struct Bits {
+    keystream: Keystream,
+    position: u128,
+}
 
 impl Bits {
     fn new(key: &[u8; 32], label: &[u8]) -> Self {
         let hash = keyed_hash(key, &[b"kobling decoy count v1", label]);
         let key: &[u8; 16] = hash.first_chunk().expect("a hash has 32 bytes");
-        Self(Keystream::new(key.into(), &[0; 16].into()))
+        Self { keystream: Keystream::new(key), position: 0 }
     }
 
     /// Uniform below `bound`: masked to the bits needed, and drawn again where too large.
@@ -127,7 +128,8 @@ impl Bits {
         let mask = u64::MAX.checked_shr((bound - 1).leading_zeros()).unwrap_or(0);
         loop {
             let mut bytes = [0; 8];
-            self.0.write_keystream(&mut bytes);
+            self.keystream.read(self.position, &mut bytes);
+            self.position += 8;
             let number = u64::from_le_bytes(bytes) & mask;
             if number < bound {
                 return number;

@@ -2,134 +2,154 @@
 //!
 //! All of this is local arithmetic on one party's own numbers and masks. No branch and no number of steps
 //! depends on a value: a row without a category is added to a spare row of sums that is thrown away.
+//!
+//! Loops count an index over slices cut to length beforehand. That is the form that the compiler turns into vector
+//! instructions in every profile; chains of iterators need inlining across code units, which not every profile has.
 
 use crate::ring::Ring;
 
 /// Sums of products of two blocks of columns, gathered over many blocks of rows.
 ///
-/// Adds `Aᵀ·B` for each pair of blocks A (rows × `left`) and B (rows × `right`), both row by row.
+/// Adds `AᵀB` for each pair of blocks A (rows × `left`) and B (rows × `right`), both row by row.
+///
+/// The blocks are turned so that columns lie contiguously; a sum is then a plain dot product over rows, a loop
+/// that the compiler turns into vector instructions for every word, and no number of columns wastes lanes.
 pub(crate) struct ProductSums<R: Ring> {
     left: usize,
     right: usize,
-    /// `left` × `right`, or the other way round where the left side has more columns, since the longer
-    /// side goes along the vector lanes.
+    /// left × right, row by row.
     sums: Vec<R>,
-    padded: Vec<R>,
+    left_columns: Vec<R>,
+    right_columns: Vec<R>,
 }
 
 impl<R: Ring> ProductSums<R> {
     pub(crate) fn new(left: usize, right: usize) -> Self {
-        Self { left, right, sums: vec![R::ZERO; left * right], padded: Vec::new() }
+        let sums = vec![R::ZERO; left * right];
+        Self { left, right, sums, left_columns: Vec::new(), right_columns: Vec::new() }
     }
 
     pub(crate) fn add(&mut self, left: &[R], right: &[R]) {
-        let (narrow, narrow_columns, wide, wide_columns) = match self.turned() {
-            false => (left, self.left, right, self.right),
-            true => (right, self.right, left, self.left),
-        };
-        let stride = wide_columns.next_multiple_of(step::<R>());
-        let rows = wide.len() / wide_columns;
-        self.padded.clear();
-        self.padded.resize(rows * stride, R::ZERO);
-        for (to, from) in self.padded.chunks_exact_mut(stride).zip(wide.chunks_exact(wide_columns)) {
-            to[..wide_columns].copy_from_slice(from);
+        let rows = left.len() / self.left;
+        turn(left, self.left, &mut self.left_columns);
+        turn(right, self.right, &mut self.right_columns);
+        let mut l = 0;
+        while l < self.left {
+            l += match self.left - l {
+                4.. => self.add_columns::<4>(l, rows),
+                2.. => self.add_columns::<2>(l, rows),
+                _ => self.add_columns::<1>(l, rows),
+            };
         }
-        accumulate(narrow, narrow_columns, &self.padded, stride, &mut self.sums, wide_columns);
     }
 
     /// The sums, left × right, row by row.
     pub(crate) fn into_sums(self) -> Vec<R> {
-        if !self.turned() {
-            return self.sums;
-        }
-        let mut sums = Vec::with_capacity(self.sums.len());
-        for left in 0..self.left {
-            sums.extend((0..self.right).map(|right| self.sums[right * self.left + left]));
-        }
-        sums
+        self.sums
     }
 
-    fn turned(&self) -> bool {
-        self.left > self.right
-    }
-}
-
-/// Elements in the narrowest tile: a quarter of 64 bytes.
-const fn step<R: Ring>() -> usize {
-    16 / size_of::<R>()
-}
-
-/// `sums[n][w] += Σ narrow[row][n] · wide[row][w]`, tile by tile, so that a tile's sums stay in registers.
-fn accumulate<R: Ring>(
-    narrow: &[R],
-    narrow_columns: usize,
-    wide: &[R],
-    wide_stride: usize,
-    sums: &mut [R],
-    wide_columns: usize,
-) {
-    let operands = Operands { narrow, narrow_columns, wide, wide_stride };
-    let mut put = |n: usize, w: usize, tile: &[R]| {
-        let tile = &tile[..tile.len().min(wide_columns - w)];
-        for (sum, more) in sums[n * wide_columns + w..].iter_mut().zip(tile) {
-            *sum = sum.plus(*more);
+    /// Adds the products of L columns of left with all of right's.
+    fn add_columns<const L: usize>(&mut self, l: usize, rows: usize) -> usize {
+        let mut r = 0;
+        while r < self.right {
+            r += match self.right - r {
+                4.. => self.add_tile::<L, 4>(l, r, rows),
+                2.. => self.add_tile::<L, 2>(l, r, rows),
+                _ => self.add_tile::<L, 1>(l, r, rows),
+            };
         }
-    };
-    let mut w = 0;
-    while w < wide_stride {
-        let left = wide_stride - w;
-        // The tile's width is a constant of the code, so that its loop becomes vector instructions.
-        w += match (size_of::<R>(), left) {
-            (2, 32..) => operands.column::<32>(w, &mut put),
-            (2, 16..) => operands.column::<16>(w, &mut put),
-            (2, _) => operands.column::<8>(w, &mut put),
-            (4, 16..) => operands.column::<16>(w, &mut put),
-            (4, 8..) => operands.column::<8>(w, &mut put),
-            (4, _) => operands.column::<4>(w, &mut put),
-            (_, 8..) => operands.column::<8>(w, &mut put),
-            (_, 4..) => operands.column::<4>(w, &mut put),
-            (_, _) => operands.column::<2>(w, &mut put),
-        };
+        L
     }
-}
 
-struct Operands<'a, R> {
-    narrow: &'a [R],
-    narrow_columns: usize,
-    wide: &'a [R],
-    wide_stride: usize,
-}
-
-impl<R: Ring> Operands<'_, R> {
-    fn column<const W: usize>(&self, w: usize, put: &mut impl FnMut(usize, usize, &[R])) -> usize {
-        let mut n = 0;
-        while n + 4 <= self.narrow_columns {
-            for (i, sums) in self.tile::<4, W>(n, w).iter().enumerate() {
-                put(n + i, w, sums);
+    fn add_tile<const L: usize, const W: usize>(&mut self, l: usize, r: usize, rows: usize) -> usize {
+        let left = std::array::from_fn(|i| &self.left_columns[(l + i) * rows..(l + i + 1) * rows]);
+        let right = std::array::from_fn(|i| &self.right_columns[(r + i) * rows..(r + i + 1) * rows]);
+        let tile = dots::<R, L, W>(left, right, rows);
+        for (i, tile_row) in tile.iter().enumerate() {
+            let at = (l + i) * self.right + r;
+            for (sum, more) in self.sums[at..at + W].iter_mut().zip(tile_row) {
+                *sum = sum.plus(*more);
             }
-            n += 4;
-        }
-        while n < self.narrow_columns {
-            put(n, w, &self.tile::<1, W>(n, w)[0]);
-            n += 1;
         }
         W
     }
+}
 
-    fn tile<const N: usize, const W: usize>(&self, n: usize, w: usize) -> [[R; W]; N] {
-        let mut sums = [[R::ZERO; W]; N];
-        let rows =
-            self.narrow.chunks_exact(self.narrow_columns).zip(self.wide.chunks_exact(self.wide_stride));
-        for (narrow, wide) in rows {
-            let narrow: &[R; N] = narrow[n..n + N].try_into().expect("a slice of N");
-            let wide: &[R; W] = wide[w..w + W].try_into().expect("a slice of W");
-            for (sums, factor) in sums.iter_mut().zip(narrow) {
-                for (sum, element) in sums.iter_mut().zip(wide) {
-                    *sum = sum.plus(factor.times(*element));
-                }
+/// Dot products of each of L columns with each of W columns.
+fn dots<R: Ring, const L: usize, const W: usize>(
+    left: [&[R]; L],
+    right: [&[R]; W],
+    rows: usize,
+) -> [[R; W]; L] {
+    let (left, right) = (left.map(|column| &column[..rows]), right.map(|column| &column[..rows]));
+    let mut sums = [[R::ZERO; W]; L];
+    for row in 0..rows {
+        for i in 0..L {
+            for j in 0..W {
+                sums[i][j] = sums[i][j].plus(left[i][row].times(right[j][row]));
             }
         }
-        sums
+    }
+    sums
+}
+
+/// From row by row to column by column, in tiles of which both forms stay in the nearest cache.
+fn turn<R: Ring>(block: &[R], columns: usize, turned: &mut Vec<R>) {
+    const TILE: usize = 32;
+    let rows = block.len() / columns;
+    turned.resize(block.len(), R::ZERO);
+    let mut tile = [[R::ZERO; TILE]; TILE];
+    for first_row in (0..rows).step_by(TILE) {
+        let tile_rows = TILE.min(rows - first_row);
+        let band = &block[first_row * columns..(first_row + tile_rows) * columns];
+        for first_column in (0..columns).step_by(TILE) {
+            let tile_columns = TILE.min(columns - first_column);
+            for row in 0..tile_rows {
+                let run = &band[row * columns + first_column..][..tile_columns];
+                for column in 0..tile_columns {
+                    tile[column][row] = run[column];
+                }
+            }
+            for column in 0..tile_columns {
+                let run = &mut turned[(first_column + column) * rows + first_row..][..tile_rows];
+                run.copy_from_slice(&tile[column][..tile_rows]);
+            }
+        }
+    }
+}
+
+/// Replaces each element by its negative.
+pub(crate) fn negate<R: Ring>(block: &mut [R]) {
+    for element in block {
+        *element = element.negated();
+    }
+}
+
+/// Adds `one` of a row into the column of its category, in every row of a block; nothing in a row without one.
+///
+/// Such a row adds zero to its first column: no branch depends on a category.
+pub(crate) fn add_one_hot<R: Ring>(
+    block: &mut [R],
+    width: usize,
+    first_column: usize,
+    categories: &[u32],
+    one: impl Fn(usize) -> R,
+) {
+    for row in 0..categories.len() {
+        let category = categories[row];
+        let there = category != u32::MAX;
+        let column = first_column + category as usize * usize::from(there);
+        let place = &mut block[row * width + column];
+        *place = place.plus(one(row).times(R::from_bit(there)));
+    }
+}
+
+/// The reduction ℤ/2³² → ℤ/2¹⁶ of each element.
+pub(crate) fn reduce(wide: &[u32], narrow: &mut Vec<u16>) {
+    narrow.resize(wide.len(), 0);
+    let narrow = &mut narrow[..wide.len()];
+    for i in 0..wide.len() {
+        narrow[i] = wide[i] as u16;
     }
 }
 
@@ -146,23 +166,17 @@ impl<R: Ring> ScatterSums<R> {
         Self { categories, columns, sums: vec![R::ZERO; (categories + 1) * columns] }
     }
 
-    /// Adds each row of `block` into the sums of its category; a category beyond the last means none.
-    pub(crate) fn add(&mut self, categories: &[u32], block: &[R]) {
-        for (category, row) in categories.iter().zip(block.chunks_exact(self.columns)) {
-            let at = (*category as usize).min(self.categories) * self.columns;
-            for (sum, element) in self.sums[at..at + self.columns].iter_mut().zip(row) {
-                *sum = sum.plus(*element);
-            }
-        }
-    }
-
-    /// As [`Self::add`], each row times its factor.
-    pub(crate) fn add_times(&mut self, categories: &[u32], factors: impl Iterator<Item = R>, block: &[R]) {
-        for ((category, factor), row) in categories.iter().zip(factors).zip(block.chunks_exact(self.columns))
-        {
-            let at = (*category as usize).min(self.categories) * self.columns;
-            for (sum, element) in self.sums[at..at + self.columns].iter_mut().zip(row) {
-                *sum = sum.plus(factor.times(*element));
+    /// Adds each row of `block`, times its factor, into the sums of its category; a category beyond the last
+    /// means none.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, categories: &[u32], factor: impl Fn(usize) -> R, block: &[R]) {
+        let columns = self.columns;
+        for row in 0..categories.len() {
+            let at = (categories[row] as usize).min(self.categories) * columns;
+            let (sums, row_of_block) = (&mut self.sums[at..][..columns], &block[row * columns..][..columns]);
+            let factor = factor(row);
+            for column in 0..columns {
+                sums[column] = sums[column].plus(factor.times(row_of_block[column]));
             }
         }
     }
@@ -222,10 +236,10 @@ mod tests {
         let categories = [0, 2, u32::MAX, 2, 1, 9];
         let block: Vec<u32> = (1..=12).collect();
         let mut sums = ScatterSums::new(3, 2);
-        sums.add(&categories, &block);
+        sums.add(&categories, |_| 1, &block);
         assert_eq!(sums.into_sums(), [1, 2, 9, 10, 10, 12]);
         let mut sums = ScatterSums::new(3, 2);
-        sums.add_times(&categories, (1..).take(6), &block);
+        sums.add(&categories, |row| row as u32 + 1, &block);
         assert_eq!(sums.into_sums(), [1, 2, 45, 50, 34, 40]);
     }
 }

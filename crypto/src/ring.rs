@@ -26,6 +26,12 @@ pub trait Ring: Copy + PartialEq + Eq + Zeroize + Send + Sync + 'static {
     /// Product.
     fn times(self, other: Self) -> Self;
 
+    /// 0 or 1.
+    #[inline(always)]
+    fn from_bit(bit: bool) -> Self {
+        if bit { Self::ONE } else { Self::ZERO }
+    }
+
     /// Additive inverse.
     #[inline(always)]
     fn negated(self) -> Self {
@@ -87,8 +93,10 @@ macro_rules! word_ring {
             fn encode(elements: &[Self], message: &mut Vec<u8>) {
                 let start = message.len();
                 message.resize(start + elements.len() * Self::BYTES, 0);
-                for (place, element) in message[start..].chunks_exact_mut(Self::BYTES).zip(elements) {
-                    place.copy_from_slice(&element.to_le_bytes());
+                let (places, _) = message[start..].as_chunks_mut();
+                let places = &mut places[..elements.len()];
+                for i in 0..elements.len() {
+                    places[i] = elements[i].to_le_bytes();
                 }
             }
 
@@ -102,9 +110,10 @@ macro_rules! word_ring {
 
             fn from_stream(bytes: &[u8], elements: &mut [Self]) {
                 debug_assert_eq!(bytes.len(), elements.len() * Self::STREAM_BYTES);
-                for (element, place) in elements.iter_mut().zip(bytes.chunks_exact(Self::BYTES)) {
-                    *element =
-                        <$word>::from_le_bytes(place.try_into().expect("chunks have the word's width"));
+                let (places, _) = bytes.as_chunks();
+                let places = &places[..elements.len()];
+                for i in 0..elements.len() {
+                    elements[i] = <$word>::from_le_bytes(places[i]);
                 }
             }
         }

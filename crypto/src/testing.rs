@@ -3,8 +3,6 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aes::cipher::{KeyIvInit, StreamCipher};
-
 use crate::channel::{FramedChannel, Header, StepName, Transport, TransportError};
 use crate::memory::{MemoryTransport, pair};
 use crate::primitive::Keystream;
@@ -16,16 +14,20 @@ use crate::seeds::{EphemeralKey, Ledger, PairSeed};
 use crate::share::{BitShare, Share};
 
 /// Numbers that look random and are the same in every run.
-pub(crate) struct Dice(Keystream);
+pub(crate) struct Dice {
+    keystream: Keystream,
+    position: u128,
+}
 
 impl Dice {
     pub(crate) fn seeded(seed: u8) -> Self {
-        Self(Keystream::new(&[seed; 16].into(), &[0; 16].into()))
+        Self { keystream: Keystream::new(&[seed; 16]), position: 0 }
     }
 
     pub(crate) fn next(&mut self) -> u64 {
         let mut bytes = [0; 8];
-        self.0.write_keystream(&mut bytes);
+        self.keystream.read(self.position, &mut bytes);
+        self.position += 8;
         u64::from_le_bytes(bytes)
     }
 

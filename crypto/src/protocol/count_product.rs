@@ -37,7 +37,7 @@
 use std::ops::Range;
 
 use crate::channel::{Channel, StepName};
-use crate::kernel::{ProductSums, ScatterSums};
+use crate::kernel::{ProductSums, ScatterSums, add_one_hot, negate, reduce};
 use crate::protocol::{ProtocolError, decode};
 use crate::ring::Ring;
 use crate::seeds::{MaskStream, PairSeed};
@@ -219,25 +219,19 @@ pub fn left(
         let (block_rows, start) = (range.len(), range.start as u64);
         let (categories, limbs) = (&rows.categories[range.clone()], &rows.keys[range]);
 
-        // Steps 1 and 2. A row without a category adds zero to its first column: no branch, no other traffic.
+        // Steps 1 and 2. A row without a category is treated like any other: no branch, no other traffic.
         let position = start * width as u64;
         negated_masks(&mut count_masks, position, block_rows * width, &mut count_block);
-        for (row, category) in count_block.chunks_exact_mut(width).zip(categories) {
-            let (column, one) = one_hot(*category);
-            row[column] = row[column].wrapping_add(one);
-        }
+        add_one_hot(&mut count_block, width, 0, categories, |_| 1);
         let body = encoded(&count_block);
         count_masks.used(position, count_block.len(), &body);
         right.send(&names.left_counts, index, &shape.count_block(block_rows), body)?;
 
         let position = start * (LIMBS * width) as u64;
         negated_masks(&mut key_masks, position, block_rows * LIMBS * width, &mut key_block);
-        for ((row, category), limbs) in key_block.chunks_exact_mut(LIMBS * width).zip(categories).zip(limbs) {
-            let (column, one) = one_hot(*category);
-            for (row, limb) in row.chunks_exact_mut(width).zip(limbs) {
-                row[column] = row[column].wrapping_add(limb.wrapping_mul(one as u16));
-            }
-        }
+        (0..LIMBS).for_each(|j| {
+            add_one_hot(&mut key_block, LIMBS * width, j * width, categories, |row| limbs[row][j]);
+        });
         let body = encoded(&key_block);
         key_masks.used(position, key_block.len(), &body);
         right.send(&names.left_keys, index, &shape.key_block(block_rows), body)?;
@@ -245,10 +239,10 @@ pub fn left(
         // Step 3.
         let theirs = right.receive(&names.right, index, &shape.right_block(block_rows))?;
         let theirs = decode::<u32>(&theirs, &names.right)?;
-        counts.add(categories, &theirs);
-        reduced(&theirs, &mut narrow);
+        counts.add(categories, |_| 1, &theirs);
+        reduce(&theirs, &mut narrow);
         for (j, sums) in keys.iter_mut().enumerate() {
-            sums.add_times(categories, limbs.iter().map(|limbs| limbs[j]), &narrow);
+            sums.add(categories, |row| limbs[row][j], &narrow);
         }
     }
     let (counts, keys) = (counts.into_sums(), keys.map(ScatterSums::into_sums).concat());
@@ -287,16 +281,14 @@ pub fn right(
         // Step 3.
         v.resize(block_rows * width, 0u32);
         masks.fill(position, &mut v);
-        block.clear();
-        block.extend(v.iter().map(|mask| mask.wrapping_neg()));
-        for (row, category) in block.chunks_exact_mut(width).zip(&rows.categories[range.clone()]) {
-            let (column, one) = one_hot(*category);
-            row[column] = row[column].wrapping_add(one);
-        }
-        for (row, present) in
-            block.chunks_exact_mut(width).zip(rows.present.map_or(&[][..], |present| &present[range]))
-        {
-            row[width - 1] = row[width - 1].wrapping_add(u32::from(*present));
+        block.clone_from(&v);
+        negate(&mut block);
+        add_one_hot(&mut block, width, 0, &rows.categories[range.clone()], |_| 1);
+        if let Some(present) = rows.present {
+            for (row, present) in present[range].iter().enumerate() {
+                let place = &mut block[(row + 1) * width - 1];
+                *place = place.wrapping_add(u32::from(*present));
+            }
         }
         let body = encoded(&block);
         masks.used(position, block.len(), &body);
@@ -306,7 +298,7 @@ pub fn right(
         let theirs = left.receive(&names.left_counts, index, &shape.count_block(block_rows))?;
         counts.add(&decode(&theirs, &names.left_counts)?, &v);
         let theirs = left.receive(&names.left_keys, index, &shape.key_block(block_rows))?;
-        reduced(&v, &mut narrow);
+        reduce(&v, &mut narrow);
         keys.add(&decode(&theirs, &names.left_keys)?, &narrow);
     }
     // Step 4.
@@ -346,7 +338,7 @@ pub fn deal(
         key_masks.fill(start * (LIMBS * left_width) as u64, &mut u_keys);
         right_masks.fill(start * right_width as u64, &mut v);
         counts.add(&u, &v);
-        reduced(&v, &mut narrow);
+        reduce(&v, &mut narrow);
         keys.add(&u_keys, &narrow);
     }
     // Step 4: never without R.
@@ -364,31 +356,16 @@ fn fits(categories: &[u32], rows: usize, count: usize) -> bool {
     categories.len() == rows && categories.iter().all(in_range)
 }
 
-/// Where to add what: the category's column and 1, or the first column and 0.
-#[inline(always)]
-fn one_hot(category: u32) -> (usize, u32) {
-    let one = u32::from(category != NO_CATEGORY);
-    (category.wrapping_mul(one) as usize, one)
-}
-
 fn negated_masks<R: Ring>(masks: &mut MaskStream<R>, position: u64, count: usize, block: &mut Vec<R>) {
     block.resize(count, R::ZERO);
     masks.fill(position, block);
-    for mask in block {
-        *mask = mask.negated();
-    }
+    negate(block);
 }
 
 fn encoded<R: Ring>(block: &[R]) -> Vec<u8> {
     let mut body = Vec::new();
     R::encode(block, &mut body);
     body
-}
-
-/// The reduction ℤ/2³² → ℤ/2¹⁶.
-fn reduced(wide: &[u32], narrow: &mut Vec<u16>) {
-    narrow.clear();
-    narrow.extend(wide.iter().map(|element| *element as u16));
 }
 
 fn sum<R: Ring>(mut sums: Vec<R>, more: &[R]) -> Vec<R> {

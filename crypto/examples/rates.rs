@@ -1,0 +1,189 @@
+//! Rates of the protocols over links in memory: seconds, rounds and bytes.
+//!
+//! `cargo run --release -p kobling-crypto --example rates [ROWS]`. Three threads, no network: what is measured is
+//! arithmetic, masks, hashing and copying. Processor seconds are each party's own; wall seconds are the workers' together.
+
+use std::time::{Duration, Instant};
+
+use kobling_crypto::channel::{FramedChannel, StepName};
+use kobling_crypto::memory::{MemoryTransport, pair};
+use kobling_crypto::protocol::count_product::{self, LeftRows, NO_CATEGORY, ProductShape, RightRows};
+use kobling_crypto::protocol::engine::Engine;
+use kobling_crypto::protocol::lookup::PerturbationTable;
+use kobling_crypto::protocol::protect::{self, CellShares, Program, ProtectShape};
+use kobling_crypto::pseudonym::SessionSalt;
+use kobling_crypto::ring::Ring;
+use kobling_crypto::seeds::{EphemeralKey, PairSeed};
+
+type Link = FramedChannel<MemoryTransport>;
+
+const SESSION: [u8; 16] = [1; 16];
+
+fn main() {
+    let rows = std::env::args().nth(1).and_then(|rows| rows.parse().ok()).unwrap_or(1_000_000);
+    masks::<u16>();
+    masks::<u32>();
+    tokens();
+    for (left, right) in [(1, 1), (10, 2), (2, 20), (10, 20), (20, 10), (22, 40), (450, 2)] {
+        product(ProductShape::new(rows, left, right, true));
+    }
+    for cells in [1, 231, 10_000] {
+        protection(cells);
+    }
+}
+
+/// Seconds that this thread has been on a processor; others may be busy with other things.
+fn cpu_seconds() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux tells a thread's time");
+    let nanoseconds: f64 = text.split(' ').next().and_then(|word| word.parse().ok()).expect("a number");
+    nanoseconds / 1e9
+}
+
+/// A result, and the processor seconds it took this thread.
+fn timed<T>(run: impl FnOnce() -> T) -> (T, f64) {
+    let started = cpu_seconds();
+    let result = run();
+    (result, cpu_seconds() - started)
+}
+
+fn step(name: &str) -> StepName {
+    StepName::new(name).expect("a step's name")
+}
+
+fn seeds(a: &str, b: &str) -> (PairSeed, PairSeed) {
+    let (key_a, key_b) = (EphemeralKey::generate(), EphemeralKey::generate());
+    let (public_a, public_b) = (key_a.public(), key_b.public());
+    (
+        key_a.agree(&public_b, &SESSION, &SESSION, a, b).expect("a key"),
+        key_b.agree(&public_a, &SESSION, &SESSION, b, a).expect("a key"),
+    )
+}
+
+fn link(a: &str, b: &str) -> (Link, Link) {
+    let (at_a, at_b) = pair(Duration::from_secs(600));
+    (FramedChannel::new(at_a, SESSION, SESSION, a, b), FramedChannel::new(at_b, SESSION, SESSION, b, a))
+}
+
+fn masks<R: Ring>() {
+    let (seed, _) = seeds("a", "b");
+    let mut stream = seed.stream::<R>(&step("masks"), "x", "u").expect("a fresh name");
+    let mut out = vec![R::ZERO; 1 << 16];
+    let started = cpu_seconds();
+    for block in 0..1000 {
+        stream.fill(block << 16, &mut out);
+    }
+    let bytes = 1000.0 * out.len() as f64 * R::STREAM_BYTES as f64;
+    println!("masks in {}: {:.1} GB/s", R::NAME, bytes / (cpu_seconds() - started) / 1e9);
+}
+
+fn tokens() {
+    let salt = SessionSalt::derive(&[("ssb".to_owned(), [7; 32])], &SESSION).expect("one owner");
+    let hasher = salt.tokens("PERSON");
+    let started = cpu_seconds();
+    let mut last = 0;
+    for number in 0..1_000_000u32 {
+        last ^= hasher.token(format!("{number:011}").as_bytes()).as_bytes()[0];
+    }
+    println!("tokens: {:.2} M/s ({last:02x})", 1.0 / (cpu_seconds() - started));
+}
+
+fn product(shape: ProductShape) {
+    let keys: Vec<[u16; 3]> = (0..shape.rows).map(|row| [row as u16, (row >> 3) as u16, 7]).collect();
+    let pick = |row: usize, count: usize| if row.is_multiple_of(5) { NO_CATEGORY } else { (row * 7 % count) as u32 };
+    let left: Vec<u32> = (0..shape.rows).map(|row| pick(row, shape.left_categories)).collect();
+    let right: Vec<u32> = (0..shape.rows).map(|row| pick(row + 1, shape.right_categories)).collect();
+    let present = vec![true; shape.rows];
+    let (mut left_to_right, mut right_to_left) = link("left", "right");
+    let (mut dealer_to_right, mut right_to_dealer) = link("dealer", "right");
+    let ((left_dealer, dealer_left), (right_dealer, dealer_right)) =
+        (seeds("left", "dealer"), seeds("right", "dealer"));
+    let name = step("product");
+
+    let (_, dealer) = timed(|| {
+        let (right, left_seed, right_seed) = (&mut dealer_to_right, &dealer_left, &dealer_right);
+        count_product::deal(&name, shape, right, left_seed, right_seed).expect("dealt");
+    });
+    let started = Instant::now();
+    let (left, right) = std::thread::scope(|scope| {
+        let left = scope.spawn(|| {
+            let rows = LeftRows { categories: &left, keys: &keys };
+            let link = &mut left_to_right;
+            timed(|| count_product::left(&name, shape, link, &left_dealer, rows).expect("left ends")).1
+        });
+        let right = scope.spawn(|| {
+            let rows = RightRows { categories: &right, present: Some(&present) };
+            let (left, dealer) = (&mut right_to_left, &mut right_to_dealer);
+            timed(|| {
+                count_product::right(&name, shape, left, dealer, &right_dealer, rows).expect("right ends")
+            })
+            .1
+        });
+        (left.join().expect("left ends"), right.join().expect("right ends"))
+    });
+    let wall = started.elapsed().as_secs_f64();
+    let (l, r) = (shape.left_categories, shape.right_columns());
+    let per_million = 1e6 / shape.rows as f64;
+    println!(
+        "product {l} × {r}: processor seconds for a million rows: left {:.3}, right {:.3}, dealer {:.3}; wall {:.3}; \
+         {} + {} bytes a row; dealer {:.1} G multiply-adds/s, masks included",
+        left * per_million,
+        right * per_million,
+        dealer * per_million,
+        wall * per_million,
+        10 * l,
+        4 * r,
+        4e-9 * (shape.rows * l * r) as f64 / dealer,
+    );
+}
+
+fn protection(cells: usize) {
+    let thresholds = (0..9u16)
+        .map(|row| if row == 0 { vec![0, 0, 256, 256] } else { vec![row, 40 + row, 150 + row, 250] })
+        .collect();
+    let shape = ProtectShape {
+        cells,
+        table: PerturbationTable::new(thresholds, 2).expect("a table"),
+        column_id: ProtectShape::COUNT_COLUMN,
+        program: Program::Table { small_max: 4, small_percent_max: 50, counted: (0..cells).collect() },
+    };
+    let (mut left_to_right, mut right_to_left) = link("left", "right");
+    let (mut dealer_to_right, mut right_to_dealer) = link("dealer", "right");
+    let ((left_dealer, dealer_left), (right_dealer, dealer_right)) =
+        (seeds("left", "dealer"), seeds("right", "dealer"));
+    let (left_right, right_left) = seeds("left", "right");
+    let name = step("protect");
+
+    let (_, dealer) = timed(|| {
+        let engine = Engine::dealer(&name, &mut dealer_to_right, &dealer_left, &dealer_right);
+        protect::deal(&mut engine.expect("fresh"), &shape).expect("dealt");
+    });
+    let run = |engine: &mut Engine<'_>| {
+        let table = CellShares::zeros(cells);
+        let perturbed = protect::perturb(engine, &shape, &table, &[3; 16]).expect("perturbed");
+        let _judged = perturbed.judge(engine, &shape).expect("judged");
+        engine.messages()
+    };
+    let started = Instant::now();
+    let (left, (messages, right)) = std::thread::scope(|scope| {
+        let left = scope.spawn(|| {
+            let engine = Engine::left(&name, &mut left_to_right, &left_dealer, &left_right);
+            timed(|| run(&mut engine.expect("fresh"))).1
+        });
+        let right = scope.spawn(|| {
+            let (left, dealer) = (&mut right_to_left, &mut right_to_dealer);
+            let engine = Engine::right(&name, left, dealer, &right_dealer, &right_left);
+            timed(|| run(&mut engine.expect("fresh")))
+        });
+        (left.join().expect("left ends"), right.join().expect("right ends"))
+    });
+    let wall = started.elapsed().as_secs_f64() * 1e3;
+    println!(
+        "protection of {cells} cells: processor milliseconds: left {:.1}, right {:.1}, dealer {:.1}; wall {wall:.1}; \
+         {} messages each way between workers, {} from the dealer",
+        left * 1e3,
+        right * 1e3,
+        dealer * 1e3,
+        messages.0,
+        messages.1
+    );
+}
