@@ -46,7 +46,7 @@ const RANGE_UNITS: u32 = 1 << 20;
 /// Units that are evaluated at once.
 const BATCH_UNITS: usize = 1 << 16;
 /// Stack of the evaluating thread. Address space only; see [`expression::DEPTH_MAX`].
-const STACK_BYTES: usize = 256 << 20;
+const STACK_BYTES: usize = 64 << 20;
 
 /// The category of units that count in no cell.
 pub const NO_CELL: u32 = u32::MAX;

@@ -23,10 +23,11 @@ use kobling_model::expression::{BinaryOperator, Expression, Value, ValueType};
 
 use super::{CategoryLookup, ExtractError, functions};
 
-/// Expressions nested deeper are refused: each level takes some kilobytes of stack in the engine.
-pub(super) const DEPTH_MAX: usize = 2_000;
-/// Expressions with more nodes are refused.
-const NODES_MAX: usize = 200_000;
+/// Expressions nested deeper are refused; a checked script's are not half as deep. The engine recurses into them,
+/// and for every batch writes out the arguments of each function as a name that nobody reads.
+pub(super) const DEPTH_MAX: usize = 256;
+/// Expressions with more nodes are refused; a checked script's have a fifth of it.
+const NODES_MAX: usize = 50_000;
 
 /// A fragment's filters and dimensions, ready to run over batches.
 pub(super) struct Program {
@@ -63,6 +64,7 @@ pub(super) struct Compiler<'a> {
     types: &'a [ValueType],
     schema: SchemaRef,
     engine_schema: DFSchema,
+    properties: ExecutionProps,
 }
 
 impl<'a> Compiler<'a> {
@@ -76,7 +78,9 @@ impl<'a> Compiler<'a> {
         });
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let engine_schema = DFSchema::try_from(schema.as_ref().clone()).map_err(|_| ExtractError::Failed)?;
-        Ok(Self { types, schema, engine_schema })
+        let mut properties = ExecutionProps::new();
+        properties.config_options = Some(Arc::default());
+        Ok(Self { types, schema, engine_schema, properties })
     }
 
     pub(super) fn schema(&self) -> SchemaRef {
@@ -88,8 +92,8 @@ impl<'a> Compiler<'a> {
         let mut nodes = 0;
         let (translated, value_type) = self.translate(expression, 0, &mut nodes)?;
         // Without simplification or coercion: the translation already has the exact types and meaning.
-        let (properties, context) = (ExecutionProps::new(), PhysicalPlanningContext::default());
-        let expression = create_physical_expr(&translated, &self.engine_schema, &properties, &context)
+        let context = PhysicalPlanningContext::default();
+        let expression = create_physical_expr(&translated, &self.engine_schema, &self.properties, &context)
             .map_err(|_| ExtractError::Expression { what: "the engine does not take it" })?;
         Ok((Compiled { expression }, value_type))
     }
