@@ -89,7 +89,8 @@ fn tokens() {
 
 fn product(shape: ProductShape) {
     let keys: Vec<[u16; 3]> = (0..shape.rows).map(|row| [row as u16, (row >> 3) as u16, 7]).collect();
-    let pick = |row: usize, count: usize| if row.is_multiple_of(5) { NO_CATEGORY } else { (row * 7 % count) as u32 };
+    let pick =
+        |row: usize, count: usize| if row.is_multiple_of(5) { NO_CATEGORY } else { (row * 7 % count) as u32 };
     let left: Vec<u32> = (0..shape.rows).map(|row| pick(row, shape.left_categories)).collect();
     let right: Vec<u32> = (0..shape.rows).map(|row| pick(row + 1, shape.right_categories)).collect();
     let present = vec![true; shape.rows];

@@ -33,6 +33,7 @@
 //! | [`channel`], [`memory`] | named messages, headers, transcripts; a link in memory |
 //! | [`seeds`] | pair seeds of one attempt, mask streams, the ledger of their use |
 //! | [`protocol`] | products over all rows; circuits over a table; the protection of a table |
+//! | [`attempt`] | one attempt from fresh keys to farewell, and the dealer's whole part |
 //! | [`pseudonym`], [`decoys`] | salted tokens, record keys, decoys and how many of them |
 //! | [`seal`], [`sign`] | files at rest; signatures |
 

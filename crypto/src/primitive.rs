@@ -44,7 +44,9 @@ impl Keystream {
             }
             self.cipher.encrypt_blocks(Array::cast_slice_from_core_mut(run));
         }
-        tail.copy_from_slice(&self.block(counter)[..tail.len()]);
+        if !tail.is_empty() {
+            tail.copy_from_slice(&self.block(counter)[..tail.len()]);
+        }
     }
 
     fn block(&self, counter: u128) -> [u8; Self::BLOCK] {

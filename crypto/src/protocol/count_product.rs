@@ -69,13 +69,19 @@ impl ProductShape {
     pub const BLOCK_ROWS: usize = 2048;
     /// A block of one side's columns is kept below this size where the columns are many.
     const BLOCK_BYTES: usize = 1 << 20;
+    /// Largest number of categories of one side. Bounds what a shape from outside makes a party allocate.
+    const CATEGORIES_MAX: usize = 1 << 16;
+    /// Largest number of pairs of columns.
+    const CELLS_MAX: usize = 1 << 24;
+    /// Largest number of rows: a count must fit its ring.
+    const ROWS_MAX: usize = u32::MAX as usize;
 
     /// The shape with blocks of a size that suits caches and messages; all parties compute the same.
     pub fn new(rows: usize, left_categories: usize, right_categories: usize, present: bool) -> Self {
         let mut shape =
             Self { rows, block_rows: Self::BLOCK_ROWS, left_categories, right_categories, present };
         let row_bytes = (6 * left_categories).max(4 * shape.right_columns()).max(1);
-        shape.block_rows = (Self::BLOCK_BYTES / row_bytes).clamp(16, Self::BLOCK_ROWS);
+        shape.block_rows = (Self::BLOCK_BYTES / row_bytes).clamp(1, Self::BLOCK_ROWS);
         shape
     }
 
@@ -85,12 +91,16 @@ impl ProductShape {
     }
 
     fn checked(self) -> Result<Self, ProtocolError> {
-        let cells = self.left_categories.checked_mul(self.right_columns());
-        let usable = self.block_rows > 0
-            && self.left_categories > 0
-            && self.right_categories > 0
-            && cells.is_some_and(|cells| cells <= 1 << 24);
-        let expected = "at least one category at each side and row in a block, at most 2^24 cells";
+        let categories = 1..=Self::CATEGORIES_MAX;
+        let usable = self.rows <= Self::ROWS_MAX
+            && (1..=Self::BLOCK_ROWS).contains(&self.block_rows)
+            && categories.contains(&self.left_categories)
+            && categories.contains(&self.right_categories)
+            && self.left_categories * self.right_columns() <= Self::CELLS_MAX
+            && self.block_rows * 6 * self.left_categories <= 16 * Self::BLOCK_BYTES
+            && self.block_rows * 4 * self.right_columns() <= 16 * Self::BLOCK_BYTES;
+        let expected =
+            "1 to 65536 categories at each side, at most 2^24 cells, blocks of 1 to 2048 rows and 16 MiB";
         if usable { Ok(self) } else { Err(ProtocolError::Shape { expected }) }
     }
 

@@ -47,8 +47,15 @@ pub struct MatrixShape {
 
 impl MatrixShape {
     fn checked(self) -> Result<Self, ProtocolError> {
-        let usable = self.left_columns > 0 && self.right_columns > 0 && self.block_rows > 0;
-        let expected = "at least one column at each side and one row in a block";
+        let small = 1..=1 << 16;
+        let usable = self.rows <= u32::MAX as usize
+            && [self.left_columns, self.right_columns, self.block_rows]
+                .iter()
+                .all(|size| small.contains(size))
+            && self.left_columns * self.right_columns <= 1 << 24
+            && self.block_rows * self.left_columns.max(self.right_columns) <= 1 << 22;
+        let expected =
+            "1 to 65536 columns at each side and rows in a block, at most 2^22 elements in a block";
         if usable { Ok(self) } else { Err(ProtocolError::Shape { expected }) }
     }
 

@@ -59,6 +59,8 @@ pub struct ProtectShape {
 impl ProtectShape {
     /// The column id of counts.
     pub const COUNT_COLUMN: [u8; 8] = *b"count\0\0\0";
+    /// Largest number of cells. Bounds what a shape from outside makes a party allocate.
+    pub const CELLS_MAX: usize = 1 << 20;
 
     fn check(&self) -> Result<(), ProtocolError> {
         let usable = match &self.program {
@@ -70,8 +72,9 @@ impl ProtectShape {
                     && counted.iter().all(|cell| *cell < self.cells)
             }
         };
-        let expected = "one cell and a floor above 0, or cells, counted among them, and a percentage";
-        if usable && self.cells <= 1 << 24 { Ok(()) } else { Err(ProtocolError::Shape { expected }) }
+        let expected =
+            "one cell and a floor above 0, or up to 2^20 cells, counted among them, and a percentage";
+        if usable && self.cells <= Self::CELLS_MAX { Ok(()) } else { Err(ProtocolError::Shape { expected }) }
     }
 }
 
@@ -298,6 +301,8 @@ impl ProtectedTable {
 /// # Errors
 /// [`ProtocolError`].
 pub fn deal(engine: &mut Engine<'_>, shape: &ProtectShape) -> Result<(), ProtocolError> {
+    // Before anything is allocated: the dealer's shape has come from outside.
+    shape.check()?;
     let dummies = CellShares::zeros(shape.cells);
     perturb(engine, shape, &dummies, &[0; 16])?.judge(engine, shape).map(|_| ())
 }
