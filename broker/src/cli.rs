@@ -52,9 +52,9 @@ pub enum BrokerCommand {
         /// Takes a socket that is listening already from standard input, in place of `listen`.
         #[arg(long)]
         listen_stdin: bool,
-        /// Ends when the process that started this one ends, however that happens; with `=PID`, also where it has
-        /// ended before this one looked.
-        #[arg(long, value_name = "PID", num_args = 0..=1, require_equals = true)]
+        /// Ends when the process that started this one ends, however that happens; given its PID, also where it
+        /// has ended before this one looked.
+        #[arg(long, value_name = "PID", num_args = 0..=1)]
         end_with_parent: Option<Option<i32>>,
     },
     /// Says who the broker is, which nodes answer, when its certificate expires and what was last asked.

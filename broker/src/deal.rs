@@ -19,7 +19,7 @@ use kobling_crypto::channel::{
 use kobling_model::OwnerId;
 use kobling_model::federation::Roles;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::broker::lock;
 use crate::job::Run;
@@ -129,6 +129,20 @@ struct LinkTransport {
     runtime: Handle,
     patience: Duration,
     ended: watch::Receiver<()>,
+}
+
+impl Drop for LinkTransport {
+    /// Leaves the link: this end has said everything, and what it said must arrive. Dropping the answers at once
+    /// would reset the call, and with it the last frames on their way.
+    fn drop(&mut self) {
+        let (nowhere, _) = mpsc::channel(1);
+        drop(std::mem::replace(&mut self.link.outgoing, nowhere));
+        let mut rest = std::mem::replace(&mut self.link.incoming, Box::pin(futures::stream::empty()));
+        self.runtime.spawn(async move {
+            let rest = async { while rest.next().await.is_some() {} };
+            let _ = tokio::time::timeout(Duration::from_secs(10), rest).await;
+        });
+    }
 }
 
 impl Transport for LinkTransport {

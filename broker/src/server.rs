@@ -17,7 +17,6 @@ use kobling_proto::{FILE_DESCRIPTOR_SET, limits};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tonic::transport::server::TcpIncoming;
 
 use crate::api::Door;
 use crate::api::catalogue::CatalogueApi;
@@ -103,7 +102,9 @@ pub async fn start(config: Config, options: StartOptions) -> Result<RunningBroke
         Arc::new(GrpcNodes::new(&config.federation, &config.credentials, timeout))
     });
     let callers = Arc::new(Callers::new(&config.federation)?);
-    let authorities = [config.federation.platform.authority.as_str()];
+    // Nodes may connect, so that their operators see whether the broker answers; every call of theirs is refused.
+    let nodes = config.federation.nodes.iter().map(|party| party.authority.as_str());
+    let authorities: Vec<&str> = nodes.chain([config.federation.platform.authority.as_str()]).collect();
     let server = transport::server(&config.credentials, &authorities)?;
     let address = options.listener.local_addr().map_err(StartError::Listen)?;
     let store = Store::open(&config.state_dir)?;
@@ -139,7 +140,7 @@ pub async fn start(config: Config, options: StartOptions) -> Result<RunningBroke
         .add_service(FlightServiceServer::new(flight).max_decoding_message_size(REQUEST_BYTES_MAX));
 
     let (stop, stopped) = watch::channel(false);
-    let incoming = TcpIncoming::from(options.listener).with_nodelay(Some(true));
+    let incoming = transport::incoming(options.listener);
     let mut until = stopped.clone();
     let serving = tokio::spawn(async move {
         let until = async move { drop(until.wait_for(|stop| *stop).await) };

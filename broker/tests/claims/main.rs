@@ -1,5 +1,6 @@
 //! What the broker promises, with nodes in memory.
 
+mod api;
 mod support;
 
 use std::time::{Duration, Instant};
@@ -145,7 +146,7 @@ async fn a_token_that_comes_twice_ends_the_session_and_names_the_owner() {
     let (job, _) = run(&broker, TWO_OWNERS).await;
     assert_eq!((job.state, problem_code(&job)), (JobState::Failed, "token-twice"));
     let problem = job.problem.expect("said");
-    assert_eq!((problem.party, problem.step.as_str(), job.line), (Some(owner("krg")), "link", 5));
+    assert_eq!((problem.party, problem.step.as_str(), job.line), (Some(owner("krg")), "link", 6));
     let session = broker.get_session(job.session).await.expect("known");
     assert_eq!((session.state, session.problem.expect("said").code), (SessionState::Ended, problem.code));
     assert!(!world.happened().iter().any(|it| it.starts_with("rows")));

@@ -148,6 +148,11 @@ fn datastore(id: &str, owner_id: &str, variable: &str, version: Version) -> Data
 
 impl World {
     pub fn new() -> Arc<Self> {
+        Self::over(|_| {})
+    }
+
+    /// A world whose roster has been changed.
+    pub fn over(change: impl FnOnce(&mut Federation)) -> Arc<Self> {
         let ids = ["broker", "ssb", "krg", "fhi"];
         let keys: HashMap<_, _> = ids.iter().map(|id| (owner(id), SigningKey::generate())).collect();
         let party = |(id, port): (&str, u16)| Party {
@@ -157,12 +162,13 @@ impl World {
             authority: String::new(),
             signing_key: hex::encode(keys[&owner(id)].verifying_key().as_bytes()),
         };
-        let federation = Federation {
+        let mut federation = Federation {
             name: "test".into(),
             broker: party(("broker", 1)),
             platform: Platform { uri: "kobling://platform".into(), authority: String::new() },
             nodes: vec![party(("ssb", 2)), party(("krg", 3)), party(("fhi", 4))],
         };
+        change(&mut federation);
         Arc::new(Self {
             federation,
             faults: Mutex::default(),
@@ -286,7 +292,8 @@ impl Recorder for ListRecorder {
     }
 }
 
-struct Nodes(Arc<World>);
+/// The nodes, as a broker reaches them.
+pub struct Nodes(pub Arc<World>);
 
 impl NodeClients for Nodes {
     fn node(&self, id: &OwnerId) -> Option<Arc<dyn NodeClient>> {
