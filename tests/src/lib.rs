@@ -1,1 +1,18 @@
-//! To be written.
+//! The whole system in one process, an independent reference, and recorders between the parties.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`mod@reference`] | what a protected table must be, computed from pooled clear registers |
+//! | [`world`] | nodes and broker on loopback, founded as operators do it |
+//! | [`tap`] | what each party sees of the others, and a hand on what passes |
+//! | [`registers`], [`dice`] | small registers of invented people |
+//! | [`certificates`] | good and bad ones |
+//!
+//! The claims are in `tests/system/`. Tests that start processes and kill them are in `cli/tests/`.
+
+pub mod certificates;
+pub mod dice;
+pub mod reference;
+pub mod registers;
+pub mod tap;
+pub mod world;

@@ -1,0 +1,822 @@
+//! A plain oracle: what a protected table must be, from pooled clear registers and all keys at once.
+//!
+//! This is what no party of the system can do, written as straight as possible so that it can be believed: read all
+//! owners' files, pool rows by identity, look at one unit after the other, count, perturb, judge. It follows
+//! `docs/PROTECTION.md` and the words of `kobling-model`, and shares no code with what it judges: neither
+//! `kobling-crypto` nor `kobling-disclosure` nor a node's reader or query engine. Of the product it takes the
+//! plan and the form of a table.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use aes::Aes128;
+use aes::cipher::{BlockCipherEncrypt, KeyInit};
+use kobling_model::expression::{BinaryOperator, Expression, Function, Value};
+use kobling_model::plan::{
+    Category, Dimension, Fragment, Plan, Question, QuestionKind, Side, Source, TableShape,
+};
+use kobling_model::rules::{Refusal, Rules};
+use kobling_model::table::{Axis, Cell, Table};
+use kobling_model::{DatastoreId, Day, OwnerId, UnitType, VariableName};
+use ring::hmac;
+
+/// How a question must end.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The population passes its floor.
+    Passed,
+    /// A rule refuses.
+    Refused(Refusal),
+    /// The protected table.
+    Table(Table),
+}
+
+/// The secrets of a federation, all in one place.
+#[derive(Clone)]
+pub struct Keys {
+    /// The record-key secret.
+    pub record_key_secret: [u8; 32],
+    /// The noise key k: the XOR of all parts.
+    pub noise_key: [u8; 16],
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keys(hidden)")
+    }
+}
+
+/// A value of a unit, or none where it is missing.
+pub type Datum = Option<Value>;
+
+/// The published perturbation table: the change of a count by row and cell key.
+pub struct Perturbation(Vec<Vec<i64>>);
+
+impl Perturbation {
+    /// Reads the published file.
+    pub fn published() -> Self {
+        Self::parse(include_str!("../../disclosure/data/perturbation-d5-v3-js2.csv"))
+    }
+
+    /// Reads lines of count, key and change. A malformed table is a fault of the test.
+    pub fn parse(text: &str) -> Self {
+        let mut lines = text.lines();
+        assert_eq!(lines.next(), Some("pcv,ckey,pvalue"), "the header of the format");
+        let mut rows: Vec<Vec<i64>> = Vec::new();
+        for line in lines {
+            let numbers: Vec<i64> = line.split(',').map(|field| field.parse().expect("a number")).collect();
+            let [count, key, change] = numbers[..] else { panic!("three fields a line") };
+            if key == 0 {
+                rows.push(Vec::new());
+            }
+            assert_eq!(
+                (count + 1, key),
+                (rows.len() as i64, rows.last().map_or(0, Vec::len) as i64),
+                "in order"
+            );
+            rows.last_mut().expect("a row has begun").push(change);
+        }
+        assert!(!rows.is_empty() && rows.iter().all(|row| row.len() == 256), "256 keys for each count");
+        Self(rows)
+    }
+
+    /// The perturbed count.
+    pub fn perturbed(&self, count: u64, key: u8) -> u64 {
+        let row = (count as usize).min(self.0.len() - 1);
+        u64::try_from(count as i64 + self.0[row][usize::from(key)]).expect("no perturbed count is negative")
+    }
+}
+
+/// One dataset of the dataset format, in clear.
+#[derive(Clone, Debug)]
+struct Register {
+    temporality: String,
+    rows: BTreeMap<String, Vec<Row>>,
+}
+
+#[derive(Clone, Debug)]
+struct Row {
+    value: Value,
+    start: Option<Day>,
+    stop: Option<Day>,
+}
+
+/// All owners' registers.
+#[derive(Clone, Debug, Default)]
+pub struct Registers(BTreeMap<(DatastoreId, VariableName), Register>);
+
+impl Registers {
+    /// Adds all datasets in an owner's folder, read from scratch. Datasets that point to other units are left out:
+    /// no expression can use them.
+    pub fn add(&mut self, datastore: &DatastoreId, folder: &Path) {
+        for entry in std::fs::read_dir(folder).expect("the owner's folder") {
+            let folder = entry.expect("an entry").path();
+            let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
+            let text = |ending| {
+                std::fs::read_to_string(folder.join(format!("{name}.{ending}")))
+                    .expect("a file of the dataset")
+            };
+            let name = VariableName::new(name.clone()).expect("a variable's name");
+            if let Some(register) = read_register(&text("json"), &text("csv")) {
+                self.0.insert((datastore.clone(), name), register);
+            }
+        }
+    }
+
+    /// Removes everything of a datastore.
+    pub fn remove(&mut self, datastore: &DatastoreId) {
+        self.0.retain(|(of, _), _| of != datastore);
+    }
+
+    fn register(&self, source: &Source) -> &Register {
+        let name = (source.datastore.clone(), source.variable.clone());
+        self.0.get(&name).expect("the plan names a variable that was read")
+    }
+
+    /// The value of a source at a unit; missing where it has none at the date.
+    fn value(&self, source: &Source, identity: &str) -> Datum {
+        let register = self.register(source);
+        let rows = register.rows.get(identity)?;
+        rows.iter().find(|row| register.holds(row, source.date)).map(|row| row.value.clone())
+    }
+
+    /// Identities with a row of a source at its date, in order.
+    fn population(&self, source: &Source) -> Vec<&str> {
+        let register = self.register(source);
+        let has = |rows: &[Row]| rows.iter().any(|row| register.holds(row, source.date));
+        register.rows.iter().filter(|(_, rows)| has(rows)).map(|(identity, _)| identity.as_str()).collect()
+    }
+}
+
+impl Register {
+    fn holds(&self, row: &Row, date: Option<Day>) -> bool {
+        match self.temporality.as_str() {
+            "FIXED" => true,
+            "STATUS" => row.start == date,
+            "ACCUMULATED" | "EVENT" => {
+                date.is_some() && row.start <= date && (row.stop.is_none() || date <= row.stop)
+            }
+            other => panic!("no temporality {other}"),
+        }
+    }
+}
+
+fn read_register(json: &str, csv: &str) -> Option<Register> {
+    let metadata: serde_json::Value = serde_json::from_str(json).expect("JSON");
+    let temporality = metadata["temporalityType"].as_str().expect("a temporality").to_owned();
+    let data_type = metadata["measureVariables"][0]["dataType"].as_str()?.to_owned();
+    let mut rows: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+    for line in csv.lines().filter(|line| !line.is_empty()) {
+        let fields: Vec<&str> = line.split(';').collect();
+        let [id, value, start, stop, _] = fields[..] else { panic!("five fields a line") };
+        let day = |text: &str| -> Option<Day> { (!text.is_empty()).then(|| text.parse().expect("a day")) };
+        let number = |value: f64| Value::Number(value);
+        let value = match data_type.as_str() {
+            "STRING" => Value::Text(value.trim().to_owned()),
+            "LONG" | "DOUBLE" => number(value.parse().expect("a number")),
+            "DATE" => number(f64::from(value.parse::<Day>().expect("a day").days())),
+            other => panic!("no data type {other}"),
+        };
+        rows.entry(id.trim().to_owned()).or_default().push(Row { value, start: day(start), stop: day(stop) });
+    }
+    Some(Register { temporality, rows })
+}
+
+/// How each question of a plan must end, up to the first that is refused.
+pub fn answer(plan: &Plan, registers: &Registers, keys: &Keys, rules: &Rules) -> Vec<Outcome> {
+    let table = Perturbation::published();
+    let mut outcomes = Vec::new();
+    for question in &plan.questions {
+        let outcome = answer_question(question, registers, keys, rules, &table);
+        let refused = matches!(outcome, Outcome::Refused(_));
+        outcomes.push(outcome);
+        if refused {
+            break;
+        }
+    }
+    outcomes
+}
+
+/// True count and key sums of one cell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TrueCell {
+    /// Units.
+    pub count: u64,
+    /// Sums of the limbs of their record keys, not reduced.
+    pub keys: [u64; 3],
+}
+
+fn answer_question(
+    question: &Question,
+    registers: &Registers,
+    keys: &Keys,
+    rules: &Rules,
+    table: &Perturbation,
+) -> Outcome {
+    let cells = true_cells(question, registers, &keys.record_key_secret);
+    let perturbed = cells.iter().map(|cell| table.perturbed(cell.count, cell_key(cell, &keys.noise_key)));
+    let perturbed: Vec<u64> = perturbed.collect();
+    match &question.kind {
+        QuestionKind::Population { .. } if perturbed[0] < u64::from(rules.population_units_min) => {
+            Outcome::Refused(Refusal::PopulationFloor)
+        }
+        QuestionKind::Population { .. } => Outcome::Passed,
+        QuestionKind::Table(shape) => protected_table(question, shape, &perturbed, rules),
+    }
+}
+
+/// True cells with margins, before any protection: what must be in no message of any party.
+pub fn true_cells(question: &Question, registers: &Registers, record_key_secret: &[u8; 32]) -> Vec<TrueCell> {
+    let form = Form::of(question);
+    let mut cells = vec![TrueCell::default(); form.cells()];
+    for identity in registers.population(&question.left.sources[0]) {
+        let Some(place) = place(question, registers, identity) else { continue };
+        let record_key = record_key(record_key_secret, question.unit_type, identity);
+        for at in form.cells_of(&place) {
+            cells[at].count += 1;
+            for (sum, limb) in cells[at].keys.iter_mut().zip(record_key) {
+                *sum += u64::from(limb);
+            }
+        }
+    }
+    cells
+}
+
+/// The category of each variable, in the order written, that a unit counts in; none where it does not count.
+fn place(question: &Question, registers: &Registers, identity: &str) -> Option<Vec<usize>> {
+    let left = categories(&question.left, registers, identity)?;
+    let right = match &question.right {
+        Some(fragment) => categories(fragment, registers, identity)?,
+        None => Vec::new(),
+    };
+    let QuestionKind::Table(shape) = &question.kind else { return Some(Vec::new()) };
+    let category = |side: Side, at: usize| match side {
+        Side::Left => left[at],
+        Side::Right => right[at],
+    };
+    Some(shape.variables.iter().map(|variable| category(variable.side, variable.dimension)).collect())
+}
+
+/// The category of each dimension of a fragment; none where a filter does not hold or there is no category.
+fn categories(fragment: &Fragment, registers: &Registers, identity: &str) -> Option<Vec<usize>> {
+    let values: Vec<Datum> =
+        fragment.sources.iter().map(|source| registers.value(source, identity)).collect();
+    if !fragment.filters.iter().all(|filter| is_true(&evaluate(filter, &values))) {
+        return None;
+    }
+    let category = |dimension: &Dimension| {
+        let value = evaluate(&dimension.expression, &values);
+        dimension.categories.iter().position(|category| category.value == value)
+    };
+    fragment.dimensions.iter().map(category).collect()
+}
+
+/// Rows, columns and margins of a question's result.
+struct Form {
+    sizes: Vec<usize>,
+    population: bool,
+}
+
+impl Form {
+    fn of(question: &Question) -> Self {
+        match &question.kind {
+            QuestionKind::Population { .. } => Self { sizes: Vec::new(), population: true },
+            QuestionKind::Table(shape) => {
+                let sizes = axes(question, shape).iter().map(|axis| axis.categories.len()).collect();
+                Self { sizes, population: false }
+            }
+        }
+    }
+
+    fn rows(&self) -> usize {
+        self.sizes[0]
+    }
+
+    fn columns(&self) -> usize {
+        self.sizes[1..].iter().product()
+    }
+
+    fn width(&self) -> usize {
+        self.columns() + usize::from(self.sizes.len() > 1)
+    }
+
+    fn cells(&self) -> usize {
+        if self.population { 1 } else { (self.rows() + 1) * self.width() }
+    }
+
+    /// Whether a cell is no margin.
+    fn is_inner(&self, cell: usize) -> bool {
+        cell / self.width() < self.rows() && cell % self.width() < self.columns()
+    }
+
+    /// Every cell that a unit in these categories counts in.
+    fn cells_of(&self, place: &[usize]) -> Vec<usize> {
+        if self.population {
+            return vec![0];
+        }
+        let (row, others) = place.split_first().expect("a table has a variable");
+        let column = others.iter().zip(&self.sizes[1..]).fold(0, |column, (at, size)| column * size + at);
+        let mut cells = Vec::new();
+        for row in [*row, self.rows()] {
+            cells.push(row * self.width() + column);
+            if self.sizes.len() > 1 {
+                cells.push(row * self.width() + self.columns());
+            }
+        }
+        cells
+    }
+}
+
+fn axes(question: &Question, shape: &TableShape) -> Vec<Axis> {
+    let axis = |variable: &kobling_model::plan::TableVariable| {
+        let fragment = match variable.side {
+            Side::Left => &question.left,
+            Side::Right => question.right.as_ref().expect("a table's variable is in a fragment"),
+        };
+        let categories: Vec<Category> = fragment.dimensions[variable.dimension].categories.clone();
+        Axis { name: variable.name.clone(), categories }
+    };
+    shape.variables.iter().map(axis).collect()
+}
+
+fn protected_table(question: &Question, shape: &TableShape, perturbed: &[u64], rules: &Rules) -> Outcome {
+    let form = Form::of(question);
+    let small = |count: u64| count >= 1 && count <= u64::from(rules.small_cell_units_max);
+    let inner = || perturbed.iter().enumerate().filter(|(at, _)| form.is_inner(*at));
+    let suppressed = inner().filter(|(_, count)| small(**count)).count();
+    if 100 * suppressed > rules.small_cells_percent_max as usize * inner().count() {
+        return Outcome::Refused(Refusal::SmallCells);
+    }
+    let shown = |count: &u64| if small(*count) { Cell::Suppressed } else { Cell::Count(*count) };
+    Outcome::Table(Table {
+        line: question.line,
+        text: question.text.clone(),
+        axes: axes(question, shape),
+        shows: shape.shows.clone(),
+        cells: perturbed.iter().map(shown).collect(),
+    })
+}
+
+/// Key of a cell: the first byte of AES-128 over fingerprint and column id.
+pub fn cell_key(cell: &TrueCell, noise_key: &[u8; 16]) -> u8 {
+    let mut block = [0; 16];
+    let words = [cell.count, cell.keys[0], cell.keys[1], cell.keys[2]];
+    for (at, word) in words.into_iter().enumerate() {
+        let reduced = (word % 65_536) as u16;
+        block[2 * at..2 * at + 2].copy_from_slice(&reduced.to_le_bytes());
+    }
+    block[8..].copy_from_slice(b"count\0\0\0");
+    let mut block = block.into();
+    Aes128::new(&(*noise_key).into()).encrypt_block(&mut block);
+    block[0]
+}
+
+/// The three limbs of a unit's record key.
+pub fn record_key(secret: &[u8; 32], unit_type: UnitType, identity: &str) -> [u16; 3] {
+    let mut message = Vec::new();
+    for part in ["kobling record key v1", unit_type.as_str(), identity] {
+        message.extend((part.len() as u32).to_le_bytes());
+        message.extend(part.as_bytes());
+    }
+    let digest = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), &message);
+    let bytes = digest.as_ref();
+    [0, 2, 4].map(|at| u16::from_le_bytes([bytes[at], bytes[at + 1]]))
+}
+
+fn is_true(datum: &Datum) -> bool {
+    matches!(datum, Some(Value::Number(number)) if *number != 0.0)
+}
+
+fn truth(holds: bool) -> Datum {
+    Some(Value::Number(if holds { 1.0 } else { 0.0 }))
+}
+
+/// A finite number; every other result is missing.
+fn number(value: f64) -> Datum {
+    value.is_finite().then_some(Value::Number(value))
+}
+
+/// The value of an expression at one unit.
+pub fn evaluate(expression: &Expression, sources: &[Datum]) -> Datum {
+    match expression {
+        Expression::Source(index) => sources[*index].clone(),
+        Expression::Constant(value) => Some(value.clone()),
+        Expression::Missing(_) => None,
+        Expression::Negate(inner) => match evaluate(inner, sources) {
+            Some(Value::Number(value)) => number(-value),
+            _ => None,
+        },
+        Expression::Not(inner) => truth(!is_true(&evaluate(inner, sources))),
+        Expression::Binary(operator, left, right) => {
+            binary(*operator, evaluate(left, sources), evaluate(right, sources))
+        }
+        Expression::Call(function, arguments) => {
+            let arguments: Vec<_> = arguments.iter().map(|argument| evaluate(argument, sources)).collect();
+            call(*function, &arguments)
+        }
+        Expression::Case { arms, otherwise } => {
+            let arm = arms.iter().find(|(condition, _)| is_true(&evaluate(condition, sources)));
+            evaluate(arm.map_or(otherwise, |(_, value)| value), sources)
+        }
+    }
+}
+
+fn binary(operator: BinaryOperator, left: Datum, right: Datum) -> Datum {
+    use BinaryOperator as B;
+    match operator {
+        B::And => return truth(is_true(&left) && is_true(&right)),
+        B::Or => return truth(is_true(&left) || is_true(&right)),
+        _ => {}
+    }
+    let arithmetic = matches!(operator, B::Add | B::Subtract | B::Multiply | B::Divide);
+    let order = match (left, right) {
+        (Some(Value::Number(left)), Some(Value::Number(right))) => match operator {
+            B::Add => return number(left + right),
+            B::Subtract => return number(left - right),
+            B::Multiply => return number(left * right),
+            B::Divide => return number(left / right),
+            _ => left.partial_cmp(&right).expect("all numbers are finite"),
+        },
+        (Some(Value::Text(left)), Some(Value::Text(right))) => left.as_bytes().cmp(right.as_bytes()),
+        (Some(_), Some(_)) => panic!("the checker keeps texts and numbers apart"),
+        _ if arithmetic => return None,
+        _ => return truth(operator == B::NotEqual),
+    };
+    truth(match operator {
+        B::Equal => order.is_eq(),
+        B::NotEqual => order.is_ne(),
+        B::Less => order.is_lt(),
+        B::LessOrEqual => order.is_le(),
+        B::Greater => order.is_gt(),
+        _ => order.is_ge(),
+    })
+}
+
+fn call(function: Function, arguments: &[Datum]) -> Datum {
+    use Function as F;
+    let present = || arguments.iter().flatten();
+    let numbers =
+        || present().map(|value| if let Value::Number(number) = value { *number } else { f64::NAN });
+    match function {
+        F::Sysmiss => return truth(arguments[0].is_none()),
+        F::RowMissing => return number(arguments.iter().filter(|argument| argument.is_none()).count() as f64),
+        F::RowValid => return number(present().count() as f64),
+        F::RowTotal => return number(numbers().sum()),
+        F::RowMax => return numbers().reduce(f64::max).and_then(number),
+        F::RowMin => return numbers().reduce(f64::min).and_then(number),
+        F::RowMean if present().count() == 0 => return None,
+        F::RowMean => return number(numbers().sum::<f64>() / present().count() as f64),
+        _ => {}
+    }
+    // Everything else is missing where an argument is.
+    let values: Option<Vec<&Value>> = arguments.iter().map(Option::as_ref).collect();
+    match values?[..] {
+        [Value::Number(x)] => of_number(function, *x),
+        [Value::Number(x), Value::Number(step)] if function == F::Round => {
+            number((x / step.abs()).round() * step.abs())
+        }
+        [Value::Number(year), Value::Number(month), Value::Number(day)] if function == F::Date => {
+            let whole = [year, month, day].iter().all(|part| part.fract() == 0.0 && part.abs() < 1e6);
+            let (month, day) = (u32::try_from(*month as i64).ok()?, u32::try_from(*day as i64).ok()?);
+            let days = whole.then(|| Day::from_civil(*year as i32, month, day).ok())??;
+            number(f64::from(days.days()))
+        }
+        [Value::Text(text)] => of_text(function, text),
+        [Value::Text(text), Value::Text(part)] => match function {
+            F::StartsWith => truth(text.starts_with(part.as_str())),
+            F::EndsWith => truth(text.ends_with(part.as_str())),
+            _ => panic!("{function:?} takes no two texts"),
+        },
+        [Value::Text(text), Value::Number(position), Value::Number(length)] => {
+            Some(Value::Text(substring(text, *position, *length)))
+        }
+        _ => panic!("{function:?} takes no such arguments"),
+    }
+}
+
+fn of_number(function: Function, x: f64) -> Datum {
+    use Function as F;
+    let civil = || Day::from_days(x.floor() as i32).ok().map(Day::civil);
+    let part = |of: fn((i32, u32, u32)) -> u32| civil().and_then(|date| number(f64::from(of(date))));
+    match function {
+        F::Abs => number(x.abs()),
+        F::Ceil => number(x.ceil()),
+        F::Floor => number(x.floor()),
+        F::Int => number(x.trunc()),
+        F::Round => number(x.round()),
+        F::Sqrt => number(x.sqrt()),
+        F::Exp => number(x.exp()),
+        F::Ln => number(x.ln()),
+        F::Log10 => number(x.log10()),
+        F::Year => civil().and_then(|(year, _, _)| number(f64::from(year))),
+        F::Month => part(|(_, month, _)| month),
+        F::Day => part(|(_, _, day)| day),
+        F::Quarter => part(|(_, month, _)| month.div_ceil(3)),
+        F::Halfyear => part(|(_, month, _)| month.div_ceil(6)),
+        F::Dow => civil().and_then(|_| number((x.floor() + 3.0).rem_euclid(7.0) + 1.0)),
+        F::Doy => {
+            let (year, _, _) = civil()?;
+            number(x.floor() - f64::from(Day::from_civil(year, 1, 1).ok()?.days()) + 1.0)
+        }
+        F::Week => iso_week(x.floor() as i64).and_then(|week| number(week as f64)),
+        F::String => Some(Value::Text(x.to_string())),
+        _ => panic!("{function:?} takes no number"),
+    }
+}
+
+/// ISO 8601: weeks start on Monday, and week 1 has the year's first Thursday.
+fn iso_week(days: i64) -> Option<i64> {
+    let thursday = days - (days + 3).rem_euclid(7) + 3;
+    let (year, _, _) = Day::from_days(i32::try_from(thursday).ok()?).ok()?.civil();
+    let first = i64::from(Day::from_civil(year, 1, 1).ok()?.days());
+    Some((thursday - first) / 7 + 1)
+}
+
+fn of_text(function: Function, text: &str) -> Datum {
+    use Function as F;
+    Some(Value::Text(match function {
+        F::Length => return number(text.chars().count() as f64),
+        F::Lower => text.to_lowercase(),
+        F::Upper => text.to_uppercase(),
+        F::Trim => text.trim().to_owned(),
+        F::Ltrim => text.trim_start().to_owned(),
+        F::Rtrim => text.trim_end().to_owned(),
+        F::String => text.to_owned(),
+        _ => panic!("{function:?} takes no text"),
+    }))
+}
+
+/// From 1, or negative from the end; nothing for a start that is neither.
+fn substring(text: &str, position: f64, length: f64) -> String {
+    let letters: Vec<char> = text.chars().collect();
+    let position = position as i64;
+    let start = if position >= 1 { position - 1 } else { letters.len() as i64 + position };
+    if position == 0 || start < 0 || length < 1.0 {
+        return String::new();
+    }
+    letters.into_iter().skip(start as usize).take(length as usize).collect()
+}
+
+/// The rules that `kobling-node init` writes: the loosest of all.
+pub fn loosest_rules() -> Rules {
+    let hash = "2d7a3db2adae67d47f009524643af542121d11acd68a5e7d7715bcca57ea933b";
+    Rules {
+        population_units_min: 1000,
+        perturbation_table: kobling_model::Hash::parse(hash).expect("a hash"),
+        small_cell_units_max: 4,
+        small_cells_percent_max: 50,
+    }
+}
+
+/// The owners whose data a question uses: left, then right.
+pub fn owners(question: &Question) -> Vec<OwnerId> {
+    std::iter::once(&question.left).chain(&question.right).map(|fragment| fragment.owner.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use kobling_model::Hash;
+    use kobling_model::expression::ValueType;
+    use kobling_model::plan::{Show, TableVariable};
+
+    use super::*;
+
+    fn text(text: &str) -> Value {
+        Value::Text(text.into())
+    }
+
+    fn registers(folder: &Path, datasets: &[(&str, &str, &str, &str)]) -> Registers {
+        for (name, temporality, data_type, csv) in datasets {
+            let at = folder.join(name);
+            std::fs::create_dir_all(&at).expect("a folder");
+            let json = format!(
+                r#"{{"temporalityType":"{temporality}","measureVariables":[{{"dataType":"{data_type}"}}]}}"#
+            );
+            std::fs::write(at.join(format!("{name}.json")), json).expect("written");
+            std::fs::write(at.join(format!("{name}.csv")), csv).expect("written");
+        }
+        let mut registers = Registers::default();
+        registers.add(&DatastoreId::new("a").expect("valid"), folder);
+        registers
+    }
+
+    fn source(variable: &str, date: Option<&str>, value_type: ValueType) -> Source {
+        Source {
+            datastore: DatastoreId::new("a").expect("valid"),
+            version: "1.0.0".parse().expect("valid"),
+            variable: VariableName::new(variable).expect("valid"),
+            data: Hash::of(b""),
+            date: date.map(|date| date.parse().expect("a day")),
+            value_type,
+        }
+    }
+
+    fn dimension(source: usize, values: &[Option<Value>]) -> Dimension {
+        let category = |value: &Option<Value>| Category { value: value.clone(), label: String::new() };
+        Dimension {
+            name: "d".into(),
+            expression: Expression::Source(source),
+            categories: values.iter().map(category).collect(),
+        }
+    }
+
+    fn fragment(owner: &str, sources: Vec<Source>, dimensions: Vec<Dimension>) -> Fragment {
+        Fragment { owner: OwnerId::new(owner).expect("valid"), sources, filters: Vec::new(), dimensions }
+    }
+
+    fn question(left: Fragment, right: Option<Fragment>, sides: &[(Side, usize)]) -> Question {
+        let variable = |(side, dimension): &(Side, usize)| TableVariable {
+            name: "d".into(),
+            side: *side,
+            dimension: *dimension,
+        };
+        let shape = TableShape {
+            variables: sides.iter().map(variable).collect(),
+            shows: vec![Show::Frequency],
+            missing: false,
+        };
+        Question {
+            line: 1,
+            text: "tabulate".into(),
+            kind: QuestionKind::Table(shape),
+            unit_type: UnitType::Person,
+            left,
+            right,
+        }
+    }
+
+    fn counts(cells: &[TrueCell]) -> Vec<u64> {
+        cells.iter().map(|cell| cell.count).collect()
+    }
+
+    #[test]
+    fn the_file_of_the_perturbation_table_is_the_one_that_the_documents_name() {
+        let bytes = include_str!("../../disclosure/data/perturbation-d5-v3-js2.csv");
+        assert_eq!(Hash::of(bytes.as_bytes()), loosest_rules().perturbation_table);
+        let table = Perturbation::published();
+        // Row 1: 188 keys take the unit away, then 35, 19, 9 and 5 keys add 2 to 5.
+        let perturbed: BTreeSet<u64> = (0..=255).map(|key| table.perturbed(1, key)).collect();
+        assert_eq!(perturbed.into_iter().collect::<Vec<_>>(), [0, 3, 4, 5, 6]);
+        assert_eq!((table.perturbed(1, 187), table.perturbed(1, 188), table.perturbed(1, 255)), (0, 3, 6));
+        // Row 8 serves every larger count.
+        assert_eq!((table.perturbed(8, 0), table.perturbed(1_000_000, 0)), (3, 999_995));
+        assert_eq!(table.perturbed(0, 255), 0);
+    }
+
+    #[test]
+    fn record_keys_are_the_first_bytes_of_the_keyed_hash() {
+        // Computed with Python: hmac.new(bytes(range(32)), message, "sha256").digest()[:6], "<HHH".
+        let secret: [u8; 32] = std::array::from_fn(|at| at as u8);
+        assert_eq!(record_key(&secret, UnitType::Person, "01815000000"), [32_174, 62_543, 19_306]);
+    }
+
+    #[test]
+    fn the_cell_key_is_the_first_byte_of_the_cipher() {
+        // Computed with OpenSSL: aes-128-ecb of 0300 0100 0200 ffff 636f756e74000000 under key 000102…0f.
+        let cell = TrueCell { count: 65_539, keys: [1, 65_538, 65_535] };
+        let key: [u8; 16] = std::array::from_fn(|at| at as u8);
+        assert_eq!(cell_key(&cell, &key), 0xca);
+    }
+
+    #[test]
+    fn units_are_pooled_by_identity_and_margins_are_sums() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let registers = registers(
+            folder.path(),
+            &[
+                ("SEX", "FIXED", "STRING", "1;m;;;\n 2 ;f;;;\n3;f;;;\n4;x;;;\n"),
+                ("SITE", "FIXED", "LONG", "1;10;;;\n3;20;;;\n4;10;;;\n9;20;;;\n"),
+            ],
+        );
+        let left = fragment(
+            "ssb",
+            vec![source("SEX", None, ValueType::Text)],
+            vec![dimension(0, &[Some(text("m")), Some(text("f"))])],
+        );
+        let number = |value| Some(Value::Number(value));
+        let right = fragment(
+            "krg",
+            vec![source("SITE", None, ValueType::Number)],
+            vec![dimension(0, &[number(10.0), number(20.0), None])],
+        );
+        let ask = question(left.clone(), Some(right), &[(Side::Left, 0), (Side::Right, 0)]);
+        // Rows m, f, total; columns 10, 20, missing, total. Unit 4 has no category, 9 is outside the population.
+        let cells = true_cells(&ask, &registers, &[7; 32]);
+        assert_eq!(counts(&cells), [1, 0, 0, 1, 0, 1, 1, 2, 1, 1, 1, 3]);
+        let keys = ["1", "2", "3"].map(|id| u64::from(record_key(&[7; 32], UnitType::Person, id)[1]));
+        assert_eq!(cells[11].keys[1], keys.iter().sum::<u64>());
+        let alone = question(left, None, &[(Side::Left, 0)]);
+        assert_eq!(counts(&true_cells(&alone, &registers, &[7; 32])), [1, 2, 3]);
+    }
+
+    #[test]
+    fn values_hold_at_the_dates_that_their_temporality_says() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let registers = registers(
+            folder.path(),
+            &[
+                ("STATUS", "STATUS", "LONG", "1;5;2020-01-01;2020-01-01;\n1;6;2021-01-01;2021-01-01;\n"),
+                ("SUM", "ACCUMULATED", "LONG", "1;5;2020-01-01;2020-12-31;\n"),
+                (
+                    "STATE",
+                    "EVENT",
+                    "DATE",
+                    "1;1970-01-02;2020-01-01;2020-06-30;\n1;1970-01-03;2020-07-01;;\n",
+                ),
+            ],
+        );
+        let value = |variable, date| {
+            let value = registers.value(&source(variable, Some(date), ValueType::Number), "1");
+            value.map(|value| if let Value::Number(number) = value { number } else { f64::NAN })
+        };
+        assert_eq!((value("STATUS", "2021-01-01"), value("STATUS", "2020-06-01")), (Some(6.0), None));
+        assert_eq!((value("SUM", "2020-12-31"), value("SUM", "2021-01-01")), (Some(5.0), None));
+        assert_eq!(value("STATE", "2019-12-31"), None);
+        assert_eq!((value("STATE", "2020-06-30"), value("STATE", "2020-07-01")), (Some(1.0), Some(2.0)));
+        assert_eq!(value("STATE", "2099-01-01"), Some(2.0));
+    }
+
+    #[test]
+    fn a_table_is_suppressed_cell_by_cell_and_refused_where_too_much_is_small() {
+        let values: Vec<_> = ["a", "b", "c", "d"].map(|value| Some(text(value))).to_vec();
+        let left = fragment("ssb", vec![], vec![dimension(0, &values)]);
+        let ask = question(left, None, &[(Side::Left, 0)]);
+        let QuestionKind::Table(shape) = &ask.kind else { panic!("a table") };
+        let outcome = |perturbed: [u64; 5]| protected_table(&ask, shape, &perturbed, &loosest_rules());
+        let cells = |outcome| match outcome {
+            Outcome::Table(table) => table.cells,
+            other => panic!("{other:?}"),
+        };
+        let [shown, hidden] = [Cell::Count, |_| Cell::Suppressed];
+        assert_eq!(cells(outcome([0, 4, 5, 3, 12])), [shown(0), hidden(4), shown(5), hidden(3), shown(12)]);
+        assert_eq!(cells(outcome([0, 0, 0, 0, 4])), [shown(0), shown(0), shown(0), shown(0), hidden(4)]);
+        assert_eq!(outcome([3, 4, 4, 9, 20]), Outcome::Refused(Refusal::SmallCells));
+    }
+
+    #[test]
+    fn a_population_is_refused_below_its_floor_after_noise() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let lines: String = (0..1020).map(|id| format!("{id};1;;;\n")).collect();
+        let registers = registers(folder.path(), &[("V", "FIXED", "LONG", &lines)]);
+        let keys = Keys { record_key_secret: [1; 32], noise_key: [2; 16] };
+        let mut ask =
+            question(fragment("ssb", vec![source("V", None, ValueType::Number)], vec![]), None, &[]);
+        ask.kind = QuestionKind::Population { dataset: "d".into() };
+        let table = Perturbation::published();
+        let outcome = |floor| {
+            let rules = Rules { population_units_min: floor, ..loosest_rules() };
+            answer_question(&ask, &registers, &keys, &rules, &table)
+        };
+        assert_eq!(
+            (outcome(1015), outcome(1026)),
+            (Outcome::Passed, Outcome::Refused(Refusal::PopulationFloor))
+        );
+    }
+
+    #[test]
+    fn missing_values_follow_the_words_of_the_model() {
+        use BinaryOperator as B;
+        let missing = || Box::new(Expression::Missing(ValueType::Number));
+        let one = || Box::new(Expression::Constant(Value::Number(1.0)));
+        let of = |expression: Expression| match evaluate(&expression, &[]) {
+            Some(Value::Number(number)) => Some(number),
+            _ => None,
+        };
+        let two = |operator| of(Expression::Binary(operator, one(), missing()));
+        assert_eq!((two(B::Add), two(B::Less), two(B::NotEqual)), (None, Some(0.0), Some(1.0)));
+        assert_eq!((two(B::And), two(B::Or)), (Some(0.0), Some(1.0)));
+        assert_eq!(of(Expression::Not(missing())), Some(1.0));
+        assert_eq!(of(Expression::Negate(missing())), None);
+        let zero = Box::new(Expression::Constant(Value::Number(0.0)));
+        assert_eq!(of(Expression::Binary(B::Divide, one(), zero)), None);
+        assert_eq!(of(Expression::Call(Function::Sysmiss, vec![*missing()])), Some(1.0));
+        assert_eq!(of(Expression::Call(Function::Ln, vec![Expression::Negate(one())])), None);
+        let case = Expression::Case { arms: vec![(*missing(), *one())], otherwise: missing() };
+        assert_eq!(of(case), None);
+    }
+
+    #[test]
+    fn functions_agree_with_the_checks_that_the_language_gives() {
+        let of = |function, arguments: &[f64]| {
+            let arguments: Vec<_> = arguments.iter().map(|value| Some(Value::Number(*value))).collect();
+            match call(function, &arguments) {
+                Some(Value::Number(number)) => Some(number),
+                _ => None,
+            }
+        };
+        assert_eq!(of(Function::Date, &[2015.0, 12.0, 31.0]), Some(16_800.0));
+        assert_eq!(of(Function::Date, &[2015.0, 2.0, 30.0]), None);
+        assert_eq!((of(Function::Dow, &[0.0]), of(Function::Doy, &[31.0])), (Some(4.0), Some(32.0)));
+        // 2021-01-03 is a Sunday of week 53 of 2020, the day after is in week 1.
+        assert_eq!(
+            (of(Function::Week, &[18_630.0]), of(Function::Week, &[18_631.0])),
+            (Some(53.0), Some(1.0))
+        );
+        assert_eq!(substring("0301", -2.0, 2.0), "01");
+        assert_eq!(substring("0301", 0.0, 2.0), "");
+        assert_eq!(substring("0301", 3.0, 9.0), "01");
+    }
+}

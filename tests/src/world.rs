@@ -1,0 +1,703 @@
+//! The whole system in one process: nodes and broker on loopback, with real mutual TLS, their state in a folder that
+//! goes with the world.
+//!
+//! A world is founded as operators found a federation (`init`, certificates, `enrol`, `accept`, `import`), through the
+//! functions that the command line calls. What is put between the parties is recorders ([`crate::tap`]) and a ledger of
+//! masks; nothing of the product is replaced.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::future::Future;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use arrow_flight::flight_service_client::FlightServiceClient;
+use kobling_audit::{Finding, VerifiedLog, reconcile, verify};
+use kobling_broker::config::Times;
+use kobling_broker::roster::{GrpcNodes, NodeClient, NodeClients};
+use kobling_broker::{Config as BrokerConfig, RunningBroker, StartOptions as BrokerOptions};
+use kobling_crypto::seeds::Ledger;
+use kobling_crypto::sign::SigningKey;
+use kobling_model::catalogue::Catalogue;
+use kobling_model::federation::{Federation, Party, Platform};
+use kobling_model::plan::{Plan, Release};
+use kobling_model::rules::{Refusal, Rules};
+use kobling_model::table::Table;
+use kobling_model::{DatastoreId, JobId, OwnerId, SessionId};
+use kobling_node::config::Config as NodeConfig;
+use kobling_node::operate;
+use kobling_node::peer::Connector;
+use kobling_node::state::StateDir;
+use kobling_node::{RunningNode, StartOptions as NodeOptions};
+use kobling_proto::common::v1::Problem;
+use kobling_proto::flight::{self, table_from_flight, v1::ticket::Content};
+use kobling_proto::platform::v1 as wire;
+use kobling_proto::platform::v1::job_service_client::JobServiceClient;
+use kobling_proto::platform::v1::session_service_client::SessionServiceClient;
+use kobling_proto::transport::{self, Credentials};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tonic::Status;
+use tonic::transport::Channel;
+
+use crate::certificates::Authority;
+use crate::reference::{self, Keys, Outcome, Registers};
+use crate::registers::{Mix, Owner, standard};
+use crate::tap::{Tap, TappedConnector, TappedNodes};
+
+const BROKER: &str = "broker";
+const PLATFORM: &str = "platform";
+
+/// A party's name, where the test knows that it is one.
+pub fn id(name: &str) -> OwnerId {
+    OwnerId::new(name).expect("a party's name")
+}
+
+/// What a world is founded with.
+pub struct Founding {
+    owners: Vec<Owner>,
+    folders: BTreeMap<String, PathBuf>,
+    policies: BTreeMap<String, (String, String)>,
+    patience: Duration,
+}
+
+/// The whole system.
+pub struct World {
+    /// The roster.
+    pub federation: Federation,
+    /// What passes between the parties.
+    pub tap: Arc<Tap>,
+    /// Every use of every mask at nodes.
+    pub ledger: Arc<Mutex<Ledger>>,
+    folder: TempDir,
+    owners: Vec<(OwnerId, DatastoreId, PathBuf)>,
+    authorities: BTreeMap<String, Authority>,
+    listeners: BTreeMap<String, TcpListener>,
+    patience: Duration,
+    nodes: BTreeMap<OwnerId, RunningNode>,
+    broker: Option<RunningBroker>,
+    broker_credentials: Credentials,
+    platform_credentials: Credentials,
+    channel: Mutex<Option<Channel>>,
+    session: Mutex<Option<String>>,
+    next_key: AtomicU64,
+    // Last, so that everything above ends while it runs.
+    runtime: Runtime,
+}
+
+/// How a job ended, as the platform sees it.
+#[derive(Clone, Debug)]
+pub struct JobResult {
+    /// The job as the broker tells of it.
+    pub job: wire::Job,
+    /// All tables that could be fetched.
+    pub tables: Vec<Table>,
+    /// Progress, in order.
+    pub events: Vec<wire::WatchJobResponse>,
+}
+
+impl JobResult {
+    /// How it ended.
+    pub fn state(&self) -> wire::JobState {
+        self.job.state()
+    }
+
+    /// Why it was refused or failed; empty where it was not.
+    pub fn problem(&self) -> Problem {
+        self.job.problem.clone().unwrap_or_default()
+    }
+
+    /// The session it ran in.
+    pub fn session(&self) -> SessionId {
+        SessionId::parse(&self.job.session).expect("a session's id")
+    }
+
+    /// Its tables in their JSON form: what "the same, byte for byte" is said of.
+    pub fn bytes(&self) -> String {
+        serde_json::to_string(&self.tables).expect("tables have a JSON form")
+    }
+}
+
+/// What a job must come to.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    /// The plan that broker and nodes must derive.
+    pub plan: Plan,
+    /// Tables, in order, up to the question that is refused.
+    pub tables: Vec<Table>,
+    /// The rule that refuses, if one does.
+    pub refused: Option<Refusal>,
+}
+
+impl World {
+    /// Three nodes with the standard registers of this seed.
+    pub fn seeded(seed: u64) -> Self {
+        Self::of(standard(Mix::of(seed))).found()
+    }
+
+    /// Two nodes, so that the broker deals, with the standard registers of this seed.
+    pub fn of_two(seed: u64) -> Self {
+        let mut owners = standard(Mix::of(seed));
+        owners.truncate(2);
+        Self::of(owners).found()
+    }
+
+    /// A world of these owners, to be founded.
+    pub fn of(owners: Vec<Owner>) -> Founding {
+        Founding {
+            owners,
+            folders: BTreeMap::new(),
+            policies: BTreeMap::new(),
+            patience: Duration::from_secs(20),
+        }
+    }
+}
+
+impl Founding {
+    /// The owner's registers are those in `folder`, in place of its own.
+    pub fn registers_in(mut self, owner: &str, folder: &Path) -> Self {
+        self.folders.insert(owner.to_owned(), folder.to_owned());
+        self
+    }
+
+    /// Replaces a line of the policy that `init` writes for an owner.
+    pub fn policy(mut self, owner: &str, line: &str, with: &str) -> Self {
+        self.policies.insert(owner.to_owned(), (line.to_owned(), with.to_owned()));
+        self
+    }
+
+    /// How long parties wait for one message.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Founds the federation and starts everybody.
+    pub fn found(self) -> World {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let folder = tempfile::tempdir().expect("a folder");
+        let names: Vec<&str> = self.owners.iter().map(|owner| owner.id).collect();
+        let mut listeners = BTreeMap::new();
+        let mut authorities = BTreeMap::new();
+        for name in names.iter().copied().chain([BROKER, PLATFORM]) {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+            listeners.insert(name.to_owned(), listener);
+            authorities.insert(name.to_owned(), Authority::of(name));
+        }
+        let address = |name: &str| listeners[name].local_addr().expect("bound");
+        let place = |name: &str| Place::of(folder.path(), name);
+        let party = |name: &str, signing_key: String| Party {
+            id: id(name),
+            uri: format!("kobling://{name}"),
+            address: address(name),
+            authority: authorities[name].pem().to_owned(),
+            signing_key,
+        };
+        let init = |name: &str| {
+            let made = operate::init(&place(name).config, &place(name).state, &id(name), address(name));
+            let made = made.expect("a new node");
+            let request = fs::read_to_string(&made.certificate_request).expect("a request");
+            fs::write(&made.certificate, authorities[name].sign(&request)).expect("written");
+            party(name, made.signing_key)
+        };
+        let nodes: Vec<Party> = names.iter().map(|name| init(name)).collect();
+        let broker_key = hex::encode(SigningKey::generate().verifying_key().as_bytes());
+        let federation = Federation {
+            name: "test".into(),
+            broker: party(BROKER, broker_key),
+            platform: Platform {
+                uri: format!("kobling://{PLATFORM}"),
+                authority: authorities[PLATFORM].pem().to_owned(),
+            },
+            nodes,
+        };
+        let roster = folder.path().join("federation.toml");
+        fs::write(&roster, federation.to_toml()).expect("written");
+        for (owner, (line, with)) in &self.policies {
+            let path = place(owner).config.with_file_name("policy.toml");
+            let text = fs::read_to_string(&path).expect("a policy");
+            assert!(text.contains(line), "the policy has no line {line}");
+            fs::write(&path, text.replace(line, with)).expect("written");
+        }
+        let mut owners = Vec::new();
+        for owner in &self.owners {
+            let registers = self.folders.get(owner.id).cloned();
+            let registers = registers.unwrap_or_else(|| {
+                let registers = folder.path().join("registers").join(owner.id);
+                owner.write(&registers);
+                registers
+            });
+            let Place { config, state } = place(owner.id);
+            let config = NodeConfig::load(&config).expect("a configuration");
+            operate::enrol(&config, &state, &roster).expect("enrolled");
+            for peer in names.iter().filter(|peer| **peer != owner.id) {
+                operate::accept(&config, &state, &id(peer)).expect("accepted");
+            }
+            let datastore = DatastoreId::new(owner.datastore).expect("a datastore");
+            let version = "1.0.0".parse().expect("a version");
+            let release = Release { datastore: datastore.clone(), version, owner: id(owner.id) };
+            if let Err(error) = operate::import(&config, &state, &registers, &release) {
+                panic!("{}: {error:#?}", owner.id);
+            }
+            owners.push((id(owner.id), datastore, registers));
+        }
+        let mut world = World {
+            federation,
+            tap: Arc::default(),
+            ledger: Ledger::shared(),
+            folder,
+            owners,
+            broker_credentials: authorities[BROKER].issue(BROKER),
+            platform_credentials: authorities[PLATFORM].issue(PLATFORM),
+            authorities,
+            listeners,
+            patience: self.patience,
+            nodes: BTreeMap::new(),
+            broker: None,
+            channel: Mutex::default(),
+            session: Mutex::default(),
+            next_key: AtomicU64::new(0),
+            runtime,
+        };
+        for name in names {
+            world.start_node(name);
+        }
+        world.await_secrets();
+        world.start_broker();
+        world
+    }
+}
+
+/// Where a node's files are.
+struct Place {
+    config: PathBuf,
+    state: StateDir,
+}
+
+impl Place {
+    fn of(folder: &Path, name: &str) -> Self {
+        let folder = folder.join(name);
+        Self { config: folder.join("node.toml"), state: StateDir::new(folder.join("state")) }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+// Starting and stopping.
+impl World {
+    /// Runs something on the world's runtime.
+    pub fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// Whether something comes true before long.
+    pub fn soon(&self, holds: impl Fn() -> bool) -> bool {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !holds() {
+            if Instant::now() > deadline {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        true
+    }
+
+    /// A handle of a listening socket. The world keeps its own, so that the port stays taken while a party restarts.
+    fn listener(&self, name: &str) -> tokio::net::TcpListener {
+        let listener = self.listeners[name].try_clone().expect("a socket can be shared");
+        listener.set_nonblocking(true).expect("a socket");
+        let _guard = self.runtime.enter();
+        tokio::net::TcpListener::from_std(listener).expect("a socket")
+    }
+
+    fn start_node(&mut self, name: &str) {
+        let Place { config, state } = Place::of(self.folder.path(), name);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let node = loop {
+            let mut config = NodeConfig::load(&config).expect("a configuration");
+            config.peer_timeout = self.patience;
+            let (me, tap) = (id(name), self.tap.clone());
+            let wrap = move |inner: Arc<dyn Connector>| -> Arc<dyn Connector> {
+                Arc::new(TappedConnector { me, inner, tap })
+            };
+            let options = NodeOptions {
+                listener: Some(self.listener(name)),
+                wrap_connector: Some(Box::new(wrap)),
+                ledger: Some(self.ledger.clone()),
+            };
+            match self.runtime.block_on(kobling_node::start(config, state.clone(), options)) {
+                Ok(node) => break node,
+                // Threads of the node before may still hold the log.
+                Err(error) if Instant::now() < deadline && error.to_string().contains("another process") => {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                Err(error) => panic!("{name} does not start: {error}"),
+            }
+        };
+        self.nodes.insert(id(name), node);
+    }
+
+    fn await_secrets(&self) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        for node in self.nodes.values() {
+            while !node.node.founding.missing().is_empty() {
+                assert!(Instant::now() < deadline, "{} gets no federation secrets", node.node.me);
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+
+    fn start_broker(&mut self) {
+        let config = BrokerConfig {
+            listen: self.federation.broker.address,
+            federation: self.federation.clone(),
+            credentials: self.broker_credentials.clone(),
+            state_dir: self.folder.path().join(BROKER),
+            times: Times {
+                peer_timeout: self.patience,
+                session_idle: Duration::from_secs(900),
+                result: Duration::from_secs(3600),
+                question: Duration::from_secs(300),
+            },
+        };
+        let deadline = Instant::now() + Duration::from_secs(10);
+        self.broker = Some(loop {
+            let clients = TappedNodes { inner: Arc::new(self.nodes_as_broker()), tap: self.tap.clone() };
+            let options =
+                BrokerOptions { listener: self.listener(BROKER), node_clients: Some(Arc::new(clients)) };
+            match self.runtime.block_on(kobling_broker::start(config.clone(), options)) {
+                Ok(broker) => break broker,
+                Err(error) if Instant::now() < deadline && error.to_string().contains("another process") => {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                Err(error) => panic!("the broker does not start: {error}"),
+            }
+        });
+        *lock(&self.channel) = None;
+    }
+
+    /// Stops a node in order.
+    pub fn stop_node(&mut self, name: &str) {
+        let node = self.nodes.remove(&id(name)).expect("it runs");
+        self.runtime.block_on(node.stop());
+    }
+
+    /// Stops a node and starts it again, on the same state.
+    pub fn restart_node(&mut self, name: &str) {
+        self.stop_node(name);
+        self.start_node(name);
+        self.await_secrets();
+        *lock(&self.session) = None;
+    }
+
+    /// Stops the broker and starts it again, on the same state.
+    pub fn restart_broker(&mut self) {
+        let broker = self.broker.take().expect("it runs");
+        self.runtime.block_on(broker.shutdown());
+        self.start_broker();
+        *lock(&self.session) = None;
+    }
+
+    /// Puts another certificate in a node's place, and restarts it.
+    pub fn replace_certificate(&mut self, name: &str, certificate: impl FnOnce(&Self, &str) -> String) {
+        let keys = Place::of(self.folder.path(), name).state.keys();
+        let request = fs::read_to_string(keys.join("tls.csr")).expect("a request");
+        fs::write(keys.join("tls.pem"), certificate(self, &request)).expect("written");
+        self.stop_node(name);
+        self.start_node(name);
+        *lock(&self.session) = None;
+    }
+}
+
+// What the test may know.
+impl World {
+    /// The authority of a party, the broker or the platform.
+    pub fn authority(&self, name: &str) -> &Authority {
+        &self.authorities[name]
+    }
+
+    /// A party's address.
+    pub fn address(&self, name: &str) -> SocketAddr {
+        self.listeners[name].local_addr().expect("bound")
+    }
+
+    /// A socket for somebody who takes a stopped party's place.
+    pub fn place_of(&self, name: &str) -> tokio::net::TcpListener {
+        self.listener(name)
+    }
+
+    /// A running node.
+    pub fn node(&self, name: &str) -> &RunningNode {
+        &self.nodes[&id(name)]
+    }
+
+    /// The file of a party's log.
+    pub fn log_file(&self, name: &str) -> PathBuf {
+        let folder = match name {
+            BROKER => self.folder.path().join(BROKER).join("audit"),
+            name => Place::of(self.folder.path(), name).state.audit(),
+        };
+        folder.join("audit.jsonl")
+    }
+
+    /// Everything that a party keeps.
+    pub fn state_folder(&self, name: &str) -> PathBuf {
+        match name {
+            BROKER => self.folder.path().join(BROKER),
+            name => Place::of(self.folder.path(), name).state.root().to_owned(),
+        }
+    }
+
+    /// All logs, verified, and what does not fit between them.
+    pub fn reconciled(&self) -> (BTreeMap<OwnerId, VerifiedLog>, Vec<Finding>) {
+        let mut logs = BTreeMap::new();
+        for party in self.federation.parties() {
+            let log = verify(&self.log_file(party.id.as_str())).expect("an unbroken log");
+            logs.insert(party.id.clone(), log);
+        }
+        let findings = reconcile(&self.federation.broker.id, &logs);
+        (logs, findings)
+    }
+
+    /// The secrets of the federation, from the nodes' own stores: what no party has.
+    pub fn keys(&self) -> Keys {
+        let secrets: Vec<_> = self.nodes.values().map(|node| node.node.founding.secrets()).collect();
+        let record_key_secret = secrets[0].record_key().expect("every node has it");
+        let mut noise_key = [0; 16];
+        for party in &self.federation.nodes {
+            let part = secrets.iter().find_map(|secrets| secrets.part(&party.id));
+            let part = part.expect("all nodes but one have each part");
+            noise_key.iter_mut().zip(part).for_each(|(byte, part)| *byte ^= part);
+        }
+        Keys { record_key_secret, noise_key }
+    }
+
+    /// All releases of all nodes.
+    pub fn catalogue(&self) -> Catalogue {
+        let mut datastores: Vec<_> =
+            self.nodes.values().flat_map(|node| node.node.catalogue().to_vec()).collect();
+        datastores.sort_by(|a, b| (&a.id, a.version).cmp(&(&b.id, b.version)));
+        Catalogue { datastores }
+    }
+
+    /// All clear registers, pooled.
+    pub fn registers(&self) -> Registers {
+        let mut registers = Registers::default();
+        for (_, datastore, folder) in &self.owners {
+            registers.add(datastore, folder);
+        }
+        registers
+    }
+
+    /// Every identity number that an owner's files have.
+    pub fn identities(&self) -> Vec<String> {
+        let mut all = std::collections::BTreeSet::new();
+        for (_, _, folder) in &self.owners {
+            for dataset in fs::read_dir(folder).expect("a folder") {
+                let path = dataset.expect("an entry").path();
+                let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+                let csv = fs::read_to_string(path.join(format!("{name}.csv"))).expect("a file");
+                all.extend(csv.lines().filter_map(|line| line.split(';').next()).map(str::to_owned));
+            }
+        }
+        all.into_iter().collect()
+    }
+
+    /// The values of an owner's variable, in the order of its file.
+    pub fn column(&self, owner: &str, variable: &str) -> Vec<String> {
+        let (_, _, folder) = self.owners.iter().find(|(of, ..)| of.as_str() == owner).expect("an owner");
+        let path = folder.join(variable).join(format!("{variable}.csv"));
+        let csv = fs::read_to_string(path).expect("a file");
+        csv.lines().filter_map(|line| line.split(';').nth(1)).map(str::to_owned).collect()
+    }
+
+    /// Of each rule's numbers the strictest of all owners.
+    pub fn strictest_rules(&self) -> Rules {
+        let mut rules = reference::loosest_rules();
+        for node in self.nodes.values() {
+            let own = &node.node.policy.rules;
+            rules.population_units_min = rules.population_units_min.max(own.population_units_min);
+            rules.small_cell_units_max = rules.small_cell_units_max.max(own.small_cell_units_max);
+            rules.small_cells_percent_max = rules.small_cells_percent_max.min(own.small_cells_percent_max);
+        }
+        rules
+    }
+
+    /// The plan of a script, over all releases.
+    pub fn plan(&self, script: &str) -> Plan {
+        match kobling_script::plan(script, &self.catalogue()) {
+            Ok(plan) => plan,
+            Err(diagnostics) => {
+                let language = kobling_script::Language::English;
+                panic!("{}", kobling_script::render(&diagnostics, script, "script", language, false))
+            }
+        }
+    }
+
+    /// What a script must come to, by the reference.
+    pub fn reference(&self, script: &str) -> Expected {
+        let plan = self.plan(script);
+        let outcomes = reference::answer(&plan, &self.registers(), &self.keys(), &self.strictest_rules());
+        let mut expected = Expected { plan, tables: Vec::new(), refused: None };
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Passed => {}
+                Outcome::Table(table) => expected.tables.push(table),
+                Outcome::Refused(refusal) => expected.refused = Some(refusal),
+            }
+        }
+        expected
+    }
+}
+
+// What the broker can do.
+impl World {
+    fn nodes_as_broker(&self) -> GrpcNodes {
+        GrpcNodes::new(&self.federation, &self.broker_credentials, self.patience)
+    }
+
+    /// A client of a node, with the broker's certificate: what a broker that deviates would use.
+    pub fn as_broker(&self, node: &str) -> Arc<dyn NodeClient> {
+        self.as_broker_with(node, &self.broker_credentials)
+    }
+
+    /// A client of a node with other credentials.
+    pub fn as_broker_with(&self, node: &str, credentials: &Credentials) -> Arc<dyn NodeClient> {
+        let nodes = GrpcNodes::new(&self.federation, credentials, self.patience);
+        nodes.node(&id(node)).expect("on the roster")
+    }
+
+    /// A connection with a party, as the broker.
+    pub fn dial_as_broker(&self, name: &str) -> Channel {
+        let party = self.federation.party(&id(name)).expect("on the roster");
+        let dialled = self.wait(transport::dial(party, &self.broker_credentials, self.patience));
+        dialled.expect("the broker is let in")
+    }
+}
+
+// What the platform can do.
+impl World {
+    /// A connection with the broker, as the platform.
+    pub fn platform(&self) -> Channel {
+        let mut channel = lock(&self.channel);
+        if let Some(channel) = &*channel {
+            return channel.clone();
+        }
+        let dialled =
+            self.wait(transport::dial(&self.federation.broker, &self.platform_credentials, self.patience));
+        let dialled = dialled.expect("the platform is let in");
+        *channel = Some(dialled.clone());
+        dialled
+    }
+
+    /// A key that no request has used.
+    pub fn fresh_key(&self) -> String {
+        format!("key-{}", self.next_key.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Opens a session over all datastores.
+    pub fn open_session(&self) -> Result<String, Status> {
+        let request = wire::OpenSessionRequest {
+            key: self.fresh_key(),
+            researcher: "Kari Nordmann".into(),
+            institution: "A university".into(),
+            datastores: self.owners.iter().map(|(_, datastore, _)| format!("{datastore}:1")).collect(),
+        };
+        let mut client = SessionServiceClient::new(self.platform());
+        let opened = self.wait(client.open_session(request))?.into_inner();
+        Ok(opened.session.expect("a session").id)
+    }
+
+    /// Submits a script.
+    pub fn submit(&self, session: &str, key: &str, script: &str) -> Result<wire::Job, Status> {
+        let request =
+            wire::SubmitJobRequest { session: session.into(), key: key.into(), script: script.into() };
+        let mut client = JobServiceClient::new(self.platform());
+        Ok(self.wait(client.submit_job(request))?.into_inner().job.expect("a job"))
+    }
+
+    /// Follows a job to its end and fetches all its tables.
+    pub fn follow(&self, job: &wire::Job) -> JobResult {
+        let mut client = JobServiceClient::new(self.platform());
+        let events = self.wait(async {
+            let request = wire::WatchJobRequest { job: job.id.clone(), after: 0 };
+            let mut stream = client.watch_job(request).await.expect("watched").into_inner();
+            let mut events = Vec::new();
+            while let Some(event) = stream.message().await.expect("an event") {
+                events.push(event);
+            }
+            events
+        });
+        let request = wire::GetJobRequest { job: job.id.clone() };
+        let job = self.wait(client.get_job(request)).expect("the job").into_inner().job.expect("a job");
+        let tables = (0..job.tables).map(|index| self.fetch(&job.id, index).expect("a table")).collect();
+        JobResult { job, tables, events }
+    }
+
+    /// Fetches a table over Flight.
+    pub fn fetch(&self, job: &str, index: u32) -> Result<Table, Status> {
+        let job = JobId::parse(job).expect("a job's id");
+        let ticket =
+            flight::ticket(Content::Result(flight::v1::Result { job: job.0.to_vec().into(), table: index }));
+        let mut client = FlightServiceClient::new(self.platform());
+        self.wait(async {
+            let stream = client.do_get(ticket).await?.into_inner();
+            Ok(table_from_flight(stream).await.expect("a table as agreed"))
+        })
+    }
+
+    /// Runs a script in the world's session, which is opened when needed.
+    pub fn run(&self, script: &str) -> JobResult {
+        let open = lock(&self.session).clone();
+        let session = open.unwrap_or_else(|| self.new_session());
+        self.run_in(&session, script)
+    }
+
+    /// Opens a session and makes it the world's.
+    pub fn new_session(&self) -> String {
+        let session = self.open_session().expect("a session opens");
+        *lock(&self.session) = Some(session.clone());
+        session
+    }
+
+    /// Runs a script in a session.
+    pub fn run_in(&self, session: &str, script: &str) -> JobResult {
+        let job = self.submit(session, &self.fresh_key(), script).expect("submitted");
+        self.follow(&job)
+    }
+
+    /// Runs a script and holds it against the reference.
+    pub fn check(&self, script: &str) -> JobResult {
+        let expected = self.reference(script);
+        let result = self.run(script);
+        let told = format!("{:?} {:?}\n{script}", result.state(), result.job);
+        assert_eq!(result.job.plan, expected.plan.hash().to_string(), "another plan: {told}");
+        match expected.refused {
+            None => assert_eq!(result.state(), wire::JobState::Done, "{told}"),
+            Some(refusal) => {
+                assert_eq!(result.state(), wire::JobState::Refused, "{told}");
+                assert_eq!(result.problem().code, refusal.code(), "{told}");
+            }
+        }
+        let wanted = serde_json::to_string(&expected.tables).expect("JSON");
+        assert_eq!(result.bytes(), wanted, "{told}");
+        result
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Some(broker) = self.broker.take() {
+            self.runtime.block_on(broker.shutdown());
+        }
+        for (_, node) in std::mem::take(&mut self.nodes) {
+            self.runtime.block_on(node.stop());
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Claims about the whole system, in one process.
+//!
+//! | module | claims |
+//! | --- | --- |
+//! | `protected` | what comes out equals the reference, byte for byte |
+//! | `views` | what each party sees says nothing |
+//! | `attacks` | attacks 1 to 3, 20b to 23 and 25 of the catalogue of attacks fail |
+//! | `records` | nothing leaves that is not recorded first |
+//! | `requests` | bad requests get a clear answer |
+//! | `layering` | who may know whom, in the source |
+
+mod attacks;
+mod layering;
+mod protected;
+mod records;
+mod requests;
+mod rogue;
+mod views;
+
+use kobling_tests::registers::REQUIRE_ALL;
+use kobling_tests::world::World;
+
+/// A script over all three owners' datastores, or over the two that there are.
+fn script(world: &World, rest: &str) -> String {
+    let known = |line: &&str| {
+        let owner = line.rsplit(' ').next().expect("an alias");
+        world.federation.nodes.iter().any(|node| node.id.as_str() == owner)
+    };
+    let requires: Vec<&str> = REQUIRE_ALL.lines().filter(known).collect();
+    format!("{}\ncreate-dataset d\n{rest}\n", requires.join("\n"))
+}

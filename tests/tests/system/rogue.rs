@@ -1,0 +1,160 @@
+//! A broker that does as it likes, with the broker's own certificate: what the attacks are made with.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use futures::StreamExt;
+use kobling_broker::problem::{Problem, RunError};
+use kobling_broker::roster::{ComputeEvent, ComputeOrder, DealOrder, JobOffer, NodeClient, SessionOffer};
+use kobling_model::plan::{Plan, Release};
+use kobling_model::record::Asker;
+use kobling_model::rules::Rules;
+use kobling_model::{AttemptId, Hash, JobId, OwnerId, SessionId, UnitType};
+use kobling_tests::world::World;
+
+static NEXT: AtomicU8 = AtomicU8::new(1);
+
+/// Sixteen bytes that this test run has not used.
+pub fn fresh() -> [u8; 16] {
+    [NEXT.fetch_add(1, Ordering::Relaxed); 16]
+}
+
+/// A session opened by hand.
+pub struct Rogue<'a> {
+    pub world: &'a World,
+    pub session: SessionId,
+}
+
+/// A script offered by hand.
+pub struct Offered {
+    pub job: JobId,
+    pub plan: Plan,
+    pub rules: Vec<Rules>,
+}
+
+/// How a worker said that it ended; an error where it would not begin.
+pub type Ended = Result<ComputeEvent, RunError>;
+
+/// The stable code of an ending that is a failure.
+pub fn code_of(ended: &Ended) -> String {
+    match ended {
+        Ok(ComputeEvent::Failed(problem)) => problem.code.clone(),
+        Ok(other) => format!("{other:?}"),
+        Err(error) => error.problem().code,
+    }
+}
+
+/// What a node said instead of yes.
+pub fn problem_of<T>(answer: Result<T, RunError>) -> Problem {
+    match answer {
+        Ok(_) => panic!("it was granted"),
+        Err(error) => error.problem(),
+    }
+}
+
+impl<'a> Rogue<'a> {
+    /// Names of all nodes of the world.
+    pub fn everybody(world: &World) -> Vec<OwnerId> {
+        world.federation.nodes.iter().map(|node| node.id.clone()).collect()
+    }
+
+    /// All releases of the world.
+    pub fn releases(world: &World) -> Vec<Release> {
+        let release = |datastore: &kobling_model::catalogue::Datastore| Release {
+            datastore: datastore.id.clone(),
+            version: datastore.version,
+            owner: datastore.owner.clone(),
+        };
+        world.catalogue().datastores.iter().map(release).collect()
+    }
+
+    /// What a session is offered with.
+    pub fn offer_of(session: SessionId, linking: Vec<OwnerId>, releases: Vec<Release>) -> SessionOffer {
+        let asker = Asker {
+            platform_certificate: Hash::of(b"a certificate"),
+            researcher: "Nobody".into(),
+            institution: "Nowhere".into(),
+            signed: false,
+        };
+        SessionOffer { session, members: linking.clone(), linking, releases, asker }
+    }
+
+    /// Opens a session at all nodes and links persons.
+    pub fn open(world: &'a World, session: SessionId) -> Self {
+        let everybody = Self::everybody(world);
+        let offer = Self::offer_of(session, everybody.clone(), Self::releases(world));
+        let nodes: Vec<_> = everybody.iter().map(|node| world.as_broker(node.as_str())).collect();
+        world.wait(async {
+            let told = futures::future::join_all(nodes.iter().map(|node| node.open_session(&offer))).await;
+            told.into_iter().collect::<Result<Vec<()>, _>>().expect("an honest session opens");
+            kobling_broker::linkage::link(&nodes, session, UnitType::Person).await.expect("links");
+        });
+        Self { world, session }
+    }
+
+    /// Offers a script to all nodes.
+    pub fn offer(&self, script: &str) -> Offered {
+        let plan = self.world.plan(script);
+        let offer = JobOffer {
+            session: self.session,
+            job: JobId(fresh()),
+            script: script.into(),
+            catalogue: Arc::new(self.world.catalogue()),
+            plan: plan.hash(),
+        };
+        let nodes: Vec<_> =
+            Self::everybody(self.world).iter().map(|node| self.world.as_broker(node.as_str())).collect();
+        let rules = self.world.wait(futures::future::join_all(nodes.iter().map(|node| node.offer(&offer))));
+        let rules = rules.into_iter().collect::<Result<Vec<_>, _>>().expect("granted");
+        Offered { job: offer.job, plan, rules }
+    }
+
+    /// The order for one try.
+    pub fn order(&self, offered: &Offered, attempt: AttemptId, question: u32) -> ComputeOrder {
+        ComputeOrder {
+            session: self.session,
+            job: offered.job,
+            attempt,
+            question,
+            rules: offered.rules.clone(),
+        }
+    }
+
+    /// Has a question of two owners, or of one, computed under this attempt.
+    pub fn ask(&self, offered: &Offered, attempt: AttemptId, question: u32) -> [Ended; 2] {
+        let asked = &offered.plan.questions[question as usize];
+        let right = asked.right.as_ref().map(|fragment| &fragment.owner);
+        let roles = self.world.federation.roles(&asked.left.owner, right).expect("roles");
+        let order = self.order(offered, attempt, question);
+        let deal = DealOrder {
+            session: self.session,
+            attempt,
+            left: roles.left.clone(),
+            right: roles.right.clone(),
+        };
+        let client = |party: &OwnerId| self.world.as_broker(party.as_str());
+        let (left, right, dealer) = (client(&roles.left), client(&roles.right), client(&roles.dealer));
+        self.world.wait(async {
+            let dealing = dealer.deal(&deal);
+            let working = futures::future::join(work(&*left, &order), work(&*right, &order));
+            // A worker that refuses leaves the dealer waiting: nobody waits for it here.
+            tokio::select! {
+                biased;
+                (left, right) = working => [left, right],
+                _ = async { let _ = dealing.await; std::future::pending::<()>().await } => unreachable!("pending"),
+            }
+        })
+    }
+}
+
+/// Follows one worker to its outcome.
+pub async fn work(node: &dyn NodeClient, order: &ComputeOrder) -> Ended {
+    let mut events = node.compute(order).await?;
+    while let Some(event) = events.next().await {
+        match event? {
+            ComputeEvent::Stage(_) => {}
+            outcome => return Ok(outcome),
+        }
+    }
+    Err(RunError::Internal { step: "no outcome" })
+}
