@@ -76,6 +76,10 @@ impl ClientError {
     }
 
     fn place(&self) -> String {
+        // A refusal says its code itself, and concerns no party.
+        if self.message.starts_with('[') {
+            return String::new();
+        }
         match (self.party.as_str(), self.step.as_str()) {
             ("", "") => String::new(),
             ("", step) => format!("[{}, step {step}] ", self.code),

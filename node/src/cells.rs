@@ -95,9 +95,11 @@ impl CellSums {
     }
 
     fn sum<T: Ring>(&self, product: &Share<T>, totals: &Share<T>) -> Share<T> {
-        let gather = |share: &Share<T>, pairs: &[(usize, usize)]| share.gather(self.inner, pairs.iter().copied());
-        let inner =
-            gather(product, &self.pairs).minus(&gather(product, &self.present)).plus(&gather(totals, &self.totals));
+        let gather =
+            |share: &Share<T>, pairs: &[(usize, usize)]| share.gather(self.inner, pairs.iter().copied());
+        let inner = gather(product, &self.pairs)
+            .minus(&gather(product, &self.present))
+            .plus(&gather(totals, &self.totals));
         match &self.layout {
             None => inner,
             Some(layout) => inner.gather(layout.cells(), layout.parts()),

@@ -15,7 +15,7 @@
 //! | 7 | record the outcome | |
 //! | 8 | the partial aggregate can be fetched once, by the broker | broker: a uniform share |
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use kobling_crypto::attempt::{self, Computation, Ends};
 use kobling_crypto::channel::FramedChannel;
@@ -25,7 +25,7 @@ use kobling_crypto::protocol::engine::Engine;
 use kobling_crypto::pseudonym::RecordKeySecret;
 use kobling_model::federation::Roles;
 use kobling_model::partial::PartialAggregate;
-use kobling_model::plan::{self, Fragment, Side};
+use kobling_model::plan::{self, Fragment, QuestionKind, Side};
 use kobling_model::record::{Event, Execution, Outcome};
 use kobling_model::rules::{Refusal, Rules};
 use kobling_model::{AttemptId, Hash, JobId, OwnerId, SessionId};
@@ -100,7 +100,7 @@ impl Node {
             Err(error) => Progress::Failed(error),
             Ok(task) => {
                 let (session, attempt) = (task.session.clone(), task.attempt);
-                let (index, plan) = (task.index, task.plan);
+                let (index, plan, granted) = (task.index, task.plan, task.granted.clone());
                 let ended = task.ended.clone();
                 let closed = progress.clone();
                 // A broker that no longer listens has given up: the other parties must not wait.
@@ -111,6 +111,9 @@ impl Node {
                 let result = task.run(&progress).await;
                 watcher.abort();
                 let report = self.conclude(&session, attempt, index, plan, result).await;
+                if let Progress::Passed = report {
+                    granted.passed.lock().unwrap_or_else(PoisonError::into_inner).insert(index);
+                }
                 session.state().running.remove(&attempt);
                 report
             }
@@ -135,6 +138,7 @@ impl Node {
             me if *me == roles.right => Side::Right,
             _ => return Err(not_granted()),
         };
+        self.populations_passed(&granted, question.index)?;
         let rules = self.strictest(&question.rules)?;
         let execution = Execution {
             session: session.id,
@@ -164,6 +168,22 @@ impl Node {
         }
         let (index, attempt) = (question.index, question.attempt);
         Ok(Task { node: self.clone(), session, granted, index, attempt, plan, roles, side, rules, ended })
+    }
+
+    /// Rule 1 is not left to the broker: a question is computed only after every population before it in the
+    /// script, of those this node is a worker for, has passed its floor here.
+    fn populations_passed(&self, granted: &Granted, index: u32) -> Result<(), NodeError> {
+        let passed = granted.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        let works_for = |question: &plan::Question| {
+            let right = question.right.as_ref().map(|fragment| &fragment.owner);
+            let roles = self.federation.roles(&question.left.owner, right);
+            roles.is_some_and(|roles| roles.left == self.me || roles.right == self.me)
+        };
+        let open = granted.plan.questions.iter().zip(0..index).any(|(question, at)| {
+            let population = matches!(question.kind, QuestionKind::Population { .. });
+            population && works_for(question) && !passed.contains(&at)
+        });
+        if open { Err(NodeError::NotGranted { step: "compute" }) } else { Ok(()) }
     }
 
     /// The strictest of the numbers granted, which must not be looser than this owner's own.
@@ -294,8 +314,7 @@ impl Node {
         transport: LinkTransport,
         failures: &Failures,
     ) -> Watched<LinkTransport> {
-        let framed =
-            FramedChannel::new(transport, session.0, attempt.0, self.me.as_str(), peer.as_str());
+        let framed = FramedChannel::new(transport, session.0, attempt.0, self.me.as_str(), peer.as_str());
         Watched::new(framed, peer.clone(), failures.clone())
     }
 
@@ -331,17 +350,15 @@ impl Task {
     /// Steps 2 to 6.
     async fn run(self, progress: &mpsc::Sender<Progress>) -> Result<Cleared, Ending> {
         let _ = progress.send(Progress::Stage("extract")).await;
-        let name =
-            LinkName { session: self.session.id, attempt: self.attempt, purpose: Purpose::Attempt };
+        let name = LinkName { session: self.session.id, attempt: self.attempt, purpose: Purpose::Attempt };
         let node = self.node.clone();
         let (columns, to_other, to_dealer) = tokio::try_join!(
             self.columns(),
             node.link(self.other(), name.clone(), self.ended.clone()),
             node.link(&self.roles.dealer, name.clone(), self.ended.clone()),
         )?;
-        let _ = progress.send(Progress::Stage("compute")).await;
-        let ended = self.ended.clone();
-        let work = tokio::task::spawn_blocking(move || self.work(&columns, to_other, to_dealer));
+        let (ended, progress) = (self.ended.clone(), progress.clone());
+        let work = tokio::task::spawn_blocking(move || self.work(&columns, to_other, to_dealer, &progress));
         let result = work.await.map_err(|_| Ending::Failed(node.internal("compute")))?;
         match result {
             // What broke the links was the end of the attempt.
@@ -422,11 +439,13 @@ impl Task {
         columns: &Columns,
         to_other: LinkTransport,
         to_dealer: LinkTransport,
+        progress: &mpsc::Sender<Progress>,
     ) -> Result<Cleared, Ending> {
         let (node, me) = (&self.node, self.node.me.as_str());
         let failures = Failures::default();
         let mut other = node.channel(self.session.id, self.attempt, self.other(), to_other, &failures);
-        let mut dealer = node.channel(self.session.id, self.attempt, &self.roles.dealer, to_dealer, &failures);
+        let mut dealer =
+            node.channel(self.session.id, self.attempt, &self.roles.dealer, to_dealer, &failures);
         let computation = self.shape(columns)?;
         let explain = |error: ProtocolError| Ending::Failed(node.explain(&failures, &error, "compute"));
         // Step 3.
@@ -439,6 +458,9 @@ impl Task {
         attempt::announce(&mut dealer, &computation).map_err(explain)?;
         attempt::agree(&mut other, &self.digest(&computation).0).map_err(explain)?;
         // Step 4.
+        if computation.product.is_some() {
+            let _ = progress.blocking_send(Progress::Stage("product"));
+        }
         let step = attempt::product_step();
         let left_categories = self.question().left.categories();
         let totals = match self.side {
@@ -453,8 +475,7 @@ impl Task {
                 Some((shape, count_product::left(&step, shape, &mut other, &dealer_seed, rows)))
             }
             (Some(shape), Side::Right) => {
-                let rows =
-                    RightRows { categories: &columns.categories, present: columns.present.as_deref() };
+                let rows = RightRows { categories: &columns.categories, present: columns.present.as_deref() };
                 Some((shape, count_product::right(&step, shape, &mut other, &mut dealer, &dealer_seed, rows)))
             }
         };
@@ -467,14 +488,14 @@ impl Task {
             }
         };
         // Step 6.
+        let _ = progress.blocking_send(Progress::Stage("protect"));
         let summand = node.founding.secrets().noise_key_summand(
             &node.me,
             self.other(),
             self.side == Side::Left,
             &node.federation,
         );
-        let summand =
-            summand.ok_or_else(|| NodeError::NotReady { party: node.me.clone() })?;
+        let summand = summand.ok_or_else(|| NodeError::NotReady { party: node.me.clone() })?;
         let step = attempt::protect_step();
         let mut engine = match self.side {
             Side::Left => Engine::left(&step, &mut other, &dealer_seed, &pair_seed),

@@ -108,7 +108,10 @@ impl Config {
             return Err(refuse("peer_timeout_ms", "is 0; no message could ever arrive in time"));
         }
         if file.session_idle_minutes == 0 {
-            return Err(refuse("session_idle_minutes", "is 0; a session would end before its first question"));
+            return Err(refuse(
+                "session_idle_minutes",
+                "is 0; a session would end before its first question",
+            ));
         }
         Ok(Self {
             owner,
@@ -178,8 +181,11 @@ mod tests {
 
     #[test]
     fn a_missing_setting_is_named() {
-        let without: String =
-            text().lines().filter(|line| !line.starts_with("policy")).map(|line| format!("{line}\n")).collect();
+        let without: String = text()
+            .lines()
+            .filter(|line| !line.starts_with("policy"))
+            .map(|line| format!("{line}\n"))
+            .collect();
         assert!(parse(&without).expect_err("missing").to_string().contains("policy"));
     }
 

@@ -13,7 +13,9 @@ use tonic::{Code, Status};
 #[non_exhaustive]
 pub enum NodeError {
     /// The other party could not be reached, or is gone.
-    #[error("{party} did not answer in step {step}; nothing was released, so the question may be asked again")]
+    #[error(
+        "{party} did not answer in step {step}; nothing was released, so the question may be asked again"
+    )]
     Unreachable {
         /// Who.
         party: OwnerId,
@@ -21,7 +23,9 @@ pub enum NodeError {
         step: String,
     },
     /// The other party stopped answering.
-    #[error("{party} did not answer in time in step {step}; nothing was released, so the question may be asked again")]
+    #[error(
+        "{party} did not answer in time in step {step}; nothing was released, so the question may be asked again"
+    )]
     TimedOut {
         /// Who.
         party: OwnerId,
@@ -67,7 +71,9 @@ pub enum NodeError {
         party: OwnerId,
     },
     /// The canaries of the two nodes lie in different rows.
-    #[error("the canaries of {party} lie in other rows: salt or canonical form of identifiers differ, so no person would match")]
+    #[error(
+        "the canaries of {party} lie in other rows: salt or canonical form of identifiers differ, so no person would match"
+    )]
     Misaligned {
         /// The other node.
         party: OwnerId,
@@ -76,7 +82,9 @@ pub enum NodeError {
     #[error("the broker broke the protocol in step link: the row numbers are not an alignment")]
     BadAlignment,
     /// The node has no such session: it was never opened here, was closed, went idle, or the node restarted.
-    #[error("the node of {party} does not know this session: it ended, or the node was restarted; open a new one")]
+    #[error(
+        "the node of {party} does not know this session: it ended, or the node was restarted; open a new one"
+    )]
     UnknownSession {
         /// The node.
         party: OwnerId,
@@ -190,9 +198,7 @@ impl NodeError {
             Self::Unreachable { party, step }
             | Self::TimedOut { party, step }
             | Self::Misbehaved { party, step } => (Some(party), step.clone()),
-            Self::Registers { party, step } | Self::Internal { party, step } => {
-                (Some(party), (*step).into())
-            }
+            Self::Registers { party, step } | Self::Internal { party, step } => (Some(party), (*step).into()),
             Self::NotGranted { step } => (None, (*step).into()),
             Self::Certificate { party }
             | Self::NotAPeer { party }

@@ -12,8 +12,8 @@ use arrow_flight::{
 use futures::Stream;
 use kobling_proto::flight::v1::ticket::Content;
 use kobling_proto::flight::{self, FlightError};
-use kobling_proto::{convert, limits};
 use kobling_proto::transport::Callers;
+use kobling_proto::{convert, limits};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::error::NodeError;
@@ -94,7 +94,10 @@ impl FlightService for Columns {
         only_broker(&self.callers, &request, &self.node.me)?;
         let me = &self.node.me;
         let broken = |error: FlightError| {
-            convert::problem::status(tonic::Code::InvalidArgument, &error.problem(&self.node.federation.broker.id, "link"))
+            convert::problem::status(
+                tonic::Code::InvalidArgument,
+                &error.problem(&self.node.federation.broker.id, "link"),
+            )
         };
         let (content, stream) = flight::read_put(request.into_inner()).await.map_err(broken)?;
         let Content::RowNumbers(put) = content else { return not_offered() };

@@ -63,6 +63,10 @@ impl Decoys {
     /// Draws the numbers: from the record-key secret for sets of owners, so that all members draw the
     /// same, and from the owner's own secret for lone ones. `maps` names the linking owners, in order of
     /// name, with a keyed hash of the state of each one's identity map.
+    ///
+    /// Every number depends on the state of all linking owners, not of the set's members alone: if the number
+    /// of {A, B} were the same whether C links or not, the difference of two sessions would give the exact
+    /// overlap of all three.
     pub fn draw(
         law: &DecoyLaw,
         me: &OwnerId,
@@ -71,21 +75,30 @@ impl Decoys {
         record_key: &[u8; 32],
         own: &[u8; 32],
     ) -> Self {
+        let mut linking = unit_type.as_str().as_bytes().to_vec();
+        for (owner, map) in maps {
+            linking.push(0);
+            linking.extend(owner.as_str().as_bytes());
+            linking.push(0);
+            linking.extend(map);
+        }
         let label = |members: &[&(OwnerId, [u8; 32])]| {
-            let mut label = unit_type.as_str().as_bytes().to_vec();
-            for (owner, map) in members {
-                label.push(0);
+            let mut label = linking.clone();
+            for (owner, _) in members {
+                label.push(1);
                 label.extend(owner.as_str().as_bytes());
-                label.push(0);
-                label.extend(map);
             }
             label
         };
         let mut matching = Vec::new();
         // Sets of owners as the bits of a number; a federation has few owners.
         for set in 0_u32..1 << maps.len().min(16) {
-            let members: Vec<_> =
-                maps.iter().enumerate().filter(|(at, _)| set >> at & 1 == 1).map(|(_, member)| member).collect();
+            let members: Vec<_> = maps
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| set >> at & 1 == 1)
+                .map(|(_, member)| member)
+                .collect();
             if members.len() >= 2 && members.iter().any(|(owner, _)| owner == me) {
                 let count = law.count(record_key, &label(&members));
                 matching.push((members.iter().map(|(owner, _)| owner.clone()).collect(), count));
@@ -240,12 +253,28 @@ mod tests {
     }
 
     #[test]
+    fn a_number_changes_when_another_owner_links() {
+        let law = DecoyLaw::new((1, 10), 9).expect("a law");
+        let id = |text| OwnerId::new(text).expect("valid");
+        let two = [(id("krg"), [2; 32]), (id("ssb"), [1; 32])];
+        let three = [(id("fhi"), [3; 32]), (id("krg"), [2; 32]), (id("ssb"), [1; 32])];
+        let pair = |maps: &[_], key: u8| {
+            let decoys = Decoys::draw(&law, &id("ssb"), maps, UnitType::Person, &[key; 32], &[9; 32]);
+            let both = vec![id("krg"), id("ssb")];
+            decoys.matching.into_iter().find(|(set, _)| *set == both).expect("the pair").1
+        };
+        let differing = (0..32).filter(|key| pair(&two, *key) != pair(&three, *key)).count();
+        assert!(differing > 16, "the numbers of a pair are drawn anew");
+    }
+
+    #[test]
     fn members_of_a_set_draw_the_same_number_and_lone_ones_differ_by_secret() {
         let law = DecoyLaw::new((1, 10), 9).expect("a law");
         let [ssb, krg, fhi] = ["ssb", "krg", "fhi"].map(|id| OwnerId::new(id).expect("valid"));
         let mut maps = vec![(ssb.clone(), [1; 32]), (krg.clone(), [2; 32]), (fhi, [3; 32])];
         maps.sort();
-        let draw = |me: &OwnerId, own: u8| Decoys::draw(&law, me, &maps, UnitType::Person, &[7; 32], &[own; 32]);
+        let draw =
+            |me: &OwnerId, own: u8| Decoys::draw(&law, me, &maps, UnitType::Person, &[7; 32], &[own; 32]);
         let (at_ssb, at_krg) = (draw(&ssb, 1), draw(&krg, 2));
         let both = |decoys: &Decoys| {
             let shared = decoys.matching.iter().filter(|(set, _)| set.contains(&ssb) && set.contains(&krg));

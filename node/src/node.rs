@@ -141,9 +141,10 @@ impl Node {
         }
         let mine = releases.iter().filter(|release| release.owner == self.me);
         for release in mine {
-            let known = self.datastores.iter().any(|datastore| {
-                datastore.id == release.datastore && datastore.version == release.version
-            });
+            let known = self
+                .datastores
+                .iter()
+                .any(|datastore| datastore.id == release.datastore && datastore.version == release.version);
             if !known {
                 return Err(NodeError::Refused {
                     party: self.me.clone(),
@@ -152,12 +153,10 @@ impl Node {
             }
         }
         let secrets = self.founding.secrets();
-        let record_key =
-            secrets.record_key().ok_or_else(|| NodeError::NotReady { party: self.me.clone() })?;
         // A salt is for linking; with one linking node there is nobody to link with.
         let links = linking.len() >= 2 && linking.contains(&self.me);
         let maps = UnitType::ALL
-            .map(|unit_type| map_state(&record_key, unit_type, &self.units_of(unit_type).map_hash));
+            .map(|unit_type| map_state(secrets.own(), unit_type, &self.units_of(unit_type).map_hash));
         let opening = Arc::new(Opening {
             me: self.me.clone(),
             session: id,
@@ -183,11 +182,7 @@ impl Node {
         let said: Vec<_> = futures::future::try_join_all(talks).await?;
         let link = opening.conclude(said.into_iter().flatten().collect())?;
         let session = Session::new(id, linking, releases, asker, link);
-        if self.sessions.add(session) {
-            Ok(())
-        } else {
-            Err(NodeError::NotGranted { step: "session" })
-        }
+        if self.sessions.add(session) { Ok(()) } else { Err(NodeError::NotGranted { step: "session" }) }
     }
 
     /// A link to a peer, carrying blocking protocols.
@@ -224,8 +219,7 @@ impl Node {
             }
         }
         let secrets = self.founding.secrets();
-        let decoys =
-            link.decoys(&self.me, unit_type, &secrets).ok_or_else(|| self.internal("link"))?;
+        let decoys = link.decoys(&self.me, unit_type, &secrets).ok_or_else(|| self.internal("link"))?;
         let units = self.units_of(unit_type);
         let (tokens, kept) = linkage::tokens(&link.salt, unit_type, &units.map, &decoys, &self.me)?;
         let kept: Tokens = kept;
@@ -273,11 +267,8 @@ impl Node {
         let alignment = session.state().unconfirmed.remove(&unit_type);
         let alignment = alignment.ok_or(NodeError::NotGranted { step: "link" })?;
         let rows = alignment.canary_rows;
-        let name = LinkName {
-            session: session.id,
-            attempt: alignment_name(unit_type),
-            purpose: Purpose::Canaries,
-        };
+        let name =
+            LinkName { session: session.id, attempt: alignment_name(unit_type), purpose: Purpose::Canaries };
         let comparisons = session.linking.iter().filter(|peer| **peer != self.me).map(|peer| {
             let (node, name, session) = (self.clone(), name.clone(), session.clone());
             async move {
@@ -334,7 +325,7 @@ impl Node {
         if plan.hash() != plan_hash {
             return Err(NodeError::PlanDiffers { party: self.me.clone() });
         }
-        let granted = Granted { plan, script: Hash::of(script.as_bytes()), catalogue };
+        let granted = Granted { plan, script: Hash::of(script.as_bytes()), passed: Mutex::default() };
         session.state().granted.insert(job, Arc::new(granted));
         Ok(self.policy.rules.clone())
     }
@@ -361,11 +352,7 @@ fn alignment_name(unit_type: UnitType) -> AttemptId {
 
 /// The release that a datastore's catalogue describes.
 pub fn release_of(datastore: &Datastore) -> Release {
-    Release {
-        datastore: datastore.id.clone(),
-        version: datastore.version,
-        owner: datastore.owner.clone(),
-    }
+    Release { datastore: datastore.id.clone(), version: datastore.version, owner: datastore.owner.clone() }
 }
 
 /// This party's clock, for records.
@@ -373,4 +360,3 @@ pub fn now_ms() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| since.as_millis() as u64)
 }
-

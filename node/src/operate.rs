@@ -1,7 +1,8 @@
 //! What an operator does to a node that is not running: make it, enrol it, let peers in, import registers.
 //!
-//! Every act but the first is recorded in the node's log before it takes effect. The log is held by a running
-//! node, so these acts ask for it to be stopped first.
+//! Every act but the first is recorded in the node's log: enrolling and letting in before they take effect, an
+//! import once its manifest exists. The log is held by a running node, so these acts ask for it to be stopped
+//! first.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -11,10 +12,10 @@ use kobling_audit::log::AuditLog;
 use kobling_crypto::seal::SealKey;
 use kobling_crypto::sign::SigningKey;
 use kobling_disclosure::policy::Policy;
+use kobling_model::OwnerId;
 use kobling_model::federation::Federation;
 use kobling_model::plan::Release;
 use kobling_model::record::Event;
-use kobling_model::{Hash, OwnerId};
 use rcgen::{CertificateParams, DnType, KeyPair, SanType, string::Ia5String};
 
 use crate::config::Config;
@@ -179,10 +180,18 @@ pub fn import(
     let key = seal_key(config)?;
     let mut log = open_log(config, state)?;
     let mut store = RegisterStore::open(state.root()).map_err(StartError::from)?;
-    let report = store.import(folder, release, &key)?;
-    let manifest = store
-        .release_manifest_hash(&release.datastore, release.version)
-        .unwrap_or_else(|| Hash::of_json(release));
-    log.append(Event::Imported { release: release.clone(), manifest }, now_ms())?;
-    Ok(report)
+    let imported = store.import(folder, release, &key);
+    // A crash between import and record leaves a release without a record: the next try, which finds the release
+    // there, writes it.
+    let there = matches!(imported, Ok(_) | Err(ImportError::Exists { .. }));
+    let manifest = store.release_manifest_hash(&release.datastore, release.version);
+    if let Some(manifest) = manifest.filter(|_| there) {
+        let event = Event::Imported { release: release.clone(), manifest };
+        let recorded = kobling_audit::verify(&state.audit())
+            .is_ok_and(|log| log.entries().iter().any(|entry| entry.record.event == event));
+        if !recorded {
+            log.append(event, now_ms())?;
+        }
+    }
+    Ok(imported?)
 }

@@ -185,8 +185,9 @@ impl Secrets {
     /// [`StateError`]; [`StateError::NotReady`] where the node has not been enrolled.
     pub fn load(state: &StateDir, key: &SealKey) -> Result<Self, StateError> {
         let path = state.secrets();
-        let sealed = state::read(&path)?
-            .ok_or(StateError::NotReady { missing: "the node is not enrolled: run `enrol FEDERATION.toml`" })?;
+        let sealed = state::read(&path)?.ok_or(StateError::NotReady {
+            missing: "the node is not enrolled: run `enrol FEDERATION.toml`",
+        })?;
         let damaged = || StateError::Damaged { path: path.clone() };
         let plain = seal::open(key, CONTEXT, &sealed).map_err(|_| damaged())?;
         serde_json::from_slice(&plain).map_err(|_| damaged())

@@ -14,10 +14,9 @@ use kobling_model::UnitType;
 use kobling_model::federation::{Federation, InvalidFederation};
 use kobling_proto::node::v1::node_service_server::{NodeServiceServer, SERVICE_NAME};
 use kobling_proto::peer::v1::peer_service_server::PeerServiceServer;
-use kobling_proto::transport::{self, CertificateFault, Callers, Credentials, TransportError};
+use kobling_proto::transport::{self, Callers, CertificateFault, Credentials, TransportError};
 use kobling_proto::{FILE_DESCRIPTOR_SET, limits};
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
@@ -131,9 +130,8 @@ pub fn seal_key(config: &Config) -> Result<SealKey, StartError> {
 /// # Errors
 /// [`StartError`].
 pub fn pinned_federation(config: &Config, state: &StateDir) -> Result<Federation, StartError> {
-    let bytes = state::read(&state.federation())?.ok_or(StateError::NotReady {
-        missing: "the node is not enrolled: run `enrol FEDERATION.toml`",
-    })?;
+    let bytes = state::read(&state.federation())?
+        .ok_or(StateError::NotReady { missing: "the node is not enrolled: run `enrol FEDERATION.toml`" })?;
     let damaged = || StateError::Damaged { path: state.federation() };
     let federation = Federation::from_toml(&String::from_utf8(bytes).map_err(|_| damaged())?)?;
     if federation.node(&config.owner).is_none() {
@@ -263,7 +261,7 @@ pub async fn start(
         .add_service(columns);
     let server = tokio::spawn(async move {
         let stopped = stopped.cancelled_owned();
-        router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stopped).await
+        router.serve_with_incoming_shutdown(transport::incoming(listener), stopped).await
     });
     tokio::spawn(found(founding, dialler, stop.clone()));
     tokio::spawn(tend(node.clone(), config.session_idle, stop.clone()));

@@ -90,11 +90,8 @@ impl NodeService for Control {
         let members = owners(&request.members, "members")?;
         let releases: Result<Vec<Release>, _> = request.releases.into_iter().map(TryInto::try_into).collect();
         let releases = releases.map_err(invalid)?;
-        let asker: Asker = request
-            .asker
-            .ok_or(NodeError::Invalid { field: "asker" })?
-            .try_into()
-            .map_err(invalid)?;
+        let asker: Asker =
+            request.asker.ok_or(NodeError::Invalid { field: "asker" })?.try_into().map_err(invalid)?;
         check_names(&self.node.federation, &self.node.me, &linking, &members, &releases)?;
         self.node.clone().open_session(session, linking, members, releases, asker).await?;
         Ok(Response::new(wire::OpenSessionResponse {}))
@@ -122,11 +119,10 @@ impl NodeService for Control {
         let datastores: Result<Vec<_>, _> = request.catalogue.into_iter().map(TryInto::try_into).collect();
         let catalogue = Catalogue { datastores: datastores.map_err(invalid)? };
         let node = self.node.clone();
-        let rules = tokio::task::spawn_blocking(move || {
-            node.judge(session, job, &request.script, catalogue, plan)
-        })
-        .await
-        .map_err(|_| NodeError::Internal { party: self.node.me.clone(), step: "judge" })??;
+        let rules =
+            tokio::task::spawn_blocking(move || node.judge(session, job, &request.script, catalogue, plan))
+                .await
+                .map_err(|_| NodeError::Internal { party: self.node.me.clone(), step: "judge" })??;
         Ok(Response::new(wire::OfferResponse { rules: Some((&rules).into()) }))
     }
 

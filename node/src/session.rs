@@ -3,14 +3,13 @@
 //! Everything here lives in memory and dies with the session or the process: a node that restarts knows no
 //! session, and the broker then ends it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use kobling_crypto::channel::{Channel, FramedChannel, StepName, farewell};
 use kobling_crypto::decoys::DecoyLaw;
 use kobling_crypto::pseudonym::{SessionSalt, check_value, contribution};
-use kobling_model::catalogue::Catalogue;
 use kobling_model::partial::PartialAggregate;
 use kobling_model::plan::{Plan, Release};
 use kobling_model::record::Asker;
@@ -76,8 +75,8 @@ pub struct Granted {
     pub plan: Plan,
     /// Hash of the script's text.
     pub script: Hash,
-    /// The releases it was derived from.
-    pub catalogue: Catalogue,
+    /// Questions about populations that have passed their floor here.
+    pub passed: Mutex<BTreeSet<u32>>,
 }
 
 impl Session {
@@ -218,13 +217,8 @@ impl Opening {
         peer_links: bool,
         transport: LinkTransport,
     ) -> Result<Option<PeerOpening>, NodeError> {
-        let mut channel = FramedChannel::new(
-            transport,
-            self.session.0,
-            [0; 16],
-            self.me.as_str(),
-            peer.as_str(),
-        );
+        let mut channel =
+            FramedChannel::new(transport, self.session.0, [0; 16], self.me.as_str(), peer.as_str());
         let failed = |error| NodeError::of_channel(peer, &error);
         let mut swap = |name: &str, shape: [u64; 2], body: Vec<u8>| {
             let step = StepName::new(name).expect("a step's name");
@@ -254,7 +248,8 @@ impl Opening {
                 let ((numerator, denominator), exponent) = self.law;
                 let law = [numerator, denominator, exponent].map(u32::to_le_bytes).concat();
                 let law = swap("session/decoys", [3, 4], law).map_err(failed)?;
-                let number = |at: usize| u32::from_le_bytes(law[4 * at..4 * at + 4].try_into().expect("4 bytes"));
+                let number =
+                    |at: usize| u32::from_le_bytes(law[4 * at..4 * at + 4].try_into().expect("4 bytes"));
                 Some(PeerOpening { contribution, maps, law: ((number(0), number(1)), number(2)) })
             }
             _ => None,
@@ -319,10 +314,12 @@ impl SessionLink {
     }
 }
 
-/// The keyed hash of an identity map's state that other nodes see.
-pub fn map_state(record_key: &[u8; 32], unit_type: UnitType, state: &Hash) -> [u8; 32] {
+/// The keyed hash of an identity map's state that other nodes see: the same as long as the map is the same.
+///
+/// Keyed by the node's own secret, so that a peer cannot test guesses of who is in the map.
+pub fn map_state(own_secret: &[u8], unit_type: UnitType, state: &Hash) -> [u8; 32] {
     let session_free = [0; 16];
-    check_value(record_key, &format!("identity map {unit_type} {state}"), &session_free)
+    check_value(own_secret, &format!("identity map {unit_type} {state}"), &session_free)
 }
 
 /// Compares canary rows with one other linking node. Blocking.

@@ -92,7 +92,13 @@ impl GrpcConnector {
     }
 }
 
+/// How long a stream is kept after this end has left it.
+const LINGER: Duration = Duration::from_secs(10);
+
 /// Hands frames on until either end is gone or something arrives that is no frame.
+///
+/// When this end has left, the stream is read to its end all the same: dropping it at once would reset the call, and with it this
+/// end's last frames on their way.
 async fn deliver(
     mut frames: impl Stream<Item = Option<wire::Frame>> + Send + Unpin + 'static,
     to: mpsc::Sender<wire::Frame>,
@@ -100,13 +106,15 @@ async fn deliver(
     loop {
         let frame = tokio::select! {
             frame = frames.next() => frame.flatten(),
-            () = to.closed() => None,
+            () = to.closed() => break,
         };
-        let Some(frame) = frame else { break };
+        let Some(frame) = frame else { return };
         if to.send(frame).await.is_err() {
             break;
         }
     }
+    let rest = async { while frames.next().await.flatten().is_some() {} };
+    let _ = tokio::time::timeout(LINGER, rest).await;
 }
 
 #[async_trait]
