@@ -81,7 +81,7 @@ pub enum Language {
 #[derive(Debug, Args)]
 pub struct PlatformArguments {
     /// The platform's file: federation, certificate, key, researcher and institution.
-    #[arg(long, value_name = "FILE", default_value = "platform.toml")]
+    #[arg(long, global = true, value_name = "FILE", default_value = "platform.toml")]
     pub platform: PathBuf,
 }
 
