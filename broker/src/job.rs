@@ -330,6 +330,9 @@ impl Broker {
             return Err(whole_script(RunError::Cancelled));
         }
         run.progress.ring();
+        if run.plan.questions.is_empty() {
+            return Ok(());
+        }
         let rules = run.stop.unless(offer(run, script)).await.map_err(whole_script)?;
         let joined = strictest(&rules).ok_or(whole_script(RunError::PerturbationTables))?;
         for (index, question) in (0..).zip(&run.plan.questions) {

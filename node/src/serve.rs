@@ -84,13 +84,16 @@ pub enum StartError {
     Decoys,
 }
 
+/// Puts something between a node and its links.
+pub type WrapConnector = Box<dyn FnOnce(Arc<dyn Connector>) -> Arc<dyn Connector> + Send>;
+
 /// What a caller of [`start`] may replace.
 #[derive(Default)]
 pub struct StartOptions {
     /// A socket that listens already; else the configured address is taken.
     pub listener: Option<TcpListener>,
     /// Puts something between the node and its links; tests record there.
-    pub wrap_connector: Option<Box<dyn FnOnce(Arc<dyn Connector>) -> Arc<dyn Connector> + Send>>,
+    pub wrap_connector: Option<WrapConnector>,
     /// Watches masks in tests.
     pub ledger: Option<Arc<Mutex<Ledger>>>,
 }

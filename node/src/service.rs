@@ -33,7 +33,7 @@ pub struct Control {
 }
 
 impl Control {
-    fn from_broker<T>(&self, request: Request<T>) -> Result<T, Status> {
+    fn of_broker<T>(&self, request: Request<T>) -> Result<T, Status> {
         only_broker(&self.callers, &request, &self.node.me)?;
         Ok(request.into_inner())
     }
@@ -66,7 +66,7 @@ impl NodeService for Control {
         &self,
         request: Request<wire::DescribeRequest>,
     ) -> Result<Response<wire::DescribeResponse>, Status> {
-        self.from_broker(request)?;
+        self.of_broker(request)?;
         let node = &self.node;
         let missing = node.founding.missing();
         let waiting_for: Vec<_> = missing.iter().map(|name| name.to_text()).collect();
@@ -84,7 +84,7 @@ impl NodeService for Control {
         &self,
         request: Request<wire::OpenSessionRequest>,
     ) -> Result<Response<wire::OpenSessionResponse>, Status> {
-        let request = self.from_broker(request)?;
+        let request = self.of_broker(request)?;
         let session = convert::session(&request.session).map_err(invalid)?;
         let linking = owners(&request.linking, "linking")?;
         let members = owners(&request.members, "members")?;
@@ -101,7 +101,7 @@ impl NodeService for Control {
         &self,
         request: Request<wire::ConfirmAlignmentRequest>,
     ) -> Result<Response<wire::ConfirmAlignmentResponse>, Status> {
-        let request = self.from_broker(request)?;
+        let request = self.of_broker(request)?;
         let session = convert::session(&request.session).map_err(invalid)?;
         let unit_type = convert::unit_type(&request.unit_type).map_err(invalid)?;
         self.node.confirm_alignment(session, unit_type).await?;
@@ -112,7 +112,7 @@ impl NodeService for Control {
         &self,
         request: Request<wire::OfferRequest>,
     ) -> Result<Response<wire::OfferResponse>, Status> {
-        let request = self.from_broker(request)?;
+        let request = self.of_broker(request)?;
         let session = convert::session(&request.session).map_err(invalid)?;
         let job = convert::job(&request.job).map_err(invalid)?;
         let plan = convert::hash(&request.plan, "plan").map_err(invalid)?;
@@ -130,7 +130,7 @@ impl NodeService for Control {
         &self,
         request: Request<wire::ComputeRequest>,
     ) -> Result<Response<Self::ComputeStream>, Status> {
-        let request = self.from_broker(request)?;
+        let request = self.of_broker(request)?;
         let rules: Result<Vec<Rules>, _> = request.rules.into_iter().map(TryInto::try_into).collect();
         let question = Question {
             session: convert::session(&request.session).map_err(invalid)?,
@@ -149,7 +149,7 @@ impl NodeService for Control {
         &self,
         request: Request<wire::DealRequest>,
     ) -> Result<Response<wire::DealResponse>, Status> {
-        let request = self.from_broker(request)?;
+        let request = self.of_broker(request)?;
         let session = convert::session(&request.session).map_err(invalid)?;
         let attempt = convert::attempt(&request.attempt).map_err(invalid)?;
         let left = convert::owner(&request.left, "left").map_err(invalid)?;
@@ -162,7 +162,7 @@ impl NodeService for Control {
         &self,
         request: Request<wire::AbortRequest>,
     ) -> Result<Response<wire::AbortResponse>, Status> {
-        let request = self.from_broker(request)?;
+        let request = self.of_broker(request)?;
         let session = convert::session(&request.session).map_err(invalid)?;
         let attempt = convert::attempt(&request.attempt).map_err(invalid)?;
         self.node.abort(session, attempt);
@@ -173,7 +173,7 @@ impl NodeService for Control {
         &self,
         request: Request<wire::CloseSessionRequest>,
     ) -> Result<Response<wire::CloseSessionResponse>, Status> {
-        let request = self.from_broker(request)?;
+        let request = self.of_broker(request)?;
         let session: SessionId = convert::session(&request.session).map_err(invalid)?;
         self.node.sessions.close(session);
         Ok(Response::new(wire::CloseSessionResponse {}))

@@ -98,7 +98,7 @@ impl Dataset {
 
 /// Identity numbers of test people (month + 80), all different, in an order that `seed` decides.
 pub fn people(seed: u64, count: usize) -> Vec<String> {
-    let mut dice = Dice::seeded(seed ^ 0x70_656f_706c_65);
+    let mut dice = Dice::seeded(seed ^ 0x7065_6f70_6c65);
     let mut people = std::collections::BTreeSet::new();
     let mut in_order = Vec::new();
     while in_order.len() < count {

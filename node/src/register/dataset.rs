@@ -719,7 +719,7 @@ mod tests {
                 check(line.as_bytes(), &metadata(temporality, domain(data_type, one))).0
             };
             assert!(of(Temporality::Event, one, "2005-01-01;").is_empty());
-            assert!(of(Temporality::Event, &format!("{one}"), "2020-01-01;").is_empty());
+            assert!(of(Temporality::Event, one, "2020-01-01;").is_empty());
             assert!(of(Temporality::Event, one, "2015-01-01;")[0].contains("not valid at the start date"));
             assert!(of(Temporality::Event, "9", "1950-01-01;").is_empty());
             assert!(of(Temporality::Event, "8", "2005-01-01;")[0].contains("not in the code list"));
