@@ -146,9 +146,9 @@ fn of_text(function: Function, text: &str) -> Option<Option<Value>> {
     let same = match function {
         F::Lower => text.to_lowercase(),
         F::Upper => text.to_uppercase(),
-        F::Trim => text.trim_matches(' ').to_owned(),
-        F::Ltrim => text.trim_start_matches(' ').to_owned(),
-        F::Rtrim => text.trim_end_matches(' ').to_owned(),
+        F::Trim => text.trim().to_owned(),
+        F::Ltrim => text.trim_start().to_owned(),
+        F::Rtrim => text.trim_end().to_owned(),
         F::Length => return Some(number(text.chars().count() as f64)),
         _ => return None,
     };

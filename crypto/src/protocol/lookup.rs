@@ -8,9 +8,9 @@
 //! change = −D + Σⱼ tⱼ        tⱼ = ⊕ᵢ [count in row i] · [key ≥ rows[i][j]]        0 ≤ j < 2D
 //! ```
 //!
-//! [key ≥ T] is linear in the one-hot form of the key, which takes 4 + 32 + 256 ANDs in three rounds. The classes take
-//! a zero test of the count's high bits beside it, at most five rounds, then one for the low bits. The tⱼ take one
-//! more, becoming numbers another. Thresholds 0 and 256 cost nothing. All of it is the same for every count and key.
+//! [key ≥ T] is linear in the one-hot form of the key, which takes 16 + 32 + 256 ANDs in three rounds. The classes then
+//! take a zero test of the count's high bits, at most five rounds, and the low bits' one-hot form. The tⱼ take one
+//! round more, becoming numbers another. Thresholds 0 and 256 cost nothing. All of it is the same for every count and key.
 
 use crate::protocol::ProtocolError;
 use crate::protocol::engine::Engine;
