@@ -181,17 +181,13 @@ mod tests {
                 count(5000),
             ],
         };
-        let expected = "\
-Line 7: tabulate sex site, freq rowpct
-┌────────────┬────────┬────────┬─────────┐
-│ sex \\ site ┆   lung ┆ breast ┆   Total │
-╞════════════╪════════╪════════╪═════════╡
-│ men        ┆  1 500 ┆      · ┆   1 500 │
-│            ┆ 100.0 %┆      · ┆ 100.0 % │";
         let shown = table(&given, Language::En);
-        // The first row's percentages are as wide as the column; compare without blanks.
-        let squeezed = |text: &str| text.split_whitespace().collect::<String>();
-        assert!(squeezed(&shown).starts_with(&squeezed(expected)[..90]), "{shown}");
+        // Widths are the table's own business: compare without blanks.
+        let squeezed = shown.split_whitespace().collect::<String>();
+        for row in ["│sex\\site┆lung┆breast┆Total│", "│men┆1500┆·┆1500│", "│┆100.0%┆·┆100.0%│"]
+        {
+            assert!(squeezed.contains(row), "{row} is not in\n{shown}");
+        }
         assert!(shown.contains("40.0 %") && shown.contains("60.0 %"), "{shown}");
         assert!(shown.contains("In each cell: number, % of row."), "{shown}");
         assert!(shown.contains("· is too small"), "{shown}");
