@@ -242,21 +242,21 @@ mod tests {
         // Written out by hand, so that a second implementation can follow the table above.
         let key = hmac::Key::new(hmac::HMAC_SHA256, &salt().0);
         let mut message = Vec::new();
-        for part in [&b"kobling token v1"[..], b"PERSON", b"01010112345"] {
+        for part in [&b"kobling token v1"[..], b"PERSON", b"01810112345"] {
             message.extend_from_slice(&(part.len() as u32).to_le_bytes());
             message.extend_from_slice(part);
         }
         let tag = hmac::sign(&key, &message);
         let expected = &tag.as_ref()[..16];
-        assert_eq!(salt().token("PERSON", b"01010112345").as_bytes(), expected);
-        assert_eq!(salt().tokens("PERSON").token(b"01010112345").as_bytes(), expected);
+        assert_eq!(salt().token("PERSON", b"01810112345").as_bytes(), expected);
+        assert_eq!(salt().tokens("PERSON").token(b"01810112345").as_bytes(), expected);
     }
 
     #[test]
     fn a_record_key_is_three_little_endian_limbs_of_the_documented_hash() {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &[5; 32]);
         let mut message = Vec::new();
-        for part in [&b"kobling record key v1"[..], b"PERSON", b"01010112345"] {
+        for part in [&b"kobling record key v1"[..], b"PERSON", b"01810112345"] {
             message.extend_from_slice(&(part.len() as u32).to_le_bytes());
             message.extend_from_slice(part);
         }
@@ -267,7 +267,7 @@ mod tests {
             b[2] as u16 + 256 * b[3] as u16,
             b[4] as u16 + 256 * b[5] as u16,
         ];
-        assert_eq!(RecordKeySecret::from_bytes([5; 32]).record_key("PERSON", b"01010112345"), expected);
+        assert_eq!(RecordKeySecret::from_bytes([5; 32]).record_key("PERSON", b"01810112345"), expected);
     }
 
     #[test]
