@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::value::Range;
 use crate::{DatastoreId, Day, Hash, OwnerId, UnitType, VariableName, Version};
 
 /// One release of one datastore, as its owner publishes it. Public metadata only.
@@ -36,6 +37,8 @@ pub struct Variable {
     pub domain: ValueDomain,
     /// For which dates there are values.
     pub dates: AvailableDates,
+    /// Public constants of its numbers; none for texts and pointers.
+    pub range: Option<Range>,
     /// Hash of the data file, so that an answer names exactly what it was computed from.
     pub data: Hash,
 }

@@ -11,12 +11,14 @@ pub mod federation;
 pub mod hash;
 pub mod identity;
 pub mod ids;
+pub mod interval;
 pub mod partial;
 pub mod plan;
 pub mod record;
 pub mod rules;
 pub mod table;
 pub mod unit;
+pub mod value;
 pub mod version;
 
 pub use day::Day;

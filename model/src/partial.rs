@@ -5,7 +5,7 @@ use crate::{AttemptId, Hash, OwnerId, SessionId};
 
 /// One worker's share of a protected table.
 ///
-/// Alone it is uniform. The two workers' shares add up, modulo 2³², to the protected table; whoever adds
+/// Alone it is uniform. The two workers' shares add up, modulo 2³² and 2¹²⁸, to the protected table; whoever adds
 /// them checks first that both name the same session, attempt, plan and question, and that the two
 /// workers saw the same messages on the link between them.
 #[derive(Clone, PartialEq, Eq)]
@@ -28,6 +28,10 @@ pub struct PartialAggregate {
     pub received: Hash,
     /// One share for each cell, margins included.
     pub shares: Vec<u32>,
+    /// One share of the sum for each cell, where the table has a value column, else empty.
+    pub sums: Vec<u128>,
+    /// One share of the sum of squares for each cell, where they are asked for, else empty.
+    pub squares: Vec<u128>,
 }
 
 impl PartialAggregate {
@@ -39,7 +43,9 @@ impl PartialAggregate {
             Side::Right => b"right",
         };
         let shares: Vec<u8> = self.shares.iter().flat_map(|share| share.to_le_bytes()).collect();
-        let fields: [&[u8]; 9] = [
+        let [sums, squares] = [&self.sums, &self.squares]
+            .map(|wide| wide.iter().flat_map(|share| share.to_le_bytes()).collect::<Vec<u8>>());
+        let fields: [&[u8]; 11] = [
             &self.session.0,
             &self.attempt.0,
             &self.plan.0,
@@ -49,10 +55,12 @@ impl PartialAggregate {
             &self.sent.0,
             &self.received.0,
             &shares,
+            &sums,
+            &squares,
         ];
-        let mut message = b"kobling partial aggregate v1".to_vec();
+        let mut message = b"kobling partial aggregate v2".to_vec();
         for field in fields {
-            let length = u32::try_from(field.len()).expect("a table has fewer than 2^30 cells");
+            let length = u32::try_from(field.len()).expect("a table has fewer than 2^28 cells");
             message.extend(length.to_le_bytes());
             message.extend(field);
         }

@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::expression::{Expression, Value, ValueType};
+use crate::value::ValueColumn;
 use crate::{DatastoreId, Day, Hash, OwnerId, UnitType, VariableName, Version};
 
 /// Everything that a script asks, in order.
@@ -64,10 +65,13 @@ pub enum QuestionKind {
 /// How a table is laid out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableShape {
-    /// The table's variables in the order written: the first gives rows, the others together columns.
+    /// The table's variables in the order written: the first gives rows, the others together columns. None: one
+    /// cell, the whole population.
     pub variables: Vec<TableVariable>,
     /// What to show of each cell, in the order written; `[Frequency]` where the script says nothing.
     pub shows: Vec<Show>,
+    /// The number summed in each cell, if there is one.
+    pub value: Option<ValueColumn>,
     /// Whether missing values have categories of their own.
     pub missing: bool,
 }
@@ -105,6 +109,19 @@ pub enum Show {
     ColumnPercent,
     /// Percent of the table's protected total.
     CellPercent,
+    /// Mean of the value column: protected sum by protected count.
+    Mean,
+    /// Its standard deviation, with n − 1.
+    StandardDeviation,
+    /// Its protected sum.
+    Sum,
+}
+
+impl Show {
+    /// Whether it is a statistic of the table's value column.
+    pub fn is_of_value(self) -> bool {
+        matches!(self, Self::Mean | Self::StandardDeviation | Self::Sum)
+    }
 }
 
 /// What one owner computes in clear, for each of its units, before anything is shared.
@@ -119,6 +136,8 @@ pub struct Fragment {
     pub filters: Vec<Expression>,
     /// The owner's part of the table: its composite category is their product, first dimension slowest.
     pub dimensions: Vec<Dimension>,
+    /// The number summed in each cell, if it is this owner's. Where it is missing, the unit is in no cell.
+    pub value: Option<Expression>,
 }
 
 /// One register variable at a date.
@@ -178,6 +197,14 @@ impl Question {
     /// The population's owner, then the second owner if there is one.
     pub fn owners(&self) -> impl Iterator<Item = &OwnerId> {
         std::iter::once(&self.left).chain(&self.right).map(|fragment| &fragment.owner)
+    }
+
+    /// The number summed in each cell, if there is one.
+    pub fn value(&self) -> Option<&ValueColumn> {
+        match &self.kind {
+            QuestionKind::Population { .. } => None,
+            QuestionKind::Table(shape) => shape.value.as_ref(),
+        }
     }
 
     /// The fragment on a side.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Hash;
 
-/// Numbers of rules 1, 3, 4 and 5 in force for a question: the strictest of all owners taking part.
+/// Numbers of rules 1, 3, 4, 5, 7 and 10 in force for a question: the strictest of all owners taking part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rules {
@@ -17,6 +17,20 @@ pub struct Rules {
     pub small_cell_units_max: u32,
     /// Rule 5: a table with more than this share of suppressed cells is refused. Whole percent.
     pub small_cells_percent_max: u32,
+    /// Rule 7: statistics of a cell whose perturbed count is below this are hidden.
+    pub statistic_units_min: u32,
+    /// Rule 10: a cell of which the two largest contributors may have more than this is hidden. Whole percent.
+    pub two_largest_percent_max: u32,
+    /// Rule 10, p %: what the others contribute must be at least this of the largest contributor. Whole percent.
+    pub others_percent_of_largest_min: u32,
+}
+
+impl Rules {
+    /// Rule 10 in one number: if the two largest have at most this of a cell, both of its bounds hold. (With shares
+    /// a ≥ b and a + b ≤ κ of a whole, the rest is at least 1 − κ of the whole, and so at least 1 − κ of a.)
+    pub fn dominance_percent_max(&self) -> u32 {
+        self.two_largest_percent_max.min(100_u32.saturating_sub(self.others_percent_of_largest_min))
+    }
 }
 
 /// Why nothing was released, in a form that is safe to show: rests on perturbed counts only.

@@ -21,6 +21,41 @@ pub struct Table {
     pub shows: Vec<Show>,
     /// One for each cell of [`Layout::of`], margins included.
     pub cells: Vec<Cell>,
+    /// What is said of the value column, where the table has one.
+    pub summary: Option<Summary>,
+}
+
+/// Statistics of a value column in each cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Name of the value column in the script.
+    pub variable: String,
+    /// One for each cell; none where rule 7 or 10 hides it.
+    pub cells: Vec<Option<Statistics>>,
+}
+
+/// Statistics of a value column in one cell, computed from protected sums and counts: those that are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Statistics {
+    /// Mean, three significant digits.
+    pub mean: Option<f64>,
+    /// Standard deviation with n − 1, three significant digits.
+    pub standard_deviation: Option<f64>,
+    /// Sum.
+    pub sum: Option<f64>,
+}
+
+impl Summary {
+    /// What a cell shows; none where it is hidden or not a statistic of the value column.
+    pub fn shown(&self, show: Show, cell: usize) -> Option<f64> {
+        let statistics = self.cells.get(cell)?.as_ref()?;
+        match show {
+            Show::Mean => statistics.mean,
+            Show::StandardDeviation => statistics.standard_deviation,
+            Show::Sum => statistics.sum,
+            Show::Frequency | Show::RowPercent | Show::ColumnPercent | Show::CellPercent => None,
+        }
+    }
 }
 
 /// One variable of a table with its categories.
@@ -70,10 +105,12 @@ pub fn percent(count: Cell, total: Cell) -> Option<f64> {
 /// Where the cells of a table are, and which base cells add up to each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// Rows without the total.
+    /// Rows without the total; 1 for a table without variables.
     pub rows: usize,
     /// Columns without the total; 1 for a table of one variable.
     pub columns: usize,
+    /// Whether there is a row of totals: not for a table without variables, which has one cell.
+    pub totals: bool,
     /// Whether there is a column of row totals.
     pub row_totals: bool,
 }
@@ -82,7 +119,12 @@ impl Layout {
     /// The layout of a table with these numbers of categories, one for each variable.
     pub fn of(sizes: &[usize]) -> Self {
         let (rows, others) = sizes.split_first().map_or((1, &[][..]), |(rows, others)| (*rows, others));
-        Self { rows, columns: others.iter().product(), row_totals: !others.is_empty() }
+        Self {
+            rows,
+            columns: others.iter().product(),
+            totals: !sizes.is_empty(),
+            row_totals: !others.is_empty(),
+        }
     }
 
     /// Columns with the total.
@@ -92,7 +134,7 @@ impl Layout {
 
     /// Cells with margins.
     pub fn cells(&self) -> usize {
-        (self.rows + 1) * self.width()
+        (self.rows + usize::from(self.totals)) * self.width()
     }
 
     /// Cells without margins: those that rule 5 counts.
@@ -112,9 +154,11 @@ impl Layout {
         for row in 0..self.rows {
             for column in 0..self.columns {
                 let inner = row * self.columns + column;
-                parts.extend([row, self.rows].map(|row| (inner, row * width + column)));
-                if self.row_totals {
-                    parts.extend([row, self.rows].map(|row| (inner, row * width + self.columns)));
+                for row in [Some(row), self.totals.then_some(self.rows)].into_iter().flatten() {
+                    parts.push((inner, row * width + column));
+                    if self.row_totals {
+                        parts.push((inner, row * width + self.columns));
+                    }
                 }
             }
         }
@@ -235,6 +279,11 @@ mod tests {
     fn nothing_is_a_percentage_of_a_suppressed_cell() {
         assert_eq!(percent(Cell::Suppressed, Cell::Count(10)), None);
         assert_eq!(percent(Cell::Count(10), Cell::Suppressed), None);
+    }
+
+    #[test]
+    fn a_table_without_variables_is_one_cell() {
+        assert_eq!(Layout::of(&[]).with_margins(&[7], 0, |a, b| a + b), [7]);
     }
 
     #[test]
