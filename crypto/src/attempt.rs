@@ -9,17 +9,19 @@
 //!    sent the same. *Learnt by the dealer:* the shape.
 //! 3. The workers compare digests of everything they take for granted: plan, question, rules, roles, shape
 //!    ([`agree`]). *Learnt:* whether they are the same.
-//! 4. The product, if two owners' data meet ([`count_product`]), and protection ([`protect`]).
+//! 4. The product, if two owners' data meet ([`narrow_product`]), and protection ([`protect`]).
 //! 5. [`farewell`](crate::channel::farewell) on each link: whoever closes knows that the other end has everything.
 
 use std::sync::{Arc, Mutex};
 
 use crate::channel::{Channel, ChannelError, StepName, farewell};
-use crate::protocol::count_product::{self, ProductShape};
 use crate::protocol::engine::Engine;
 use crate::protocol::lookup::PerturbationTable;
+use crate::protocol::narrow_product::{self, ProductShape};
 use crate::protocol::protect::{self, Program, ProtectShape};
+use crate::protocol::protect_sums::ValueShape;
 use crate::protocol::{ProtocolError, decode};
+use crate::roles::Role;
 use crate::seeds::{EphemeralKey, Ledger, PairSeed};
 
 /// The public shape of a question's computation.
@@ -147,7 +149,7 @@ pub fn deal(
         return Err(ProtocolError::Shape { expected: "the same shape from both workers" });
     }
     if let Some(shape) = computation.product {
-        count_product::deal(&product_step(), shape, right, &left_seed, &right_seed)?;
+        narrow_product::deal(&product_step(), &shape, right, &left_seed, &right_seed)?;
     }
     let mut engine = Engine::dealer(&protect_step(), right, &left_seed, &right_seed)?;
     protect::deal(&mut engine, &computation.protect)?;
@@ -162,14 +164,20 @@ impl Computation {
         let mut numbers: Vec<u64> = Vec::new();
         match &self.product {
             None => numbers.push(0),
-            Some(shape) => numbers.extend([
-                1,
-                shape.rows as u64,
-                shape.block_rows as u64,
-                shape.left_categories as u64,
-                shape.right_categories as u64,
-                u64::from(shape.present),
-            ]),
+            Some(shape) => {
+                numbers.extend([
+                    1,
+                    shape.rows as u64,
+                    shape.block_rows as u64,
+                    shape.left_categories as u64,
+                    shape.right_categories as u64,
+                    u64::from(shape.present),
+                ]);
+                for values in [&shape.left_values, &shape.right_values] {
+                    numbers.push(values.len() as u64);
+                    numbers.extend(values.iter().map(|bits| u64::from(*bits)));
+                }
+            }
         }
         let protect = &self.protect;
         let table = protect.table.rows();
@@ -182,7 +190,7 @@ impl Computation {
         numbers.extend(table.iter().flatten().map(|threshold| u64::from(*threshold)));
         match &protect.program {
             Program::Population { floor } => numbers.extend([0, u64::from(*floor)]),
-            Program::Table { small_max, small_percent_max, counted } => {
+            Program::Table { small_max, small_percent_max, counted, values } => {
                 numbers.extend([
                     1,
                     u64::from(*small_max),
@@ -190,6 +198,19 @@ impl Computation {
                     counted.len() as u64,
                 ]);
                 numbers.extend(counted.iter().map(|cell| *cell as u64));
+                match values {
+                    None => numbers.push(0),
+                    Some(values) => numbers.extend([
+                        1,
+                        u64::from(values.owner == Role::Right),
+                        u64::from(values.squares),
+                        u64::from(values.sum_bits),
+                        u64::from(values.square_bits),
+                        values.bound,
+                        u64::from(values.units_min),
+                        u64::from(values.dominance_percent_max),
+                    ]),
+                }
             }
         }
         numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
@@ -205,19 +226,30 @@ impl Computation {
         let mut next = || numbers.next();
         let size = |number: u64| usize::try_from(number).ok();
         let small = |number: u64| u32::try_from(number).ok();
+        let flag = |number: u64| (number <= 1).then_some(number == 1);
         let product = match next()? {
             0 => None,
-            1 => Some(ProductShape {
-                rows: size(next()?)?,
-                block_rows: size(next()?)?,
-                left_categories: size(next()?)?,
-                right_categories: size(next()?)?,
-                present: match next()? {
-                    0 => false,
-                    1 => true,
-                    _ => return None,
-                },
-            }),
+            1 => {
+                let mut shape = ProductShape {
+                    rows: size(next()?)?,
+                    block_rows: size(next()?)?,
+                    left_categories: size(next()?)?,
+                    right_categories: size(next()?)?,
+                    present: flag(next()?)?,
+                    left_values: Vec::new(),
+                    right_values: Vec::new(),
+                };
+                for values in [&mut shape.left_values, &mut shape.right_values] {
+                    let length = next()?;
+                    if length > ProductShape::VALUES_MAX as u64 {
+                        return None;
+                    }
+                    for _ in 0..length {
+                        values.push(u8::try_from(next()?).ok()?);
+                    }
+                }
+                Some(shape)
+            }
             _ => return None,
         };
         let cells = size(next()?)?;
@@ -240,7 +272,20 @@ impl Computation {
                 let (small_max, small_percent_max) = (small(next()?)?, small(next()?)?);
                 let length = next()?;
                 let counted: Option<Vec<usize>> = (0..length).map(|_| next().and_then(size)).collect();
-                Program::Table { small_max, small_percent_max, counted: counted? }
+                let values = match next()? {
+                    0 => None,
+                    1 => Some(ValueShape {
+                        owner: if flag(next()?)? { Role::Right } else { Role::Left },
+                        squares: flag(next()?)?,
+                        sum_bits: small(next()?)?,
+                        square_bits: small(next()?)?,
+                        bound: next()?,
+                        units_min: small(next()?)?,
+                        dominance_percent_max: small(next()?)?,
+                    }),
+                    _ => return None,
+                };
+                Program::Table { small_max, small_percent_max, counted: counted?, values }
             }
             _ => return None,
         };
@@ -256,12 +301,25 @@ mod tests {
     fn computation() -> Computation {
         let rows = vec![vec![0, 0, 256, 256], vec![0, 100, 200, 256]];
         Computation {
-            product: Some(ProductShape::new(65_536, 3, 4, true)),
+            product: Some(ProductShape::new(65_536, [3, 4], true, [vec![7, 7, 6], vec![1]])),
             protect: ProtectShape {
                 cells: 20,
                 table: PerturbationTable::new(rows, 2).expect("usable"),
                 column_id: ProtectShape::COUNT_COLUMN,
-                program: Program::Table { small_max: 4, small_percent_max: 50, counted: vec![0, 1, 2, 5] },
+                program: Program::Table {
+                    small_max: 4,
+                    small_percent_max: 50,
+                    counted: vec![0, 1, 2, 5],
+                    values: Some(ValueShape {
+                        owner: Role::Right,
+                        squares: true,
+                        sum_bits: 21,
+                        square_bits: 40,
+                        bound: 1_300_000,
+                        units_min: 15,
+                        dominance_percent_max: 90,
+                    }),
+                },
             },
         }
     }

@@ -6,7 +6,30 @@
 //! Loops count an index over slices cut to length beforehand. That is the form that the compiler turns into vector
 //! instructions in every profile; chains of iterators need inlining across code units, which not every profile has.
 
+use std::ops::Range;
+
 use crate::ring::Ring;
+
+/// Some neighbouring columns of a block of rows.
+pub(crate) struct Panel<'a, R> {
+    /// Rows one after the other.
+    pub(crate) block: &'a [R],
+    /// Columns of the block.
+    pub(crate) width: usize,
+    /// Those meant.
+    pub(crate) columns: Range<usize>,
+}
+
+impl<'a, R> Panel<'a, R> {
+    /// All columns of a block.
+    pub(crate) fn whole(block: &'a [R], width: usize) -> Self {
+        Self { block, width, columns: 0..width }
+    }
+
+    fn rows(&self) -> usize {
+        self.block.len() / self.width
+    }
+}
 
 /// Sums of products of two blocks of columns, gathered over many blocks of rows.
 ///
@@ -29,10 +52,11 @@ impl<R: Ring> ProductSums<R> {
         Self { left, right, sums, left_columns: Vec::new(), right_columns: Vec::new() }
     }
 
-    pub(crate) fn add(&mut self, left: &[R], right: &[R]) {
-        let rows = left.len() / self.left;
-        turn(left, self.left, &mut self.left_columns);
-        turn(right, self.right, &mut self.right_columns);
+    pub(crate) fn add(&mut self, left: &Panel<'_, R>, right: &Panel<'_, R>) {
+        debug_assert_eq!((left.columns.len(), right.columns.len()), (self.left, self.right));
+        let rows = left.rows();
+        turn(left, &mut self.left_columns);
+        turn(right, &mut self.right_columns);
         let mut l = 0;
         while l < self.left {
             l += match self.left - l {
@@ -46,6 +70,17 @@ impl<R: Ring> ProductSums<R> {
     /// The sums, left × right, row by row.
     pub(crate) fn into_sums(self) -> Vec<R> {
         self.sums
+    }
+
+    /// The sums of some columns of left with some of right, which begin again at zero.
+    pub(crate) fn take(&mut self, left: Range<usize>, right: Range<usize>) -> Vec<R> {
+        let mut taken = Vec::with_capacity(left.len() * right.len());
+        for row in left {
+            let sums = &mut self.sums[row * self.right..][right.clone()];
+            taken.extend_from_slice(sums);
+            sums.fill(R::ZERO);
+        }
+        taken
     }
 
     /// Adds the products of L columns of left with all of right's.
@@ -94,18 +129,18 @@ fn dots<R: Ring, const L: usize, const W: usize>(
 }
 
 /// From row by row to column by column, in tiles of which both forms stay in the nearest cache.
-fn turn<R: Ring>(block: &[R], columns: usize, turned: &mut Vec<R>) {
+fn turn<R: Ring>(panel: &Panel<'_, R>, turned: &mut Vec<R>) {
     const TILE: usize = 32;
-    let rows = block.len() / columns;
-    turned.resize(block.len(), R::ZERO);
+    let (rows, columns, start) = (panel.rows(), panel.columns.len(), panel.columns.start);
+    turned.resize(rows * columns, R::ZERO);
     let mut tile = [[R::ZERO; TILE]; TILE];
     for first_row in (0..rows).step_by(TILE) {
         let tile_rows = TILE.min(rows - first_row);
-        let band = &block[first_row * columns..(first_row + tile_rows) * columns];
+        let band = &panel.block[first_row * panel.width..(first_row + tile_rows) * panel.width];
         for first_column in (0..columns).step_by(TILE) {
             let tile_columns = TILE.min(columns - first_column);
             for row in 0..tile_rows {
-                let run = &band[row * columns + first_column..][..tile_columns];
+                let run = &band[row * panel.width + start + first_column..][..tile_columns];
                 for column in 0..tile_columns {
                     tile[column][row] = run[column];
                 }
@@ -144,15 +179,6 @@ pub(crate) fn add_one_hot<R: Ring>(
     }
 }
 
-/// The reduction ℤ/2³² → ℤ/2¹⁶ of each element.
-pub(crate) fn reduce(wide: &[u32], narrow: &mut Vec<u16>) {
-    narrow.resize(wide.len(), 0);
-    let narrow = &mut narrow[..wide.len()];
-    for i in 0..wide.len() {
-        narrow[i] = wide[i] as u16;
-    }
-}
-
 /// Sums of rows of a block by category: what a one-hot matrix does as the left factor.
 pub(crate) struct ScatterSums<R: Ring> {
     categories: usize,
@@ -169,11 +195,13 @@ impl<R: Ring> ScatterSums<R> {
     /// Adds each row of `block`, times its factor, into the sums of its category; a category beyond the last
     /// means none.
     #[inline(always)]
-    pub(crate) fn add(&mut self, categories: &[u32], factor: impl Fn(usize) -> R, block: &[R]) {
-        let columns = self.columns;
+    pub(crate) fn add(&mut self, categories: &[u32], factor: impl Fn(usize) -> R, panel: &Panel<'_, R>) {
+        let (columns, start) = (self.columns, panel.columns.start);
+        debug_assert_eq!(panel.columns.len(), columns);
         for row in 0..categories.len() {
             let at = (categories[row] as usize).min(self.categories) * columns;
-            let (sums, row_of_block) = (&mut self.sums[at..][..columns], &block[row * columns..][..columns]);
+            let row_of_block = &panel.block[row * panel.width + start..][..columns];
+            let sums = &mut self.sums[at..][..columns];
             let factor = factor(row);
             for column in 0..columns {
                 sums[column] = sums[column].plus(factor.times(row_of_block[column]));
@@ -181,17 +209,18 @@ impl<R: Ring> ScatterSums<R> {
         }
     }
 
-    /// The sums, categories × columns, row by row.
-    pub(crate) fn into_sums(mut self) -> Vec<R> {
-        self.sums.truncate(self.categories * self.columns);
-        self.sums
+    /// The sums, categories × columns, row by row, which begin again at zero.
+    pub(crate) fn take(&mut self) -> Vec<R> {
+        let taken = self.sums[..self.categories * self.columns].to_vec();
+        self.sums.fill(R::ZERO);
+        taken
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ring::{Prime64, Word};
+    use crate::ring::Prime64;
     use crate::testing::Dice;
 
     fn plain<R: Ring>(left: &[R], l: usize, right: &[R], r: usize) -> Vec<R> {
@@ -214,7 +243,7 @@ mod tests {
             for rows in [0, 1, 5, 64] {
                 let a: Vec<R> = (0..rows * l).map(|_| draw()).collect();
                 let b: Vec<R> = (0..rows * r).map(|_| draw()).collect();
-                sums.add(&a, &b);
+                sums.add(&Panel::whole(&a, l), &Panel::whole(&b, r));
                 left.extend(a);
                 right.extend(b);
             }
@@ -225,8 +254,8 @@ mod tests {
     #[test]
     fn tiles_give_the_plain_product_in_every_ring_and_shape() {
         let mut dice = Dice::seeded(3);
-        agrees::<u16>(|| u16::from_u64(dice.next()));
-        agrees::<u32>(|| u32::from_u64(dice.next()));
+        agrees::<u16>(|| dice.next() as u16);
+        agrees::<u32>(|| dice.next() as u32);
         agrees::<u64>(|| dice.next());
         agrees::<Prime64>(|| Prime64::new(dice.next()));
     }
@@ -236,10 +265,12 @@ mod tests {
         let categories = [0, 2, u32::MAX, 2, 1, 9];
         let block: Vec<u32> = (1..=12).collect();
         let mut sums = ScatterSums::new(3, 2);
-        sums.add(&categories, |_| 1, &block);
-        assert_eq!(sums.into_sums(), [1, 2, 9, 10, 10, 12]);
-        let mut sums = ScatterSums::new(3, 2);
-        sums.add(&categories, |row| row as u32 + 1, &block);
-        assert_eq!(sums.into_sums(), [1, 2, 45, 50, 34, 40]);
+        sums.add(&categories, |_| 1, &Panel::whole(&block, 2));
+        assert_eq!(sums.take(), [1, 2, 9, 10, 10, 12]);
+        sums.add(&categories, |row| row as u32 + 1, &Panel::whole(&block, 2));
+        assert_eq!(sums.take(), [1, 2, 45, 50, 34, 40]);
+        sums = ScatterSums::new(3, 1);
+        sums.add(&categories, |_| 1, &Panel { block: &block, width: 2, columns: 1..2 });
+        assert_eq!(sums.take(), [2, 10, 12]);
     }
 }

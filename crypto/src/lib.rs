@@ -13,7 +13,7 @@
 //! - a worker learns its own input, public shapes, and what is opened to it with an [`share::OpeningPermit`].
 //!   Everything else that it receives is uniform, independent of the other's input.
 //! - the dealer learns public shapes only. It receives nothing at all from either worker within a protocol.
-//! - whoever adds up the [`share::PartialAggregate`]s learns their sum only, also where it is the dealer:
+//! - whoever adds up the [`ReleasedShares`](protocol::protect::ReleasedShares) learns their sum only, also where it is the dealer:
 //!   every released share carries a fresh sharing of zero from a seed that only the workers have.
 //!
 //! **Two parties that pool what they saw** learn more, and nothing here prevents it: the dealer and a worker

@@ -2,11 +2,12 @@
 //!
 //! | file | what | messages |
 //! | --- | --- | --- |
-//! | [`count_product`] | joint counts and record-key sums by category, over all rows | one block each way at a time |
+//! | [`narrow_product`] | counts, record-key sums and sums of values by category, over all rows | one block each way at a time |
+//! | `lift` | sums mod 2¹⁶ over short stretches become sums of whole numbers | with the blocks |
 //! | [`inner_product`] | the same trick for columns of numbers, in any ring | one block each way at a time |
 //! | [`engine`] | gates on shares: AND, multiply, bits to numbers and back | one round a batch |
 //! | [`adder`], [`compare`], [`lookup`], [`aes`] | circuits made of them | logarithmic, 3 + 6, 40 rounds |
-//! | [`protect`] | the program that protects a table before anything is opened | all of the above |
+//! | [`protect`], [`protect_sums`] | the program that protects a table before anything is opened | all of the above |
 
 use crate::channel::{ChannelError, InvalidStepName, StepName};
 use crate::seeds::SeedError;
@@ -14,11 +15,14 @@ use crate::seeds::SeedError;
 pub mod adder;
 pub mod aes;
 pub mod compare;
-pub mod count_product;
 pub mod engine;
 pub mod inner_product;
+pub(crate) mod lift;
 pub mod lookup;
+pub mod narrow_product;
 pub mod protect;
+pub mod protect_sums;
+pub(crate) mod wide_body;
 
 /// Why a protocol ended without a result. Nothing was opened by it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,6 +1,6 @@
 //! The rings that shares live in.
 //!
-//! Counts and sums are shared in ℤ/2¹⁶, ℤ/2³² and ℤ/2⁶⁴, where the machine's own wrapping arithmetic is the
+//! Counts and sums are shared in ℤ/2¹⁶, ℤ/2³², ℤ/2⁶⁴ and ℤ/2¹²⁸, where the machine's own wrapping arithmetic is the
 //! ring's. The prime field of 2⁶⁴ − 2³² + 1 is kept beside them, because checks against a party that
 //! deviates need a field; every generic protocol is compiled and tested over it.
 
@@ -56,9 +56,9 @@ pub trait Word: Ring {
     /// k.
     const BITS: usize;
     /// The representative in 0..2ᵏ.
-    fn to_u64(self) -> u64;
+    fn to_u128(self) -> u128;
     /// Reduces mod 2ᵏ.
-    fn from_u64(value: u64) -> Self;
+    fn from_u128(value: u128) -> Self;
 }
 
 /// Bytes that are no list of ring elements of the length expected.
@@ -122,12 +122,12 @@ macro_rules! word_ring {
             const BITS: usize = <$word>::BITS as usize;
 
             #[inline(always)]
-            fn to_u64(self) -> u64 {
-                u64::from(self)
+            fn to_u128(self) -> u128 {
+                u128::from(self)
             }
 
             #[inline(always)]
-            fn from_u64(value: u64) -> Self {
+            fn from_u128(value: u128) -> Self {
                 value as Self
             }
         }
@@ -137,6 +137,7 @@ macro_rules! word_ring {
 word_ring!(u16, "z2-16");
 word_ring!(u32, "z2-32");
 word_ring!(u64, "z2-64");
+word_ring!(u128, "z2-128");
 
 /// An element of the prime field of p = 2⁶⁴ − 2³² + 1, always reduced.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Zeroize)]
@@ -253,6 +254,7 @@ mod tests {
         laws::<u16>(|| dice.next() as u16);
         laws::<u32>(|| dice.next() as u32);
         laws::<u64>(|| dice.next());
+        laws::<u128>(|| dice.wide());
         laws::<Prime64>(|| Prime64::new(dice.next()));
     }
 

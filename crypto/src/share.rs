@@ -4,12 +4,12 @@ use std::fmt;
 
 use zeroize::Zeroize;
 
-use crate::ring::{NotAnElement, Ring};
+use crate::ring::Ring;
 
 /// One worker's additive share of a vector: the two workers' shares sum to it.
 ///
 /// Either share alone is uniform, so it is safe with its holder and must not meet its sibling outside
-/// [`PartialAggregate::combine`]. There is no equality: shares of equal vectors differ. `Debug` shows the
+/// their sum. There is no equality: shares of equal vectors differ. `Debug` shows the
 /// shape only; the elements are wiped when dropped. Everything offered here is linear, is done by both
 /// workers alike, and needs no message.
 #[must_use]
@@ -88,8 +88,8 @@ impl<T: Ring> Share<T> {
     /// Hands the share to whoever adds the partial aggregates up, using up the permit.
     ///
     /// The caller has added a fresh sharing of zero, so that the part says nothing beyond the sum.
-    pub fn release(mut self, _permit: OpeningPermit) -> PartialAggregate<T> {
-        PartialAggregate { elements: std::mem::take(&mut self.elements) }
+    pub fn release(mut self, _permit: &OpeningPermit) -> Vec<T> {
+        std::mem::take(&mut self.elements)
     }
 
     pub(crate) fn elements(&self) -> &[T] {
@@ -100,6 +100,13 @@ impl<T: Ring> Share<T> {
         assert_eq!(self.len(), other.len(), "shares of one shape");
         let elements = self.elements.iter().zip(&other.elements).map(|(a, b)| operation(*a, *b)).collect();
         Self { elements }
+    }
+}
+
+impl Share<u128> {
+    /// The same numbers mod 2³²: reduction is a ring homomorphism, so each party reduces its own share.
+    pub fn reduced(&self) -> Share<u32> {
+        Share { elements: self.elements.iter().map(|element| *element as u32).collect() }
     }
 }
 
@@ -165,16 +172,38 @@ impl BitShare {
         Self { lanes, words: vec![(self.words[0] & 1).wrapping_neg(); lanes.div_ceil(64)] }
     }
 
+    /// The lanes of this wire, then those of another.
+    pub(crate) fn followed_by(&self, other: &Self) -> Self {
+        let mut joined = Self::zeros(self.lanes + other.lanes);
+        for lane in 0..self.lanes {
+            joined.words[lane / 64] |= u64::from(self.lane(lane)) << (lane % 64);
+        }
+        for lane in 0..other.lanes {
+            let at = self.lanes + lane;
+            joined.words[at / 64] |= u64::from(other.lane(lane)) << (at % 64);
+        }
+        joined
+    }
+
+    /// Some neighbouring lanes.
+    pub(crate) fn part(&self, lanes: std::ops::Range<usize>) -> Self {
+        let mut part = Self::zeros(lanes.len());
+        for (to, from) in lanes.enumerate() {
+            part.words[to / 64] |= u64::from(self.lane(from)) << (to % 64);
+        }
+        part
+    }
+
     pub(crate) fn from_words(lanes: usize, words: Vec<u64>) -> Self {
         assert_eq!(words.len(), lanes.div_ceil(64), "64 lanes to a word");
         Self { lanes, words }
     }
 
     /// Bit number `bit` of each value, as a share of the worker that knows the values.
-    pub(crate) fn of_bit(values: impl ExactSizeIterator<Item = u64>, bit: usize) -> Self {
+    pub(crate) fn of_bit<V: Into<u128>>(values: impl ExactSizeIterator<Item = V>, bit: usize) -> Self {
         let mut share = Self::zeros(values.len());
         for (lane, value) in values.enumerate() {
-            share.words[lane / 64] |= (value >> bit & 1) << (lane % 64);
+            share.words[lane / 64] |= ((value.into() >> bit & 1) as u64) << (lane % 64);
         }
         share
     }
@@ -235,69 +264,6 @@ impl OpeningPermit {
     }
 }
 
-/// One worker's share of a protected table on its way to whoever adds the parts up.
-///
-/// Made from a share and a permit only, or read from a message by the receiver.
-#[must_use]
-pub struct PartialAggregate<T: Ring> {
-    elements: Vec<T>,
-}
-
-/// Two partial aggregates that are not of one shape, or bytes that are none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the partial aggregate does not have the shape of the table")]
-pub struct WrongShape;
-
-impl From<NotAnElement> for WrongShape {
-    fn from(_: NotAnElement) -> Self {
-        Self
-    }
-}
-
-impl<T: Ring> PartialAggregate<T> {
-    /// The elements, for the message that carries them.
-    pub fn into_elements(self) -> Vec<T> {
-        self.elements
-    }
-
-    /// The bytes that are sent, signed and recorded: the elements, little-endian.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        T::encode(&self.elements, &mut bytes);
-        bytes
-    }
-
-    /// Reads a partial aggregate of exactly this many cells.
-    ///
-    /// # Errors
-    /// [`WrongShape`] for any other length.
-    pub fn from_bytes(bytes: &[u8], cells: usize) -> Result<Self, WrongShape> {
-        if bytes.len() as u128 != cells as u128 * T::BYTES as u128 {
-            return Err(WrongShape);
-        }
-        let mut elements = vec![T::ZERO; cells];
-        T::decode(bytes, &mut elements)?;
-        Ok(Self { elements })
-    }
-
-    /// Adds the two parts: the first moment at which any number of a linked table exists.
-    ///
-    /// # Errors
-    /// [`WrongShape`] where the parts have different lengths.
-    pub fn combine(&self, other: &Self) -> Result<Vec<T>, WrongShape> {
-        if self.elements.len() != other.elements.len() {
-            return Err(WrongShape);
-        }
-        Ok(self.elements.iter().zip(&other.elements).map(|(a, b)| a.plus(*b)).collect())
-    }
-}
-
-impl<T: Ring> fmt::Debug for PartialAggregate<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PartialAggregate({} × {})", self.elements.len(), T::NAME)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -307,10 +273,6 @@ mod tests {
         let share = Share::from_elements(vec![4711u32, 4712]);
         assert_eq!(format!("{share:?}"), "Share(2 × z2-32)");
         assert_eq!(format!("{:?}", BitShare::zeros(70)), "BitShare(70 lanes)");
-        assert_eq!(
-            format!("{:?}", share.release(OpeningPermit::for_a_test())),
-            "PartialAggregate(2 × z2-32)"
-        );
     }
 
     #[test]
@@ -318,8 +280,8 @@ mod tests {
         let left = Share::from_elements(vec![5u32, 1, u32::MAX]);
         let right = Share::from_elements(vec![1u32, 2, 3]);
         let open = |left: Share<u32>, right: Share<u32>| {
-            let [left, right] = [left, right].map(|share| share.release(OpeningPermit::for_a_test()));
-            left.combine(&right).expect("one shape")
+            let [left, right] = [left, right].map(|share| share.release(&OpeningPermit::for_a_test()));
+            left.iter().zip(right).map(|(left, right)| left.wrapping_add(right)).collect::<Vec<_>>()
         };
         assert_eq!(open(left.plus(&left), right.plus(&right)), [12, 6, 4]);
         assert_eq!(open(left.minus(&right), right.minus(&left)), [0, 0, 0]);
@@ -331,14 +293,15 @@ mod tests {
     }
 
     #[test]
-    fn a_partial_aggregate_of_another_shape_is_refused() {
-        let part = Share::from_elements(vec![1u32, 2]).release(OpeningPermit::for_a_test());
-        let bytes = part.to_bytes();
-        assert!(PartialAggregate::<u32>::from_bytes(&bytes, 2).is_ok());
-        assert_eq!(PartialAggregate::<u32>::from_bytes(&bytes, 3).err(), Some(WrongShape));
-        assert_eq!(PartialAggregate::<u32>::from_bytes(&bytes[1..], 2).err(), Some(WrongShape));
-        assert_eq!(PartialAggregate::<u32>::from_bytes(&bytes, usize::MAX).err(), Some(WrongShape));
-        let short = PartialAggregate::<u32>::from_bytes(&bytes[4..], 1).expect("one cell");
-        assert_eq!(part.combine(&short), Err(WrongShape));
+    fn lanes_are_joined_and_cut_across_words() {
+        let wire =
+            |seed: u64, lanes: usize| BitShare::of_bit((0..lanes).map(|lane| (lane as u64 * seed) >> 2), 0);
+        for (first, second) in [(1, 1), (63, 2), (64, 64), (65, 130), (200, 7)] {
+            let (a, b) = (wire(3, first), wire(5, second));
+            let joined = a.followed_by(&b);
+            assert_eq!(joined.lanes(), first + second);
+            assert_eq!(joined.part(0..first).words(), a.words());
+            assert_eq!(joined.part(first..first + second).words(), b.words());
+        }
     }
 }

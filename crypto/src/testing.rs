@@ -31,6 +31,10 @@ impl Dice {
         u64::from_le_bytes(bytes)
     }
 
+    pub(crate) fn wide(&mut self) -> u128 {
+        u128::from(self.next()) << 64 | u128::from(self.next())
+    }
+
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
@@ -197,7 +201,7 @@ pub(crate) fn elements<R: Ring>(left: &Share<R>, right: &Share<R>) -> Vec<R> {
 
 /// A vector split into two random shares.
 pub(crate) fn split<W: Word>(dice: &mut Dice, elements: &[W]) -> [Share<W>; 2] {
-    let left: Vec<W> = elements.iter().map(|_| W::from_u64(dice.next())).collect();
+    let left: Vec<W> = elements.iter().map(|_| W::from_u128(dice.wide())).collect();
     let right = elements.iter().zip(&left).map(|(element, left)| element.minus(*left)).collect();
     [Share::from_elements(left), Share::from_elements(right)]
 }

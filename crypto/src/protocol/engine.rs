@@ -24,22 +24,18 @@
 //! (shared bits in both forms), here from a dealer, which makes them exact without checks.
 
 use crate::channel::{Channel, StepName};
-use crate::protocol::{ProtocolError, decode};
+use crate::protocol::ProtocolError;
+use crate::protocol::wide_body::{Inbox, Outbox};
 use crate::ring::{Ring, Word};
 use crate::roles::Role;
 use crate::seeds::{PairSeed, Tape};
 use crate::share::{BitShare, OpeningPermit, Share};
 
-/// Longest body of one message.
-const BODY_BYTES: usize = 1 << 20;
-
 /// A party's place in a run of a circuit, with its links and its streams.
 pub struct Engine<'a> {
     part: Part<'a>,
-    open_step: StepName,
-    deal_step: StepName,
-    opened: u64,
-    dealt: u64,
+    open: (Outbox, Inbox),
+    deal: (Outbox, Inbox),
 }
 
 enum Part<'a> {
@@ -108,8 +104,11 @@ impl<'a> Engine<'a> {
     }
 
     fn new(step: &StepName, part: Part<'a>) -> Result<Self, ProtocolError> {
-        let (open_step, deal_step) = (step.join("open")?, step.join("deal")?);
-        Ok(Self { part, open_step, deal_step, opened: 0, dealt: 0 })
+        let named = |name: &str| {
+            let step = step.join(name)?;
+            Ok::<_, ProtocolError>((Outbox::new(&step), Inbox::new(&step)))
+        };
+        Ok(Self { part, open: named("open")?, deal: named("deal")? })
     }
 
     /// Who this party is.
@@ -123,7 +122,7 @@ impl<'a> Engine<'a> {
 
     /// Messages exchanged between the workers so far, and received from the dealer.
     pub fn messages(&self) -> (u64, u64) {
-        (self.opened, self.dealt)
+        (self.open.0.sent(), self.deal.1.received())
     }
 
     // Local gates.
@@ -375,24 +374,13 @@ impl<'a> Engine<'a> {
         let mut content = Vec::new();
         T::encode(correction, &mut content);
         left_tape.used(mask_bytes, &content);
-        for piece in content.chunks(BODY_BYTES / T::BYTES * T::BYTES) {
-            let shape = [(piece.len() / T::BYTES) as u64, T::BYTES as u64];
-            right.send(&self.deal_step, self.dealt, &shape, piece.to_vec())?;
-            self.dealt += 1;
-        }
-        Ok(())
+        self.deal.0.send::<T>(*right, &content)
     }
 
     /// Right's part of what the dealer deals.
     fn correction<T: Ring>(&mut self, count: usize) -> Result<Vec<T>, ProtocolError> {
         let Part::Right { dealer_link, .. } = &mut self.part else { unreachable!("only right is corrected") };
-        let mut content = Vec::with_capacity(count * T::BYTES);
-        for length in pieces(count * T::BYTES, T::BYTES) {
-            let shape = [(length / T::BYTES) as u64, T::BYTES as u64];
-            content.extend(dealer_link.receive(&self.deal_step, self.dealt, &shape)?);
-            self.dealt += 1;
-        }
-        decode(&content, &self.deal_step)
+        self.deal.1.receive::<T>(*dealer_link, count)
     }
 
     /// Sends own masked elements to the other worker and receives as many. The dealer has no part in it.
@@ -403,34 +391,23 @@ impl<'a> Engine<'a> {
             Part::Right { left, .. } => left,
             Part::Dealer { .. } => return Ok(vec![T::ZERO; count]),
         };
-        let (mut content, mut theirs) = (Vec::new(), Vec::with_capacity(count * T::BYTES));
+        let mut content = Vec::new();
         T::encode(mine, &mut content);
-        // Piece by piece: two ends that both send everything first could wait for each other for ever.
-        for piece in content.chunks(BODY_BYTES / T::BYTES * T::BYTES) {
-            let shape = [(piece.len() / T::BYTES) as u64, T::BYTES as u64];
-            peer.send(&self.open_step, self.opened, &shape, piece.to_vec())?;
-            theirs.extend(peer.receive(&self.open_step, self.opened, &shape)?);
-            self.opened += 1;
-        }
-        decode(&theirs, &self.open_step)
+        let (outbox, inbox) = &mut self.open;
+        outbox.exchange::<T>(inbox, *peer, &content)
     }
-}
-
-/// Lengths of the messages that a body is cut into.
-fn pieces(length: usize, width: usize) -> impl Iterator<Item = usize> {
-    let most = BODY_BYTES / width * width;
-    (0..length).step_by(most).map(move |start| most.min(length - start))
 }
 
 /// Low `width` bits, least first, of each element of a worker's own share.
 pub(crate) fn summand_bits<W: Word>(share: &Share<W>, width: usize) -> Vec<BitShare> {
-    let values = share.elements().iter().map(|element| element.to_u64());
+    let values = share.elements().iter().map(|element| element.to_u128());
     (0..width).map(|bit| BitShare::of_bit(values.clone(), bit)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::wide_body::BODY_BYTES;
     use crate::ring::Prime64;
     use crate::testing::{Dice, bits, circuit, elements, own, split};
 

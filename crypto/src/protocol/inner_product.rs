@@ -26,7 +26,7 @@
 //! masks taken from seeds as in P. Mohassel and Y. Zhang, "SecureML", IEEE S&P 2017, section 4.1.
 
 use crate::channel::{Channel, StepName};
-use crate::kernel::ProductSums;
+use crate::kernel::{Panel, ProductSums};
 use crate::protocol::{ProtocolError, decode};
 use crate::ring::Ring;
 use crate::seeds::{MaskStream, PairSeed, SeedError};
@@ -117,7 +117,8 @@ pub fn left<R: Ring>(
         right.send(&names.left, index, &own_shape, body)?;
         let their_shape = [rows.len() as u64, shape.right_columns as u64, R::BYTES as u64];
         let theirs = right.receive(&names.right, index, &their_shape)?;
-        sums.add(own, &decode(&theirs, &names.right)?);
+        let theirs = decode(&theirs, &names.right)?;
+        sums.add(&Panel::whole(own, shape.left_columns), &Panel::whole(&theirs, shape.right_columns));
     }
     let mut result_mask = vec![R::ZERO; shape.left_columns * shape.right_columns];
     names.result_mask(dealer_seed)?.fill(0, &mut result_mask);
@@ -151,7 +152,8 @@ pub fn right<R: Ring>(
         let theirs = left.receive(&names.left, index, &their_shape)?;
         mask.resize(own.len(), R::ZERO);
         masks.fill((rows.start * shape.right_columns) as u64, &mut mask);
-        sums.add(&decode(&theirs, &names.left)?, &mask);
+        let theirs = decode(&theirs, &names.left)?;
+        sums.add(&Panel::whole(&theirs, shape.left_columns), &Panel::whole(&mask, shape.right_columns));
     }
     let correction_shape = [shape.left_columns as u64, shape.right_columns as u64, R::BYTES as u64];
     let correction = dealer.receive(&names.dealer, 0, &correction_shape)?;
@@ -180,17 +182,33 @@ pub fn deal<R: Ring>(
         v.resize(rows.len() * shape.right_columns, R::ZERO);
         left_masks.fill((rows.start * shape.left_columns) as u64, &mut u);
         right_masks.fill((rows.start * shape.right_columns) as u64, &mut v);
-        sums.add(&u, &v);
+        sums.add(&Panel::whole(&u, shape.left_columns), &Panel::whole(&v, shape.right_columns));
     }
     let mut masks = names.result_mask(left_seed)?;
-    let mut result_mask = vec![R::ZERO; shape.left_columns * shape.right_columns];
-    masks.fill(0, &mut result_mask);
-    let mut body = Vec::new();
-    let sums = Share::from_elements(sums.into_sums()).minus(&Share::from_elements(result_mask));
-    R::encode(sums.elements(), &mut body);
-    masks.used(0, sums.len(), &body);
+    let body = less_masks(&sums.into_sums(), &mut masks);
     let correction_shape = [shape.left_columns as u64, shape.right_columns as u64, R::BYTES as u64];
     Ok(right.send(&names.dealer, 0, &correction_shape, body)?)
+}
+
+/// Numbers minus the first masks of a stream, as a message.
+pub(crate) fn less_masks<R: Ring>(numbers: &[R], masks: &mut MaskStream<R>) -> Vec<u8> {
+    less_masks_from(numbers, masks, 0)
+}
+
+/// Numbers minus the masks of a stream from `position` on, as a message.
+pub(crate) fn less_masks_from<R: Ring>(numbers: &[R], masks: &mut MaskStream<R>, position: u64) -> Vec<u8> {
+    if numbers.is_empty() {
+        return Vec::new();
+    }
+    let mut block = vec![R::ZERO; numbers.len()];
+    masks.fill(position, &mut block);
+    for (mask, number) in block.iter_mut().zip(numbers) {
+        *mask = number.minus(*mask);
+    }
+    let mut body = Vec::new();
+    R::encode(&block, &mut body);
+    masks.used(position, block.len(), &body);
+    body
 }
 
 /// A block of own columns minus its masks, as a message.
@@ -200,24 +218,15 @@ fn masked<R: Ring>(
     columns: usize,
     own: &[R],
 ) -> ([u64; 3], Vec<u8>) {
-    let position = (start * columns) as u64;
-    let mut block = vec![R::ZERO; own.len()];
-    masks.fill(position, &mut block);
-    for (mask, element) in block.iter_mut().zip(own) {
-        *mask = element.minus(*mask);
-    }
-    let mut body = Vec::new();
-    R::encode(&block, &mut body);
-    masks.used(position, block.len(), &body);
+    let body = less_masks_from(own, masks, (start * columns) as u64);
     ([(own.len() / columns) as u64, columns as u64, R::BYTES as u64], body)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ring::{Prime64, Word};
-    use crate::share::OpeningPermit;
-    use crate::testing::{Dice, step, three};
+    use crate::ring::Prime64;
+    use crate::testing::{Dice, elements, step, three};
 
     fn product_is_right<R: Ring>(shape: MatrixShape, mut draw: impl FnMut() -> R) {
         let x: Vec<R> = (0..shape.rows * shape.left_columns).map(|_| draw()).collect();
@@ -243,8 +252,7 @@ mod tests {
                 }
             }
         }
-        let [left, right] = [ran.left, ran.right].map(|share| share.release(OpeningPermit::for_a_test()));
-        assert!(left.combine(&right).expect("one shape") == expected, "{shape:?} in {}", R::NAME);
+        assert!(elements(&ran.left, &ran.right) == expected, "{shape:?} in {}", R::NAME);
     }
 
     #[test]
@@ -254,8 +262,8 @@ mod tests {
             [(0, 1, 1, 4), (1, 1, 1, 4), (100, 1, 1, 16), (96, 2, 3, 16), (33, 5, 4, 100)]
         {
             let shape = MatrixShape { rows, left_columns, right_columns, block_rows };
-            product_is_right::<u16>(shape, || u16::from_u64(dice.next()));
-            product_is_right::<u32>(shape, || u32::from_u64(dice.next()));
+            product_is_right::<u16>(shape, || dice.next() as u16);
+            product_is_right::<u32>(shape, || dice.next() as u32);
             product_is_right::<u64>(shape, || dice.next());
             product_is_right::<Prime64>(shape, || Prime64::new(dice.next()));
         }

@@ -67,12 +67,12 @@ impl PerturbationTable {
 ///
 /// # Panics
 /// Where the key does not have eight bits, or the count too few for the table's rows.
-pub fn change(
+pub fn change<R: Ring>(
     engine: &mut Engine<'_>,
     table: &PerturbationTable,
     count: &[BitShare],
     key: &[BitShare],
-) -> Result<Share<u32>, ProtocolError> {
+) -> Result<Share<R>, ProtocolError> {
     assert_eq!(key.len(), 8, "a key is a byte");
     let lanes = key[0].lanes();
     let at_least = keys_at_least(engine, key)?;
@@ -96,9 +96,47 @@ pub fn change(
     for (target, product) in targets.into_iter().zip(engine.and(&gates)?) {
         thermometer[target].xor_assign(&product);
     }
-    let steps = engine.to_numbers::<u32>(&thermometer.iter().collect::<Vec<_>>())?;
-    let lowest = engine.constant_number(lanes, table.max_change.negated());
-    Ok(steps.iter().fold(lowest, |change, step| change.plus(step)))
+    let steps = engine.to_numbers::<R>(&thermometer.iter().collect::<Vec<_>>())?;
+    Ok(above_lowest(engine, table, lanes, &steps))
+}
+
+/// The changes that the table's last row, that of large counts, has for each of some keys, a byte a lane.
+///
+/// # Errors
+/// [`ProtocolError::Channel`].
+pub fn large_changes<R: Ring>(
+    engine: &mut Engine<'_>,
+    table: &PerturbationTable,
+    keys: &[Vec<BitShare>],
+) -> Result<Vec<Share<R>>, ProtocolError> {
+    let lanes = keys[0][0].lanes();
+    let joined: Vec<BitShare> = (0..8)
+        .map(|bit| {
+            let first = keys[0][bit].copied();
+            keys[1..].iter().fold(first, |joined, key| joined.followed_by(&key[bit]))
+        })
+        .collect();
+    let at_least = keys_at_least(engine, &joined)?;
+    let never = BitShare::zeros(joined[0].lanes());
+    let thermometer: Vec<&BitShare> = table.rows[table.last()]
+        .iter()
+        .map(|threshold| at_least.get(usize::from(*threshold)).unwrap_or(&never))
+        .collect();
+    let steps = engine.to_numbers::<R>(&thermometer)?;
+    let all = above_lowest(engine, table, joined[0].lanes(), &steps);
+    Ok((0..keys.len()).map(|key| all.select(key * lanes..(key + 1) * lanes)).collect())
+}
+
+/// −D and one for each step of the thermometer that is set.
+fn above_lowest<R: Ring>(
+    engine: &Engine<'_>,
+    table: &PerturbationTable,
+    lanes: usize,
+    steps: &[Share<R>],
+) -> Share<R> {
+    let most = (0..table.max_change).fold(R::ZERO, |sum, _| sum.plus(R::ONE));
+    let lowest = engine.constant_number(lanes, most.negated());
+    steps.iter().fold(lowest, |change, step| change.plus(step))
 }
 
 /// For each T in 0..256, whether the key is at least T.
@@ -196,7 +234,7 @@ mod tests {
                 let keys: Vec<u64> = cells.iter().map(|cell| cell.1).collect();
                 let count = engine.private_bits(Role::Left, counts.into_iter(), cells.len(), 32);
                 let key = engine.private_bits(Role::Right, keys.into_iter(), cells.len(), 8);
-                change(engine, &table, &count, &key)
+                change::<u32>(engine, &table, &count, &key)
             });
             let expected: Vec<u32> = cells
                 .iter()

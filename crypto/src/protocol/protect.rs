@@ -26,6 +26,9 @@
 //! to step 6. The dealer runs steps 1 to 5 with dummies and does not learn the bit; the shares of step 7 carry a
 //! zero from the workers' own seed, so whoever adds them learns their sum only, even if it dealt.
 //!
+//! Sums of a value column go along, see [`super::protect_sums`]: their noise is added in step 3, they are hidden in
+//! step 5, and handed over in step 7.
+//!
 //! A single owner's table goes the same way: its owner enters it as left, right enters shares of zero.
 
 use crate::protocol::ProtocolError;
@@ -34,8 +37,9 @@ use crate::protocol::aes;
 use crate::protocol::compare::less_than;
 use crate::protocol::engine::{Decision, Engine};
 use crate::protocol::lookup::{self, PerturbationTable};
+use crate::protocol::protect_sums::{self, HiddenSums, PerturbedSums, ValueShape, ValueShares};
 use crate::roles::Role;
-use crate::share::{BitShare, OpeningPermit, PartialAggregate, Share};
+use crate::share::{BitShare, OpeningPermit, Share};
 
 /// What stands in a suppressed cell.
 pub const SUPPRESSED: u32 = u32::MAX;
@@ -65,8 +69,9 @@ impl ProtectShape {
     fn check(&self) -> Result<(), ProtocolError> {
         let usable = match &self.program {
             Program::Population { floor } => self.cells == 1 && *floor > 0,
-            Program::Table { counted, small_percent_max, .. } => {
+            Program::Table { counted, small_percent_max, values, .. } => {
                 self.cells > 0
+                    && values.as_ref().is_none_or(ValueShape::is_usable)
                     && *small_percent_max <= 100
                     && counted.len() <= self.cells
                     && counted.iter().all(|cell| *cell < self.cells)
@@ -94,7 +99,18 @@ pub enum Program {
         small_percent_max: u32,
         /// The cells that the percentage is taken of: those without margins.
         counted: Vec<usize>,
+        /// The value column summed in each cell, if there is one.
+        values: Option<ValueShape>,
     },
+}
+
+impl Program {
+    fn values(&self) -> Option<&ValueShape> {
+        match self {
+            Self::Population { .. } => None,
+            Self::Table { values, .. } => values.as_ref(),
+        }
+    }
 }
 
 /// One worker's shares of a table before protection. The dealer's are dummies of the same shape.
@@ -104,16 +120,30 @@ pub struct CellShares {
     pub counts: Share<u32>,
     /// Sum of each limb of the record keys of those units.
     pub keys: [Share<u16>; 3],
+    /// Sums of the value column; given exactly where the shape has one.
+    pub values: Option<ValueShares>,
 }
 
 impl CellShares {
     /// The part of a worker that adds nothing, or the dealer's dummies.
-    pub fn zeros(cells: usize) -> Self {
-        Self { counts: Share::zeros(cells), keys: [(); 3].map(|()| Share::zeros(cells)) }
+    pub fn zeros(shape: &ProtectShape) -> Self {
+        let values = shape.program.values();
+        Self {
+            counts: Share::zeros(shape.cells),
+            keys: [(); 3].map(|()| Share::zeros(shape.cells)),
+            values: values.map(|values| ValueShares::zeros(shape.cells, values.squares)),
+        }
     }
 
-    fn has(&self, cells: usize) -> bool {
-        self.counts.len() == cells && self.keys.iter().all(|limb| limb.len() == cells)
+    fn has(&self, shape: &ProtectShape) -> bool {
+        let values_fit = match (&self.values, shape.program.values()) {
+            (Some(values), Some(values_shape)) => values.has(shape.cells, values_shape.squares),
+            (None, None) => true,
+            _ => false,
+        };
+        values_fit
+            && self.counts.len() == shape.cells
+            && self.keys.iter().all(|limb| limb.len() == shape.cells)
     }
 }
 
@@ -122,6 +152,7 @@ impl CellShares {
 #[must_use]
 pub struct Perturbed {
     counts: Share<u32>,
+    sums: Option<PerturbedSums>,
 }
 
 /// Steps 1 to 3: adds the noise that belongs to each cell's set of units.
@@ -137,7 +168,7 @@ pub fn perturb(
     key_part: &[u8; 16],
 ) -> Result<Perturbed, ProtocolError> {
     shape.check()?;
-    if !cells.has(shape.cells) {
+    if !cells.has(shape) {
         return Err(ProtocolError::Input);
     }
     // Step 1.
@@ -154,11 +185,38 @@ pub fn perturb(
         .collect();
     block.extend(shape.column_id.iter().map(|byte| constant_byte(engine, shape.cells, *byte)));
     let key = shared_key(engine, key_part);
-    let output = aes::encrypt(engine, &key, &block)?;
+    let (Some(values), Some(values_shape)) = (&cells.values, shape.program.values()) else {
+        let output = aes::encrypt(engine, &key, &block)?;
+        // Step 3.
+        let change = lookup::change(engine, &shape.table, &count, &output[0])?;
+        return Ok(Perturbed { counts: cells.counts.plus(&change), sums: None });
+    };
+    // A second block for each cell, with the value column's fingerprint: lanes after those of the counts.
+    let fingerprint = protect_sums::fingerprint(engine, values_shape, values);
+    let second: Vec<&aes::Byte> = block[..8].iter().chain(&fingerprint).collect();
+    let both: Vec<aes::Byte> = block
+        .iter()
+        .zip(second)
+        .map(|(first, second)| map_bits(first, second, BitShare::followed_by))
+        .collect();
+    let output = aes::encrypt(engine, &key, &both)?;
+    let lanes = |byte: &aes::Byte, from: usize| -> aes::Byte {
+        byte.iter().map(|bit| bit.part(from..from + shape.cells)).collect()
+    };
 
     // Step 3.
-    let change = lookup::change(engine, &shape.table, &count, &output[0])?;
-    Ok(Perturbed { counts: cells.counts.plus(&change) })
+    let change = lookup::change::<u128>(engine, &shape.table, &count, &lanes(&output[0], 0))?;
+    let output: Vec<aes::Byte> = output.iter().map(|byte| lanes(byte, shape.cells)).collect();
+    let sums = protect_sums::perturb(engine, values_shape, &shape.table, values, &change, &output)?;
+    Ok(Perturbed { counts: cells.counts.plus(&change.reduced()), sums: Some(sums) })
+}
+
+fn map_bits(
+    first: &aes::Byte,
+    second: &aes::Byte,
+    join: impl Fn(&BitShare, &BitShare) -> BitShare,
+) -> aes::Byte {
+    first.iter().zip(second).map(|(first, second)| join(first, second)).collect()
 }
 
 /// A public byte in every lane.
@@ -181,7 +239,7 @@ fn shared_key(engine: &Engine<'_>, key_part: &[u8; 16]) -> Vec<aes::Byte> {
 #[must_use]
 pub struct Judged {
     refused: Decision,
-    table: Option<Share<u32>>,
+    table: Option<ProtectedTable>,
 }
 
 impl Perturbed {
@@ -201,26 +259,37 @@ impl Perturbed {
                 let below = less_than(engine, &[(bits.as_slice(), u64::from(*floor))])?.remove(0);
                 Ok(Judged { refused: Decision::new(below), table: None })
             }
-            Program::Table { small_max, small_percent_max, counted } => {
-                let small = self.small_cells(engine, &bits, *small_max)?;
+            Program::Table { small_max, small_percent_max, counted, values } => {
+                let units_min = values.as_ref().map(|values| values.units_min);
+                let (small, few) = self.small_cells(engine, &bits, *small_max, units_min)?;
                 let refused = too_many(engine, &small, counted, *small_percent_max)?;
-                let table = self.suppress(engine, &small)?;
-                Ok(Judged { refused, table: Some(engine.refreshed(&table)) })
+                let counts = self.suppress(engine, &small)?;
+                let sums = match (&self.sums, &few) {
+                    (Some(sums), Some(few)) => Some(sums.hide(engine, few)?),
+                    _ => None,
+                };
+                let table = ProtectedTable { counts: engine.refreshed(&counts), sums };
+                Ok(Judged { refused, table: Some(table) })
             }
         }
     }
 
-    /// Step 4b, for each cell: 1 where 1 ≤ c' ≤ `small_max`, else 0.
+    /// Step 4b, for each cell: 1 where 1 ≤ c' ≤ `small_max`, else 0; and whether c' < `units_min`.
     fn small_cells(
         &self,
         engine: &mut Engine<'_>,
         bits: &[BitShare],
         small_max: u32,
-    ) -> Result<Share<u32>, ProtocolError> {
-        let below = less_than(engine, &[(bits, u64::from(small_max) + 1), (bits, 1)])?;
+        units_min: Option<u32>,
+    ) -> Result<(Share<u32>, Option<BitShare>), ProtocolError> {
+        let mut bounds = vec![u64::from(small_max) + 1, 1];
+        bounds.extend(units_min.map(u64::from));
+        let comparisons: Vec<_> = bounds.into_iter().map(|bound| (bits, bound)).collect();
+        let mut below = less_than(engine, &comparisons)?;
+        let few = units_min.and_then(|_| below.pop());
         // c' < 1 implies c' ≤ small_max, so the difference of the two sets is their XOR.
         let small = below[0].xor(&below[1]);
-        Ok(engine.to_numbers(&[&small])?.remove(0))
+        Ok((engine.to_numbers(&[&small])?.remove(0), few))
     }
 
     /// Step 5, before the refreshing.
@@ -263,7 +332,27 @@ pub enum Verdict {
 /// One worker's share of a table that the rules have passed.
 #[derive(Debug)]
 #[must_use]
-pub struct ProtectedTable(Share<u32>);
+pub struct ProtectedTable {
+    counts: Share<u32>,
+    sums: Option<HiddenSums>,
+}
+
+/// What one worker hands over of a table that the rules have passed. Alone it is uniform.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ReleasedShares {
+    /// A share of each cell's count.
+    pub counts: Vec<u32>,
+    /// A share of each cell's sum of codes, where there is a value column.
+    pub sums: Vec<u128>,
+    /// A share of each cell's sum of squares, where they are asked for.
+    pub squares: Vec<u128>,
+}
+
+impl std::fmt::Debug for ReleasedShares {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ReleasedShares({} cells)", self.counts.len())
+    }
+}
 
 impl Judged {
     /// Step 6: opens the bit between the two workers. The permit says that the disclosure rules were those agreed
@@ -279,7 +368,7 @@ impl Judged {
         Ok(match (refused, self.table) {
             (true, _) => Verdict::Refused,
             (false, None) => Verdict::PopulationPassed,
-            (false, Some(table)) => Verdict::TablePassed(ProtectedTable(table)),
+            (false, Some(table)) => Verdict::TablePassed(table),
         })
     }
 }
@@ -287,12 +376,16 @@ impl Judged {
 impl ProtectedTable {
     /// Number of cells.
     pub fn cells(&self) -> usize {
-        self.0.len()
+        self.counts.len()
     }
 
     /// Step 7: the partial aggregate that is handed over. The permit says that the record of this release is durable.
-    pub fn release(self, permit: OpeningPermit) -> PartialAggregate<u32> {
-        self.0.release(permit)
+    pub fn release(self, permit: OpeningPermit) -> ReleasedShares {
+        let counts = self.counts.release(&permit);
+        let (sums, squares) = self.sums.map_or((None, None), |sums| (Some(sums.sums), sums.squares));
+        let [sums, squares] =
+            [sums, squares].map(|share| share.map_or_else(Vec::new, |share| share.release(&permit)));
+        ReleasedShares { counts, sums, squares }
     }
 }
 
@@ -303,7 +396,7 @@ impl ProtectedTable {
 pub fn deal(engine: &mut Engine<'_>, shape: &ProtectShape) -> Result<(), ProtocolError> {
     // Before anything is allocated: the dealer's shape has come from outside.
     shape.check()?;
-    let dummies = CellShares::zeros(shape.cells);
+    let dummies = CellShares::zeros(shape);
     perturb(engine, shape, &dummies, &[0; 16])?.judge(engine, shape).map(|_| ())
 }
 
@@ -333,7 +426,7 @@ mod tests {
     enum End {
         Refused,
         Passed,
-        Released(Vec<u8>),
+        Released(ReleasedShares),
     }
 
     const D: i32 = 5;
@@ -341,7 +434,7 @@ mod tests {
     impl World {
         fn table(seed: u8, counts: Vec<u32>, small_max: u32, small_percent_max: u32) -> Self {
             let counted = (0..counts.len()).step_by(2).collect();
-            Self::new(seed, counts, Program::Table { small_max, small_percent_max, counted })
+            Self::new(seed, counts, Program::Table { small_max, small_percent_max, counted, values: None })
         }
 
         fn new(seed: u8, counts: Vec<u32>, program: Program) -> Self {
@@ -395,7 +488,7 @@ mod tests {
             let perturbed = self.perturbed();
             match &self.shape.program {
                 Program::Population { floor } => (perturbed[0] >= *floor).then(Vec::new),
-                Program::Table { small_max, small_percent_max, counted } => {
+                Program::Table { small_max, small_percent_max, counted, .. } => {
                     let small = |count: u32| (1..=*small_max).contains(&count);
                     let suppressed = counted.iter().filter(|cell| small(perturbed[**cell])).count();
                     let passes = 100 * suppressed <= *small_percent_max as usize * counted.len();
@@ -417,6 +510,7 @@ mod tests {
                 let cells = CellShares {
                     counts: own(engine, &counts),
                     keys: keys.each_ref().map(|sums| own(engine, sums)),
+                    values: None,
                 };
                 let judged = perturb(engine, &self.shape, &cells, key_part)
                     .and_then(|perturbed| perturbed.judge(engine, &self.shape))
@@ -426,7 +520,7 @@ mod tests {
                     Verdict::PopulationPassed => End::Passed,
                     Verdict::TablePassed(table) => {
                         assert_eq!(table.cells(), self.shape.cells);
-                        End::Released(table.release(OpeningPermit::for_a_test()).to_bytes())
+                        End::Released(table.release(OpeningPermit::for_a_test()))
                     }
                 }
             };
@@ -456,11 +550,8 @@ mod tests {
                 (End::Refused, End::Refused) => None,
                 (End::Passed, End::Passed) => Some(Vec::new()),
                 (End::Released(left), End::Released(right)) => {
-                    let read = |bytes: &[u8]| {
-                        PartialAggregate::<u32>::from_bytes(bytes, self.shape.cells)
-                            .expect("a partial aggregate")
-                    };
-                    Some(read(&left).combine(&read(&right)).expect("one shape"))
+                    let sum = |(left, right): (&u32, &u32)| left.wrapping_add(*right);
+                    Some(left.counts.iter().zip(&right.counts).map(sum).collect())
                 }
                 ends => panic!("the workers disagree: {ends:?}"),
             }
@@ -525,6 +616,7 @@ mod tests {
                     small_max: 8,
                     small_percent_max: percent,
                     counted: (0..cells as usize).collect(),
+                    values: None,
                 };
                 let world = World::new(6, counts, program);
                 assert_eq!(world.outcome(), world.clear(), "{small} of {cells} at {percent} %");
@@ -535,7 +627,7 @@ mod tests {
     #[test]
     fn only_counted_cells_weigh_in_the_refusal() {
         let counts = vec![3, 3, 3, 3, 100];
-        let program = |counted| Program::Table { small_max: 8, small_percent_max: 50, counted };
+        let program = |counted| Program::Table { small_max: 8, small_percent_max: 50, counted, values: None };
         let refused = World::new(2, counts.clone(), program(vec![0, 1, 2, 3]));
         let passed = World::new(2, counts.clone(), program(vec![4]));
         let nothing_counted = World::new(2, counts, program(Vec::new()));
@@ -620,10 +712,7 @@ mod tests {
             let (End::Released(left), End::Released(right)) = (ran.left, ran.right) else {
                 panic!("released")
             };
-            let read = |bytes: Vec<u8>| -> Vec<u32> {
-                bytes.chunks(4).map(|bytes| u32::from_le_bytes(bytes.try_into().expect("four"))).collect()
-            };
-            (read(left), read(right))
+            (left.counts, right.counts)
         };
         let (mut ones, mut number, mut equal) = (0u64, 0u64, 0);
         let mut last: Option<Vec<u32>> = None;
@@ -687,8 +776,12 @@ mod tests {
     #[test]
     fn unusable_shapes_are_refused_before_anything_is_sent() {
         let table = World::table(1, vec![1, 2], 4, 50).shape;
-        let program =
-            |small_percent_max, counted| Program::Table { small_max: 4, small_percent_max, counted };
+        let program = |small_percent_max, counted| Program::Table {
+            small_max: 4,
+            small_percent_max,
+            counted,
+            values: None,
+        };
         for shape in [
             ProtectShape { cells: 0, ..table.clone() },
             ProtectShape { program: program(101, vec![0]), ..table.clone() },
