@@ -8,7 +8,7 @@ use kobling_model::rules::Rules;
 use serde::Deserialize;
 
 use crate::PerturbationTable;
-use crate::rule::{population_floor, small_cells, small_table};
+use crate::rule::{dominance, population_floor, small_cells, small_table, statistic_units};
 
 /// What the file says. Private: the rest of the node sees [`Policy`].
 #[derive(Deserialize)]
@@ -18,6 +18,9 @@ struct PolicyFile {
     perturbation_table: Option<String>,
     small_cell_units_max: Option<u32>,
     small_cells_percent_max: Option<u32>,
+    statistic_units_min: Option<u32>,
+    two_largest_percent_max: Option<u32>,
+    others_percent_of_largest_min: Option<u32>,
     broker_may_deal: Option<bool>,
     decoy_epsilon: Option<String>,
     decoy_delta_exponent: Option<u32>,
@@ -26,7 +29,7 @@ struct PolicyFile {
 /// An owner's checked settings; holding one means that the node may take part in questions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Numbers of rules 1, 3, 4 and 5, as this owner has them.
+    /// Numbers of rules 1, 3, 4, 5, 7 and 10, as this owner has them.
     pub rules: Rules,
     /// Whether the broker may deal randomness where three or more nodes are enrolled. Where there are only two, it
     /// deals in any case.
@@ -118,7 +121,30 @@ impl Policy {
                 small_cells::LOOSEST,
                 "a cell of 4 or fewer units identifies its members; write 4 or more",
             )?,
-            small_cells_percent_max: percent(file.small_cells_percent_max)?,
+            small_cells_percent_max: at_most(
+                "small_cells_percent_max",
+                file.small_cells_percent_max,
+                small_table::LOOSEST,
+                "a table most of whose cells are small is a list of people; write 50 or less",
+            )?,
+            statistic_units_min: at_least(
+                "statistic_units_min",
+                file.statistic_units_min,
+                statistic_units::LOOSEST,
+                "a mean of fewer than 10 true units says too much about each of them; write 15 or more",
+            )?,
+            two_largest_percent_max: at_most(
+                "two_largest_percent_max",
+                file.two_largest_percent_max,
+                dominance::LOOSEST_TWO_LARGEST,
+                "a sum that two units nearly make up tells each of them what the other has; write 90 or less",
+            )?,
+            others_percent_of_largest_min: at_least(
+                "others_percent_of_largest_min",
+                file.others_percent_of_largest_min,
+                dominance::LOOSEST_OTHERS,
+                "a sum that one unit nearly makes up tells what it has; write 10 or more",
+            )?,
         };
         Ok(Self {
             rules,
@@ -150,6 +176,15 @@ small_cell_units_max = {small}
 # Rule 5: a table with a larger share of suppressed cells is refused. Whole percent, at most {percent}.
 small_cells_percent_max = {percent}
 
+# Rule 7: means, deviations and sums of a cell with a smaller perturbed count are hidden. At least {statistic}.
+statistic_units_min = {statistic}
+
+# Rule 10: sums are hidden where the two largest contributors have more of the cell. Whole percent, at most {two}.
+two_largest_percent_max = {two}
+
+# Rule 10: and where the others have less than this of what the largest has. Whole percent, at least {others}.
+others_percent_of_largest_min = {others}
+
 # Whether the broker may deal randomness although there are nodes enough to do it. A broker that
 # deals knows the masks of the question, so it then must see nothing of the workers' traffic.
 broker_may_deal = false
@@ -164,6 +199,9 @@ decoy_delta_exponent = 9
             floor = population_floor::LOOSEST,
             small = small_cells::LOOSEST,
             percent = small_table::LOOSEST,
+            statistic = statistic_units::LOOSEST,
+            two = dominance::LOOSEST_TWO_LARGEST,
+            others = dominance::LOOSEST_OTHERS,
             delta_min = Self::DELTA_EXPONENT_MIN,
             delta_max = Self::DELTA_EXPONENT_MAX,
         )
@@ -188,11 +226,14 @@ fn at_least(
     }
 }
 
-fn percent(value: Option<u32>) -> Result<u32, PolicyError> {
-    let setting = "small_cells_percent_max";
+fn at_most(
+    setting: &'static str,
+    value: Option<u32>,
+    most: u32,
+    why: &'static str,
+) -> Result<u32, PolicyError> {
     let value = required(setting, value)?;
-    let why = "a table most of whose cells are small is a list of people; write 50 or less";
-    if value <= small_table::LOOSEST {
+    if value <= most {
         Ok(value)
     } else {
         Err(PolicyError::ProtectsNobody { setting, value: value.to_string(), why })
@@ -253,11 +294,14 @@ pub(crate) mod tests {
         Policy::parse(&Policy::init_text()).expect("what init writes is valid")
     }
 
-    const SETTINGS: [&str; 7] = [
+    const SETTINGS: [&str; 10] = [
         "population_units_min",
         "perturbation_table",
         "small_cell_units_max",
         "small_cells_percent_max",
+        "statistic_units_min",
+        "two_largest_percent_max",
+        "others_percent_of_largest_min",
         "broker_may_deal",
         "decoy_epsilon",
         "decoy_delta_exponent",
@@ -281,6 +325,9 @@ pub(crate) mod tests {
                 perturbation_table: PerturbationTable::published().hash(),
                 small_cell_units_max: 4,
                 small_cells_percent_max: 50,
+                statistic_units_min: 15,
+                two_largest_percent_max: 90,
+                others_percent_of_largest_min: 10,
             }
         );
         assert!(!policy.broker_may_deal);
@@ -309,6 +356,9 @@ pub(crate) mod tests {
             ("population_units_min", "0"),
             ("small_cell_units_max", "3"),
             ("small_cells_percent_max", "51"),
+            ("statistic_units_min", "14"),
+            ("two_largest_percent_max", "91"),
+            ("others_percent_of_largest_min", "9"),
             ("perturbation_table", other_table.as_str()),
             ("decoy_epsilon", "\"3/2\""),
             ("decoy_delta_exponent", "5"),
@@ -327,6 +377,9 @@ pub(crate) mod tests {
             ("population_units_min", "5000"),
             ("small_cell_units_max", "9"),
             ("small_cells_percent_max", "0"),
+            ("statistic_units_min", "30"),
+            ("two_largest_percent_max", "0"),
+            ("others_percent_of_largest_min", "50"),
             ("decoy_epsilon", "\"1/100\""),
             ("decoy_delta_exponent", "12"),
         ] {

@@ -1,12 +1,15 @@
 //! The rules that this version applies, one file each, and which of two owners' numbers is the stricter.
 //!
 //! Every rule judges **perturbed** counts: an exact threshold would be an oracle for one person. The numbers
-//! stay the rules' numbers of `docs/PROTECTION.md`; rules that are not here do not apply to tables of counts.
+//! stay the rules' numbers of `docs/PROTECTION.md`; rule 2 is kept where values enter, at the node's
+//! extraction; rules that are not here do not apply to tables of counts and sums.
 
+pub mod dominance;
 pub mod perturbed_counts;
 pub mod population_floor;
 pub mod small_cells;
 pub mod small_table;
+pub mod statistic_units;
 
 use kobling_model::rules::Rules;
 
@@ -40,6 +43,10 @@ pub fn strictest(owners: &[Rules]) -> Result<Rules, IncompatibleRules> {
         joined.population_units_min = joined.population_units_min.max(rules.population_units_min);
         joined.small_cell_units_max = joined.small_cell_units_max.max(rules.small_cell_units_max);
         joined.small_cells_percent_max = joined.small_cells_percent_max.min(rules.small_cells_percent_max);
+        joined.statistic_units_min = joined.statistic_units_min.max(rules.statistic_units_min);
+        joined.two_largest_percent_max = joined.two_largest_percent_max.min(rules.two_largest_percent_max);
+        joined.others_percent_of_largest_min =
+            joined.others_percent_of_largest_min.max(rules.others_percent_of_largest_min);
     }
     Ok(joined)
 }
@@ -51,6 +58,9 @@ pub fn is_at_least_as_strict(rules: &Rules, owner: &Rules) -> bool {
         && rules.population_units_min >= owner.population_units_min
         && rules.small_cell_units_max >= owner.small_cell_units_max
         && rules.small_cells_percent_max <= owner.small_cells_percent_max
+        && rules.statistic_units_min >= owner.statistic_units_min
+        && rules.two_largest_percent_max <= owner.two_largest_percent_max
+        && rules.others_percent_of_largest_min >= owner.others_percent_of_largest_min
 }
 
 #[cfg(test)]
@@ -61,7 +71,15 @@ mod tests {
 
     fn rules(population_units_min: u32, small_cell_units_max: u32, small_cells_percent_max: u32) -> Rules {
         let perturbation_table = Hash::of(b"a table");
-        Rules { population_units_min, perturbation_table, small_cell_units_max, small_cells_percent_max }
+        Rules {
+            population_units_min,
+            perturbation_table,
+            small_cell_units_max,
+            small_cells_percent_max,
+            statistic_units_min: 15,
+            two_largest_percent_max: 90,
+            others_percent_of_largest_min: 10,
+        }
     }
 
     #[test]
@@ -79,6 +97,14 @@ mod tests {
         assert!(is_at_least_as_strict(&owner, &owner));
         for loose in [rules(999, 4, 50), rules(1000, 3, 50), rules(1000, 4, 51)] {
             assert!(!is_at_least_as_strict(&loose, &owner));
+        }
+        for loose in [
+            Rules { statistic_units_min: 14, ..owner.clone() },
+            Rules { two_largest_percent_max: 91, ..owner.clone() },
+            Rules { others_percent_of_largest_min: 9, ..owner.clone() },
+        ] {
+            assert!(!is_at_least_as_strict(&loose, &owner));
+            assert_eq!(strictest(&[loose, owner.clone()]), Ok(owner.clone()));
         }
         let other_table = Rules { perturbation_table: Hash::of(b"another"), ..owner.clone() };
         assert!(!is_at_least_as_strict(&other_table, &owner));
