@@ -853,9 +853,9 @@ impl Problem {
             Self::BoundsTooLarge { name, bound } => {
                 let most = Coding::BOUND_MAX;
                 say(
-                    format!("`{name}` can be as large as {bound:e}; sums go up to {most:e}"),
+                    format!("`{name}` can be as large as {bound:.2e}; sums go up to {most:e}"),
                     format!("make it smaller: generate millions = {name} / 1000000"),
-                    format!("`{name}` kan bli så stor som {bound:e}; summer går opp til {most:e}"),
+                    format!("`{name}` kan bli så stor som {bound:.2e}; summer går opp til {most:e}"),
                     format!("gjør den mindre: generate millioner = {name} / 1000000"),
                 )
             }
