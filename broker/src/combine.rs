@@ -3,7 +3,8 @@
 //! Each worker's share alone is uniform. Before they are added, everything that can be checked without
 //! knowing a number is checked, in this order:
 //!
-//! 1. **Shape**: one share for each cell of the plan's table, margins included.
+//! 1. **Shape**: one share for each cell of the plan's table, margins included; a share of the sum for each where the
+//!    question has a number that is summed, of the sum of squares where it wants those, and none otherwise.
 //! 2. **Content**: the share is the one that the worker has recorded for this session, attempt, plan and
 //!    question (its hash came before it), so an old share or one of another question does not pass.
 //! 3. **Signature**: it is the worker's, by the key in the roster.
@@ -11,22 +12,24 @@
 //!    different runs do not add up to anything.
 //!
 //! After the addition, a cell that the protection cannot have let through is a sign that a worker deviated, and
-//! nothing is released.
+//! nothing is released. What sums become stands in [`crate::statistics`].
 
 use kobling_crypto::sign::VerifyingKey;
 use kobling_model::federation::Party;
 use kobling_model::partial::PartialAggregate;
-use kobling_model::plan::{Question, QuestionKind, Side};
+use kobling_model::plan::{Question, QuestionKind, Side, TableShape};
 use kobling_model::rules::Rules;
-use kobling_model::table::{self, Cell, Layout, Table};
+use kobling_model::table::{self, Cell, Layout, Statistics, Summary, Table};
+use kobling_model::value::ValueColumn;
 use kobling_model::{AttemptId, Hash, OwnerId, SessionId};
 
 use crate::roster::SignedPartial;
+use crate::statistics::statistics;
 
 /// Why two partial aggregates were not added up. Nothing is released, and nothing of them is kept.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CombineError {
-    /// Not one share for each cell.
+    /// Not one share for each cell, or sums where there should be none.
     #[error("the partial aggregate of {party} has another shape than the plan")]
     Shape {
         /// Whose.
@@ -145,18 +148,66 @@ pub fn combine(
     }
     let words = of_left.words.iter().zip(&of_right.words).map(|(p, q)| p.wrapping_add(*q));
     let cells: Option<Vec<Cell>> = words.map(|word| possible(expected, Cell::from_word(word))).collect();
-    let Some(cells) = cells else {
+    let impossible = || {
         let (left, right) = both();
-        return Err(CombineError::Impossible { left, right });
+        CombineError::Impossible { left, right }
     };
-    let question = expected.question;
-    Ok(Table { line: question.line, text: question.text.clone(), axes, shows: shape.shows.clone(), cells })
+    let cells = cells.ok_or_else(impossible)?;
+    let summary = match &shape.value {
+        None => None,
+        Some(column) => {
+            let sums = added(&of_left.sums, &of_right.sums);
+            let squares = added(&of_left.squares, &of_right.squares);
+            let of_cells = summary(expected.rules, shape, column, &cells, &sums, &squares);
+            let cells = of_cells.ok_or_else(impossible)?;
+            Some(Summary { variable: column.name.clone(), cells })
+        }
+    };
+    let (line, text) = (expected.question.line, expected.question.text.clone());
+    Ok(Table { line, text, axes, shows: shape.shows.clone(), cells, summary })
+}
+
+/// Sums modulo 2¹²⁸.
+fn added(left: &[u128], right: &[u128]) -> Vec<u128> {
+    left.iter().zip(right).map(|(p, q)| p.wrapping_add(*q)).collect()
+}
+
+/// Statistics of every cell from its opened words; none where a worker must have deviated: a cell that is hidden in one
+/// column and not in the other, or shown although its count is suppressed or too small (rule 7), or numbers that
+/// cannot be.
+fn summary(
+    rules: &Rules,
+    shape: &TableShape,
+    column: &ValueColumn,
+    cells: &[Cell],
+    sums: &[u128],
+    squares: &[u128],
+) -> Option<Vec<Option<Statistics>>> {
+    let of_cell = |(at, cell): (usize, &Cell)| {
+        let (sum, square) = (sums[at], squares.get(at).copied());
+        let hidden = sum == Statistics::SUPPRESSED_WORD;
+        if square.is_some_and(|square| (square == Statistics::SUPPRESSED_WORD) != hidden) {
+            return None;
+        }
+        match cell {
+            _ if hidden => Some(None),
+            Cell::Suppressed => None,
+            Cell::Count(count) if *count < u64::from(rules.statistic_units_min) => None,
+            Cell::Count(count) => {
+                statistics(&column.coding, &shape.shows, *count, sum as i128, square.map(|word| word as i128))
+            }
+        }
+    };
+    cells.iter().enumerate().map(of_cell).collect()
 }
 
 fn check(expected: &Expected<'_>, received: &Received<'_>, cells: usize) -> Result<(), CombineError> {
     let party = || received.party.id.clone();
     let partial = &received.partial;
-    if partial.words.len() != cells {
+    let column = expected.question.value();
+    let sums = if column.is_some() { cells } else { 0 };
+    let squares = if column.is_some_and(|column| column.squares) { cells } else { 0 };
+    if (partial.words.len(), partial.sums.len(), partial.squares.len()) != (cells, sums, squares) {
         return Err(CombineError::Shape { party: party() });
     }
     // The hash and the signature are over the session, attempt, plan and question that the broker knows of:
@@ -171,6 +222,8 @@ fn check(expected: &Expected<'_>, received: &Received<'_>, cells: usize) -> Resu
         sent: partial.sent,
         received: partial.received,
         shares: partial.words.clone(),
+        sums: partial.sums.clone(),
+        squares: partial.squares.clone(),
     };
     let message = aggregate.message();
     if Hash::of(&message) != received.announced {

@@ -385,6 +385,11 @@ fn strictest(rules: &[Rules]) -> Option<Rules> {
             perturbation_table: joined.perturbation_table,
             small_cell_units_max: joined.small_cell_units_max.max(rules.small_cell_units_max),
             small_cells_percent_max: joined.small_cells_percent_max.min(rules.small_cells_percent_max),
+            statistic_units_min: joined.statistic_units_min.max(rules.statistic_units_min),
+            two_largest_percent_max: joined.two_largest_percent_max.min(rules.two_largest_percent_max),
+            others_percent_of_largest_min: joined
+                .others_percent_of_largest_min
+                .max(rules.others_percent_of_largest_min),
         })
     })
 }

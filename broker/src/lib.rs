@@ -31,6 +31,7 @@ pub mod request;
 pub mod roster;
 pub mod server;
 pub mod session;
+mod statistics;
 pub mod store;
 
 pub use config::Config;

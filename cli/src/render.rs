@@ -31,6 +31,27 @@ pub fn whole(number: u64) -> String {
     out
 }
 
+/// A number with blanks between thousands and no exponent, its decimals after `point`.
+pub fn grouped(number: f64, point: char) -> String {
+    let digits = number.abs().to_string();
+    let (before, after) = digits.split_once('.').map_or((digits.as_str(), None), |(b, a)| (b, Some(a)));
+    let mut out = String::with_capacity(digits.len() * 4 / 3 + 1);
+    if number < 0.0 {
+        out.push('-');
+    }
+    for (at, digit) in before.char_indices() {
+        if at > 0 && (before.len() - at).is_multiple_of(3) {
+            out.push(' ');
+        }
+        out.push(digit);
+    }
+    if let Some(after) = after {
+        out.push(point);
+        out.push_str(after);
+    }
+    out
+}
+
 /// `1 table`, `2 tables`.
 pub fn counted(number: usize, one: &str, many: &str) -> String {
     format!("{} {}", whole(number as u64), if number == 1 { one } else { many })
@@ -48,5 +69,8 @@ mod tests {
     #[test]
     fn thousands_are_set_apart() {
         assert_eq!([0, 999, 1000, 1_234_567].map(whole), ["0", "999", "1 000", "1 234 567"]);
+        let numbers = [0.0, -0.0123, 1000.0, -1_234_567.25, 5e14];
+        let shown = ["0", "-0,0123", "1 000", "-1 234 567,25", "500 000 000 000 000"];
+        assert_eq!(numbers.map(|number| grouped(number, ',')), shown);
     }
 }

@@ -45,6 +45,11 @@ pub struct Statistics {
     pub sum: Option<f64>,
 }
 
+impl Statistics {
+    /// What the protocol opens for the sum, or the sum of squares, of a hidden cell.
+    pub const SUPPRESSED_WORD: u128 = 1 << 127;
+}
+
 impl Summary {
     /// What a cell shows; none where it is hidden or not a statistic of the value column.
     pub fn shown(&self, show: Show, cell: usize) -> Option<f64> {

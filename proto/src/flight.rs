@@ -10,7 +10,7 @@
 //! | --- | --- | --- | --- |
 //! | tokens | [`tokens_stream`] | [`decode_fixed16`] | `token` FixedSizeBinary(16) |
 //! | row numbers | [`rows_stream`], [`put_rows`] | [`decode_u32`] | `row` UInt32 |
-//! | partial aggregate | [`partial_stream`] | [`decode_partial`] | `share` UInt32, metadata |
+//! | partial aggregate | [`partial_stream`] | [`decode_partial`] | `share` UInt32; `sum`, `square` FixedSizeBinary(16); metadata |
 //! | protected table | [`table_batches`] | [`table_from_flight`] | see [`table_batches`] |
 
 mod column;

@@ -49,6 +49,7 @@ pub enum Command {
         labels: Name,
     },
     Tabulate(Tabulate),
+    Summarize(Summarize),
     Let {
         name: Name,
         value: Expr,
@@ -199,6 +200,17 @@ pub struct DefineLabels {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tabulate {
     /// Rows first.
+    pub variables: Vec<Name>,
+    /// For which units.
+    pub condition: Option<Expr>,
+    /// As written.
+    pub options: Vec<OptionUse>,
+}
+
+/// `summarize var-list [if] [, options]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summarize {
+    /// One question for each.
     pub variables: Vec<Name>,
     /// For which units.
     pub condition: Option<Expr>,

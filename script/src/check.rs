@@ -8,17 +8,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kobling_model::catalogue::{Catalogue, Datastore};
+use kobling_model::interval::Interval;
 use kobling_model::plan::{Dimension, Plan, Question, QuestionKind, Release, Source};
 use kobling_model::{DatastoreId, Day, OwnerId, UnitType, VariableName, Version};
 
 use crate::ast::{Command, Expr, Name, Script, Statement};
 use crate::command::{
-    COMMANDS, dataset, generate, import, labels, other, recode, rename, require, select, tabulate,
+    COMMANDS, dataset, generate, import, labels, other, recode, rename, require, select, summarize, tabulate,
 };
 use crate::diagnostic::{Reported, Reporter, Span};
 use crate::domain::Domain;
 use crate::limits::{PLAN_NODES_MAX, QUESTIONS_MAX};
-use crate::locality::{Filter, Population, Sides, conjunction, sides, single_owner};
+use crate::locality::{Asked, Filter, Population, Sides, conjunction, sides, single_owner};
 use crate::lower::{Lowered, Lowering};
 use crate::near::nearest;
 use crate::problem::{Feature, Problem, Situation};
@@ -33,6 +34,7 @@ pub(crate) fn plan(script: &Script, catalogue: &Catalogue, reporter: &mut Report
         active: None,
         code_lists: BTreeMap::new(),
         sources: Vec::new(),
+        constants: Vec::new(),
         places: BTreeMap::new(),
         questions: Vec::new(),
         uncertain: false,
@@ -69,6 +71,8 @@ pub(crate) struct Checker<'a, 'r, 's> {
     pub(crate) code_lists: BTreeMap<String, Arc<Vec<(String, String)>>>,
     /// Register values that columns are made of, each once.
     pub(crate) sources: Vec<(OwnerId, Source)>,
+    /// Public bounds and centre of each of them, where it has any.
+    pub(crate) constants: Vec<Option<(Interval, f64)>>,
     /// Where each is among them.
     pub(crate) places: BTreeMap<(DatastoreId, Version, VariableName, Option<Day>), usize>,
     questions: Vec<Question>,
@@ -164,6 +168,7 @@ impl<'a, 's> Checker<'a, '_, 's> {
             Command::DefineLabels(define) => labels::check_define(self, define),
             Command::AssignLabels { variable, labels } => labels::check_assign(self, variable, labels),
             Command::Tabulate(tabulate) => tabulate::check(self, tabulate, statement),
+            Command::Summarize(summarize) => summarize::check(self, summarize, statement),
             Command::Other(other) => other::check(self, other),
             Command::Let { .. } => {
                 self.uncertain = true;
@@ -182,7 +187,7 @@ impl<'a, 's> Checker<'a, '_, 's> {
             ("require", Some(alias)) => {
                 self.connected.entry(alias.to_owned()).or_insert(None);
             }
-            ("replace" | "keep" | "drop" | "assign-labels" | "tabulate", _) => {}
+            ("replace" | "keep" | "drop" | "assign-labels" | "tabulate" | "summarize", _) => {}
             (meant, _) if other::only_shows(meant) => {}
             (_, Some(name)) => self.fail_column(name),
             _ => self.uncertain = true,
@@ -355,7 +360,7 @@ impl<'a, 's> Checker<'a, '_, 's> {
     /// Asks whether the dataset, as it is now, passes the floor.
     pub(crate) fn ask_population(&mut self, active: &str, statement: &Statement) -> Result<(), Reported> {
         let kind = |_: &Sides| QuestionKind::Population { dataset: active.to_owned() };
-        self.ask(active, &[], Vec::new(), kind, statement)
+        self.ask(active, &[], Asked::default(), kind, statement)
     }
 
     /// Adds a question over the dataset's population and filters, and `filters` of its own.
@@ -363,7 +368,7 @@ impl<'a, 's> Checker<'a, '_, 's> {
         &mut self,
         active: &str,
         filters: &[Filter],
-        dimensions: Vec<(Option<OwnerId>, Dimension)>,
+        asked: Asked,
         kind: impl FnOnce(&Sides) -> QuestionKind,
         statement: &Statement,
     ) -> Result<(), Reported> {
@@ -374,10 +379,12 @@ impl<'a, 's> Checker<'a, '_, 's> {
         let all = self.datasets[active].filters.iter().chain(filters);
         let of_filters: usize = all.map(|filter| filter.size).sum();
         let of_dimensions = |dimension: &Dimension| dimension.expression.size() + dimension.categories.len();
-        let of_dimensions: usize = dimensions.iter().map(|(_, dimension)| of_dimensions(dimension)).sum();
-        self.spend(of_filters + of_dimensions + 1, statement.span)?;
+        let of_dimensions: usize =
+            asked.dimensions.iter().map(|(_, dimension)| of_dimensions(dimension)).sum();
+        let of_value = asked.value.as_ref().map_or(0, |(_, expression)| expression.size());
+        self.spend(of_filters + of_dimensions + of_value + 1, statement.span)?;
         let all: Vec<_> = self.datasets[active].filters.iter().chain(filters).cloned().collect();
-        let sides = match sides(&self.sources, &population, &all, dimensions) {
+        let sides = match sides(&self.sources, &population, &all, asked) {
             Ok(sides) => sides,
             Err(owners) => return Err(self.report(statement.span, Problem::TooManyOwners { owners })),
         };

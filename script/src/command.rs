@@ -13,6 +13,7 @@ pub(crate) mod recode;
 pub(crate) mod rename;
 pub(crate) mod require;
 pub(crate) mod select;
+pub(crate) mod summarize;
 pub(crate) mod tabulate;
 
 use crate::ast::Command;
@@ -47,6 +48,7 @@ pub(crate) fn parse(cursor: &mut Cursor<'_, '_, '_>, word: &str, span: Span) -> 
         "rename" => rename::parse(cursor),
         "define-labels" => labels::parse_define(cursor),
         "assign-labels" => labels::parse_assign(cursor),
+        "summarize" => summarize::parse(cursor, options),
         "tabulate" => tabulate::parse(cursor, options),
         "let" => bindings::parse_let(cursor),
         "for" => bindings::parse_for(cursor),

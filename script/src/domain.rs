@@ -5,8 +5,9 @@
 use std::collections::HashMap;
 
 use kobling_model::Day;
-use kobling_model::catalogue::{DataType, ValueDomain};
+use kobling_model::catalogue::{DataType, ValueDomain, Variable};
 use kobling_model::expression::{Value, ValueType};
+use kobling_model::interval::Interval;
 
 use crate::parser::positive_zero;
 
@@ -91,6 +92,25 @@ impl Domain {
     pub(crate) fn union(&self, other: &Self) -> Self {
         Self::new(self.entries.iter().chain(&other.entries).cloned())
     }
+}
+
+/// Public bounds and centre of a variable's numbers: those that its owner publishes, else those of its codes, whatever
+/// their period, sentinels too.
+pub(crate) fn constants(variable: &Variable) -> Option<(Interval, f64)> {
+    let data_type = variable.data_type().filter(|data_type| value_type(*data_type) == ValueType::Number)?;
+    let whole = matches!(data_type, DataType::Long | DataType::Date);
+    if let Some(range) = &variable.range {
+        let bounds = Interval::new(range.low, range.high, whole)?;
+        return Some((bounds, bounds.clamp(range.centre)));
+    }
+    let codes = Domain::of_codes(&variable.domain, None)?;
+    let numbers = codes.entries.iter().filter_map(|entry| match entry.value {
+        Value::Number(number) => Some(number),
+        Value::Text(_) => None,
+    });
+    let (low, high) = numbers
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), number| (low.min(number), high.max(number)));
+    Some((Interval::new(low, high, whole)?, low + (high - low) / 2.0))
 }
 
 /// A code as it is in expressions.

@@ -23,6 +23,7 @@ mod lower;
 mod near;
 pub mod parser;
 mod problem;
+mod value;
 
 use std::collections::BTreeSet;
 

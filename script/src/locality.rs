@@ -66,15 +66,25 @@ pub(crate) struct Population {
     pub(crate) source: usize,
 }
 
+/// What a question asks of its owners besides filters; constants have no owner.
+#[derive(Default)]
+pub(crate) struct Asked {
+    pub(crate) dimensions: Vec<(Option<OwnerId>, Dimension)>,
+    /// The number summed in each cell.
+    pub(crate) value: Option<(Option<OwnerId>, Expression)>,
+}
+
 /// The two sides of a question.
 pub(crate) struct Sides {
     pub(crate) left: Fragment,
     pub(crate) right: Option<Fragment>,
     /// Where each dimension went, in the order given.
     pub(crate) places: Vec<(Side, usize)>,
+    /// Where the value went; left where there is none.
+    pub(crate) value: Side,
 }
 
-/// Puts every filter and dimension on its owner's side.
+/// Puts every filter and dimension, and the value, on its owner's side.
 ///
 /// # Errors
 /// The owners involved, where there are more than two.
@@ -82,10 +92,12 @@ pub(crate) fn sides(
     sources: &[(OwnerId, Source)],
     population: &Population,
     filters: &[Filter],
-    dimensions: Vec<(Option<OwnerId>, Dimension)>,
+    Asked { dimensions, value }: Asked,
 ) -> Result<Sides, Vec<OwnerId>> {
     let of_filters = filters.iter().map(|filter| &filter.owner);
-    let others: BTreeSet<&OwnerId> = (dimensions.iter().map(|(owner, _)| owner).chain(of_filters))
+    let of_value = value.iter().map(|(owner, _)| owner);
+    let of_dimensions = dimensions.iter().map(|(owner, _)| owner);
+    let others: BTreeSet<&OwnerId> = (of_dimensions.chain(of_value).chain(of_filters))
         .flatten()
         .filter(|owner| **owner != population.owner)
         .collect();
@@ -97,23 +109,35 @@ pub(crate) fn sides(
     let mut right = others.into_iter().next().map(|owner| Builder::new(sources, owner.clone()));
     let mut places = Vec::with_capacity(dimensions.len());
     for filter in filters {
-        let side = match (&mut right, &filter.owner) {
-            (Some(right), Some(owner)) if *owner == right.fragment.owner => right,
-            _ => &mut left,
-        };
-        let expression = side.bind(&filter.expression);
-        side.fragment.filters.push(expression);
+        let (_, builder) = side_of(&filter.owner, &mut left, &mut right);
+        let expression = builder.bind(&filter.expression);
+        builder.fragment.filters.push(expression);
     }
     for (owner, dimension) in dimensions {
-        let (side, builder) = match (&mut right, owner) {
-            (Some(right), Some(owner)) if owner == right.fragment.owner => (Side::Right, right),
-            _ => (Side::Left, &mut left),
-        };
+        let (side, builder) = side_of(&owner, &mut left, &mut right);
         let expression = builder.bind(&dimension.expression);
         places.push((side, builder.fragment.dimensions.len()));
         builder.fragment.dimensions.push(Dimension { expression, ..dimension });
     }
-    Ok(Sides { left: left.fragment, right: right.map(|right| right.fragment), places })
+    let mut of_value = Side::Left;
+    if let Some((owner, expression)) = value {
+        let (side, builder) = side_of(&owner, &mut left, &mut right);
+        builder.fragment.value = Some(builder.bind(&expression));
+        of_value = side;
+    }
+    Ok(Sides { left: left.fragment, right: right.map(|right| right.fragment), places, value: of_value })
+}
+
+/// The right side for what belongs to its owner, else the left.
+fn side_of<'b, 'a>(
+    owner: &Option<OwnerId>,
+    left: &'b mut Builder<'a>,
+    right: &'b mut Option<Builder<'a>>,
+) -> (Side, &'b mut Builder<'a>) {
+    match (right, owner) {
+        (Some(right), Some(owner)) if *owner == right.fragment.owner => (Side::Right, right),
+        _ => (Side::Left, left),
+    }
 }
 
 /// Collects the sources that a fragment uses, in the order of first use.
@@ -126,7 +150,8 @@ struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     fn new(all: &'a [(OwnerId, Source)], owner: OwnerId) -> Self {
-        let fragment = Fragment { owner, sources: Vec::new(), filters: Vec::new(), dimensions: Vec::new() };
+        let fragment =
+            Fragment { owner, sources: Vec::new(), filters: Vec::new(), dimensions: Vec::new(), value: None };
         Self { all, used: BTreeMap::new(), fragment }
     }
 

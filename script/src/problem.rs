@@ -1,5 +1,6 @@
 //! Everything that can be wrong with a script, and how it is said in English and Norwegian.
 
+use kobling_model::value::Coding;
 use kobling_model::{Day, OwnerId, UnitType};
 
 use crate::limits::{EXPRESSION_NODES_MAX, SCRIPT_BYTES_MAX, SIDE_CATEGORIES_MAX, TABLE_CELLS_MAX};
@@ -92,6 +93,12 @@ pub enum Problem {
     NoCategories { name: String },
     TooManyCells { cells: usize },
     TooManyCategories { owner: OwnerId, categories: usize },
+
+    // Numbers that are summed.
+    StatisticOfNothing { option: String },
+    TextSummarized { name: String },
+    NoBounds { name: String },
+    BoundsTooLarge { name: String, bound: f64 },
 }
 
 /// Where an expression over several owners was met.
@@ -145,7 +152,7 @@ pub enum Feature {
 
 /// Commands that are carried out, as shown to people.
 const AVAILABLE: &str = "require, create-dataset, use, import, generate, replace, recode, keep, drop, rename, \
-                         define-labels, assign-labels, tabulate";
+                         define-labels, assign-labels, tabulate, summarize";
 
 /// Message and advice, in English and in Norwegian.
 struct Said {
@@ -242,6 +249,10 @@ impl Problem {
             Self::NoCategories { .. } => "no-categories",
             Self::TooManyCells { .. } => "too-many-cells",
             Self::TooManyCategories { .. } => "too-many-categories",
+            Self::StatisticOfNothing { .. } => "statistic-of-nothing",
+            Self::TextSummarized { .. } => "text-summarized",
+            Self::NoBounds { .. } => "no-bounds",
+            Self::BoundsTooLarge { .. } => "bounds-too-large",
         }
     }
 
@@ -819,6 +830,35 @@ impl Problem {
                 ),
                 "bruk færre av dem, eller grovere kategorier med recode",
             ),
+            Self::StatisticOfNothing { option } => say(
+                format!("`{option}` says something of a number, and none is named"),
+                format!("name it: summarize(variable) {option}"),
+                format!("`{option}` sier noe om et tall, og ingen variabel er nevnt"),
+                format!("nevn den: summarize(variabel) {option}"),
+            ),
+            Self::TextSummarized { name } => say(
+                format!("`{name}` is a text: it has no sum and no mean"),
+                "name a numeric variable; recode makes numbers of texts",
+                format!("`{name}` er en tekst: den har verken sum eller gjennomsnitt"),
+                "nevn en numerisk variabel; recode gjør tekst til tall",
+            ),
+            Self::NoBounds { name } => say(
+                format!("nothing public says how small or large `{name}` can be, and sums need that"),
+                "divide by a constant rather than by a variable, such as x / 1000, and take ln and log10 of what is above zero",
+                format!(
+                    "ingenting offentlig sier hvor liten eller stor `{name}` kan være, og summer trenger det"
+                ),
+                "del på en konstant i stedet for en variabel, for eksempel x / 1000, og ta ln og log10 av det som er over null",
+            ),
+            Self::BoundsTooLarge { name, bound } => {
+                let most = Coding::BOUND_MAX;
+                say(
+                    format!("`{name}` can be as large as {bound:.2e}; sums go up to {most:e}"),
+                    format!("make it smaller: generate millions = {name} / 1000000"),
+                    format!("`{name}` kan bli så stor som {bound:.2e}; summer går opp til {most:e}"),
+                    format!("gjør den mindre: generate millioner = {name} / 1000000"),
+                )
+            }
         }
     }
 }

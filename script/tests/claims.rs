@@ -2,8 +2,10 @@
 
 mod support;
 
+use kobling_model::catalogue::Variable;
 use kobling_model::expression::{Expression, Value, ValueType};
 use kobling_model::plan::{Question, QuestionKind, Show, Side};
+use kobling_model::value::{Coding, Range, ValueColumn};
 use kobling_model::{DatastoreId, OwnerId};
 use kobling_script::{Language, check, plan, required_datastores};
 use support::{PRELUDE, catalogue, codes_after_prelude, plan_after_prelude, plan_of, rendered, written};
@@ -227,10 +229,125 @@ fn options_are_shown_in_the_order_written_and_counts_where_nothing_is() {
     };
     assert_eq!(shows(""), (vec![Show::Frequency], false));
     assert_eq!(shows(", missing colpct freq colpct"), (vec![Show::ColumnPercent, Show::Frequency], true));
-    assert_eq!(codes_after_prelude("tabulate kjønn, summarize(lønn) p50"), ["not-available-yet"; 2]);
+    assert_eq!(codes_after_prelude("tabulate kjønn, summarize(lønn) p50"), ["not-available-yet"]);
     assert_eq!(codes_after_prelude("tabulate kjønn, rowpc"), ["unknown-option"]);
     assert_eq!(codes_after_prelude("tabulate kjønn, freq()"), ["option-form"]);
     assert_eq!(codes_after_prelude("tabulate kjønn, summarize"), ["option-form"]);
+}
+
+/// The value column of the last question of what follows the prelude.
+fn value(rest: &str) -> ValueColumn {
+    last(rest).value().cloned().expect("a value column")
+}
+
+fn shows(question: &Question) -> Vec<Show> {
+    match &question.kind {
+        QuestionKind::Table(shape) => shape.shows.clone(),
+        QuestionKind::Population { .. } => panic!("a table"),
+    }
+}
+
+#[test]
+fn statistics_stand_among_what_is_shown_in_the_order_written_and_the_mean_is_the_default() {
+    let of = |options: &str| shows(&last(&format!("tabulate kjønn stadium, {options}")));
+    assert_eq!(of("summarize(lønn)"), [Show::Mean]);
+    assert_eq!(of("freq summarize(lønn) rowpct"), [Show::Frequency, Show::Mean, Show::RowPercent]);
+    assert_eq!(of("std freq summarize(lønn) sum"), [Show::StandardDeviation, Show::Frequency, Show::Sum]);
+    assert_eq!(codes_after_prelude("tabulate kjønn, freq std sum"), ["statistic-of-nothing"]);
+    assert!(value("tabulate kjønn, summarize(lønn) std").squares);
+    assert!(!value("tabulate kjønn, summarize(lønn) mean sum").squares);
+}
+
+#[test]
+fn the_number_is_its_owners_and_no_other_fragment_has_it() {
+    let mine = last("tabulate stadium, summarize(lønn)");
+    assert_eq!(mine.left.value.as_ref().map(written).as_deref(), Some("$1"));
+    assert!(mine.right.as_ref().is_some_and(|right| right.value.is_none()));
+    let theirs = last("generate dobbel = stadium * 2\ntabulate kjønn, summarize(dobbel)");
+    let right = theirs.right.as_ref().expect("the number alone needs the second owner");
+    assert_eq!((right.owner.as_str(), right.dimensions.len()), ("krg", 0));
+    assert_eq!(right.value.as_ref().map(written).as_deref(), Some("($0 * 2)"));
+    assert!(theirs.left.value.is_none());
+    assert_eq!(theirs.value().map(|value| value.side), Some(Side::Right));
+    let constant = last("generate en = 1\ntabulate stadium, summarize(en)");
+    assert_eq!(constant.value().map(|value| value.side), Some(Side::Left));
+    assert_eq!(codes_after_prelude("tabulate kjønn stadium, summarize(doser)"), ["too-many-owners"]);
+    assert_eq!(codes_after_prelude("keep if stadium == 1\nsummarize doser"), ["too-many-owners"]);
+}
+
+#[test]
+fn summarize_asks_one_question_for_each_variable_over_the_whole_dataset() {
+    let plan = plan_after_prelude("keep if kjønn == \"2\"\nsummarize lønn stadium if stadium > 1");
+    let [lønn, stadium] = &plan.questions[plan.questions.len() - 2..] else { panic!("two questions") };
+    for (question, name) in [(lønn, "lønn"), (stadium, "stadium")] {
+        let QuestionKind::Table(shape) = &question.kind else { panic!("a table") };
+        assert!(shape.variables.is_empty());
+        assert_eq!(shape.shows, [Show::Frequency, Show::Mean, Show::StandardDeviation]);
+        let value = shape.value.as_ref().expect("a value column");
+        assert!(value.name == name && value.squares);
+        assert_eq!(filters(question, Side::Left), ["($0 == \"2\")"]);
+        assert_eq!(filters(question, Side::Right), ["($0 > 1)"]);
+        assert_eq!(kobling_model::table::inner_cell_of_pair(question), [0]);
+    }
+    assert!(last("summarize lønn").right.is_none());
+    assert!(last("summarize stadium").right.is_some());
+}
+
+#[test]
+fn bounds_come_from_the_catalogue_through_the_expression() {
+    let coding = |rest: &str| value(rest).coding;
+    let wages = Coding { decimals: 0, low: 0, high: 1_500_000, centre: 400_000 };
+    assert_eq!(coding("summarize lønn"), wages);
+    let thousands = Coding { decimals: 3, low: 0, high: 1_500_000, centre: 400_000 };
+    assert_eq!(coding("generate t = lønn / 1000\nsummarize t"), thousands);
+    // Of a code list without public constants, from its codes, those that say why there is no value too.
+    assert_eq!(coding("summarize sivstand"), Coding { decimals: 2, low: 0, high: 1000, centre: 500 });
+    assert_eq!(coding("summarize stadium"), Coding { decimals: 3, low: 1000, high: 4000, centre: 2500 });
+    let some = "generate x = lønn if kjønn == \"2\"\nreplace x = -5 if lønn == 0\nsummarize x";
+    assert_eq!((coding(some).low, coding(some).high), (-5, 1_500_000));
+    let died = "import db/BEFOLKNING_DOEDS_DATO as død\nsummarize død";
+    assert_eq!(coding(died), Coding { decimals: 0, low: 3600, high: 20_000, centre: 10_000 });
+}
+
+#[test]
+fn what_cannot_be_summed_is_refused_at_its_place() {
+    for (statements, code) in [
+        ("summarize kjønn", "text-summarized"),
+        ("tabulate stadium, summarize(kjønn)", "text-summarized"),
+        ("generate x = lønn / sivstand\nsummarize x", "no-bounds"),
+        ("generate x = ln(lønn)\ntabulate kjønn, summarize(x) std", "no-bounds"),
+        ("generate x = lønn * lønn * lønn\nsummarize x", "bounds-too-large"),
+        ("import db/BEFOLKNING_MOR_FNR as mor\nsummarize mor", "key-in-table"),
+        ("tabulate kjønn, summarize(lonn)", "unknown-name"),
+        ("tabulate kjønn, summarize(lønn stadium)", "too-many-variables"),
+        ("tabulate kjønn, summarize(lønn) summarize(stadium)", "too-many-variables"),
+        ("tabulate kjønn, summarize($x)", "not-available-yet"),
+        ("tabulate kjønn, summarize()", "expected"),
+        ("tabulate kjønn, summarize(1 + 2)", "expected"),
+        ("summarize", "expected"),
+    ] {
+        assert_eq!(codes_after_prelude(statements), [code], "{statements}");
+    }
+    assert_eq!(codes_after_prelude("generate x = lønn / 12\nsummarize x lønn"), [""; 0]);
+    assert_eq!(
+        codes_after_prelude("generate x = lønn / kj\nsummarize x\ntabulate kjønn, summarize(x)"),
+        ["unknown-name"]
+    );
+    let unbounded = "require no.ssb.fdb:54 as db\ncreate-dataset j\nimport db/JOBB_LONN as l\nsummarize l\n";
+    assert_eq!(check(unbounded, &catalogue()).expect_err("no bounds")[0].code(), "no-bounds");
+}
+
+#[test]
+fn public_constants_that_are_none_bound_nothing() {
+    let mut catalogue = catalogue();
+    let script = format!("{PRELUDE}summarize lønn\n");
+    for (low, high) in [(2.0, 1.0), (f64::NAN, 1.0), (0.0, f64::INFINITY)] {
+        let range = Range { low, high, centre: 0.0 };
+        let wages = |variable: &&mut Variable| variable.name.as_str() == "INNTEKT_WLONN";
+        let variables = &mut catalogue.datastores[4].variables;
+        variables.iter_mut().find(wages).expect("there").range = Some(range);
+        assert_eq!(check(&script, &catalogue).expect_err("no bounds")[0].code(), "no-bounds");
+    }
 }
 
 #[test]
@@ -381,7 +498,8 @@ fn every_command_of_the_language_is_known_and_none_is_skipped() {
         "logit-predict lønn stadium, predicted(p)",
         "oaxaca lønn stadium by kjønn, pool",
         "rdd a b c, cutoff(0) polynomial(2)",
-        "summarize lønn if stadium == 1, gini iqr",
+        "summarize lønn if stadium == 1, gini",
+        "tabulate kjønn, summarize(lønn) mean p25",
         "tabulate-panel kommune date@panel, rowpct",
         "clear",
         "load 'mitt skript'",
@@ -497,7 +615,9 @@ fn growing_expressions_and_plans_end_in_a_diagnostic() {
 #[test]
 fn plans_survive_their_json_form() {
     let nested = "replace lønn = lønn + 1\n".repeat(45);
-    let plan = plan_after_prelude(&format!("{nested}generate x = lønn > 4\ntabulate x stadium"));
+    let plan = plan_after_prelude(&format!(
+        "{nested}generate x = lønn > 4\ntabulate x stadium, summarize(lønn) std"
+    ));
     let json = serde_json::to_string(&plan).expect("plans have a JSON form");
     assert_eq!(serde_json::from_str::<kobling_model::plan::Plan>(&json).expect("it can be read"), plan);
 }

@@ -40,6 +40,12 @@ const AFTER_PRELUDE: &[(&str, &str)] = &[
         "tables",
         "tabulate lønn\ntabulate kjønn, rowpc\ntabulate kjønn, flatten\nimport db/BEFOLKNING_MOR_FNR as mor\ntabulate mor\nkeep if mor == \"1\"\n",
     ),
+    (
+        "values",
+        "tabulate kjønn, mean\ntabulate kjønn, summarize(lønn) p50 gini\nsummarize kommune\n\
+         generate x = lønn / sivstand\nsummarize lønn x\ngenerate y = exp(lønn / 30000)\ntabulate kjønn, summarize(y) sum\n\
+         summarize lønn, iqr\ntabulate kjønn, summarize(lønn sivstand)\ntabulate kjønn, summarize(lonn)\n",
+    ),
 ];
 
 #[test]
@@ -121,6 +127,10 @@ const PIECES: &[&str] = &[
     "define-labels",
     "assign-labels",
     "tabulate",
+    "summarize",
+    "summarize(lønn)",
+    "summarize(",
+    "mean std",
     "let",
     "for",
     "in",

@@ -365,6 +365,8 @@ impl NodeClient for GrpcNode {
             sent: hash("transcript.sent")?,
             received: hash("transcript.received")?,
             words: partial.values,
+            sums: partial.sums,
+            squares: partial.squares,
         })
     }
 

@@ -180,6 +180,10 @@ pub enum ComputeEvent {
 pub struct SignedPartial {
     /// One share for each cell.
     pub words: Vec<u32>,
+    /// One share of the sum for each cell, or none.
+    pub sums: Vec<u128>,
+    /// One share of the sum of squares for each cell, or none.
+    pub squares: Vec<u128>,
     /// Ed25519 signature by the node.
     pub signature: Vec<u8>,
     /// Transcript of what the node sent to the other worker.

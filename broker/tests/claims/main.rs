@@ -13,10 +13,10 @@ use kobling_broker::session::OpenRequest;
 use kobling_broker::store::{JobEvent, JobState, SessionState, Store};
 use kobling_model::record::{Event, Outcome};
 use kobling_model::rules::Refusal;
-use kobling_model::table::Cell;
+use kobling_model::table::{Cell, Statistics};
 use kobling_model::{Hash, JobId, SessionId};
 use support::{
-    COUNT, Faults, ONE_OWNER, TWO_OWNERS, World, count, finished, is_state, open, open_request, owner,
+    COUNT, Faults, ONE_OWNER, SUMS, TWO_OWNERS, World, count, finished, is_state, open, open_request, owner,
     problem_code, reported, rules, run,
 };
 
@@ -187,6 +187,56 @@ async fn the_word_for_suppression_is_a_suppressed_cell_and_zero_is_a_count() {
         let table = broker.table(job.id, 0).await.expect("there");
         assert!(table.cells.iter().all(|it| *it == cell));
     }
+}
+
+#[tokio::test]
+async fn statistics_are_made_of_what_two_workers_hold() {
+    let world = World::new();
+    let broker = world.broker().await;
+    let (job, _) = run(&broker, SUMS).await;
+    assert_eq!((job.state, job.tables, job.problem), (JobState::Done, 1, None));
+    let table = broker.table(job.id, 0).await.expect("there");
+    let summary = table.summary.expect("a number");
+    assert_eq!(summary.variable, "number");
+    // Codes are the numbers 1 to 1001 themselves, squared about 501. The mean is 617 000/1234 = 500, so the variance is
+    // (250 001 − 1²)·1234/1233 = 250 202.8, and its root 500.2.
+    let statistics = Statistics { mean: Some(500.0), standard_deviation: Some(500.0), sum: Some(617_000.0) };
+    assert_eq!(summary.cells, vec![Some(statistics); 3]);
+}
+
+#[tokio::test]
+async fn a_hidden_sum_is_hidden_whole_and_what_cannot_be_hidden_so_is_impossible() {
+    let hidden = Statistics::SUPPRESSED_WORD;
+    let faults = |word, sum, square| Faults { word, sum, square, ..Faults::default() };
+    let world = World::with(faults(None, Some(hidden), Some(hidden)));
+    let broker = world.broker().await;
+    let (job, _) = run(&broker, SUMS).await;
+    let table = broker.table(job.id, 0).await.expect("there");
+    assert_eq!(count(&table.cells[0]), Some(u64::from(COUNT)));
+    assert_eq!(table.summary.expect("a number").cells, [None; 3]);
+
+    let krg = || Some(owner("krg"));
+    let cases = [
+        ("impossible-cell", SUMS, faults(None, Some(hidden), None)),
+        ("impossible-cell", SUMS, faults(None, None, Some(hidden))),
+        // Suppressed, and too few for a statistic.
+        ("impossible-cell", SUMS, faults(Some(u32::MAX), None, None)),
+        ("impossible-cell", SUMS, faults(Some(14), None, None)),
+        ("impossible-cell", SUMS, faults(None, Some(1 << 101), None)),
+        ("impossible-cell", SUMS, faults(None, None, Some(u128::MAX - (1 << 101)))),
+        ("partial-shape", SUMS, Faults { no_squares: krg(), ..Faults::default() }),
+        ("partial-shape", TWO_OWNERS, Faults { needless_sums: krg(), ..Faults::default() }),
+    ];
+    for (at, (code, script, faults)) in cases.into_iter().enumerate() {
+        let world = World::with(faults);
+        let broker = world.broker().await;
+        let (job, _) = run(&broker, script).await;
+        assert_eq!((job.state, problem_code(&job), job.tables), (JobState::Failed, code, 0), "case {at}");
+    }
+    let world = World::with(faults(Some(u32::MAX), Some(hidden), Some(hidden)));
+    let broker = world.broker().await;
+    let (job, _) = run(&broker, SUMS).await;
+    assert_eq!(job.state, JobState::Done);
 }
 
 #[tokio::test]

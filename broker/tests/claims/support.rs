@@ -54,6 +54,18 @@ import krg/STADIUM as stadium
 tabulate kjoenn stadium
 ";
 
+/// A script that asks for sums and squares of krg's number over ssb's categories.
+pub const SUMS: &str = "\
+require no.ssb.fdb:1 as fdb
+require no.krg.kreft:1 as krg
+create-dataset people
+import fdb/KJOENN as kjoenn
+import krg/STADIUM as stadium
+generate number = length(stadium) + 1
+recode number (2 = 1) (* = 1001)
+tabulate kjoenn, freq summarize(number) mean std sum
+";
+
 /// What a test may have go wrong.
 #[derive(Clone, Default)]
 pub struct Faults {
@@ -63,6 +75,14 @@ pub struct Faults {
     pub other_transcript: Option<OwnerId>,
     /// The word that all cells come out as, in place of the world's count.
     pub word: Option<u32>,
+    /// The sum that all cells come out as, in place of the world's.
+    pub sum: Option<u128>,
+    /// The sum of squares, likewise.
+    pub square: Option<u128>,
+    /// This node leaves out the squares.
+    pub no_squares: Option<OwnerId>,
+    /// This node has sums of a table without a number.
+    pub needless_sums: Option<OwnerId>,
     /// This node announces another content than it sends.
     pub other_content: Option<OwnerId>,
     /// This node signs with another key.
@@ -103,6 +123,9 @@ pub struct World {
 
 /// What every cell of every table comes out as.
 pub const COUNT: u32 = 1234;
+/// What the sum of codes, and that of their squares, in every cell of every table with a number comes out as.
+pub const SUM: u128 = 617_000;
+pub const SQUARE: u128 = 1234 * 250_001;
 
 pub fn owner(id: &str) -> OwnerId {
     OwnerId::new(id).expect("valid")
@@ -114,6 +137,9 @@ pub fn rules() -> Rules {
         perturbation_table: Hash::of(b"table"),
         small_cell_units_max: 4,
         small_cells_percent_max: 50,
+        statistic_units_min: 15,
+        two_largest_percent_max: 90,
+        others_percent_of_largest_min: 10,
     }
 }
 
@@ -141,6 +167,7 @@ fn datastore(id: &str, owner_id: &str, variable: &str, version: Version) -> Data
                 sentinels: Vec::new(),
             },
             dates: AvailableDates::None,
+            range: None,
             data: Hash::of(variable.as_bytes()),
         }],
     }
@@ -345,6 +372,17 @@ impl Node {
         if self.is(&faults.other_transcript) {
             sent = Hash::of(b"another conversation");
         }
+        let wide = |word: u128, name: &[u8]| -> Vec<u128> {
+            let share = |cell: u32| {
+                let random = Hash::of(&[&order.attempt.0[..], name, &cell.to_le_bytes()].concat());
+                let mask = u128::from_le_bytes(random.0[..16].try_into().expect("sixteen bytes"));
+                if side == Side::Left { mask } else { word.wrapping_sub(mask) }
+            };
+            (0..cells as u32).map(share).collect()
+        };
+        let column = question.value();
+        let sums = column.is_some() || self.is(&faults.needless_sums);
+        let squares = column.is_some_and(|column| column.squares) && !self.is(&faults.no_squares);
         PartialAggregate {
             session: order.session,
             attempt: order.attempt,
@@ -355,6 +393,8 @@ impl Node {
             sent,
             received,
             shares: shares.collect(),
+            sums: if sums { wide(faults.sum.unwrap_or(SUM), b"sum") } else { Vec::new() },
+            squares: if squares { wide(faults.square.unwrap_or(SQUARE), b"square") } else { Vec::new() },
         }
     }
 
@@ -476,7 +516,14 @@ impl NodeClient for Node {
         let partial = self.share(&order);
         let key = if self.is(&faults.other_key) { owner("fhi") } else { self.me.clone() };
         let signature = self.world.keys[&key].sign(&partial.message()).to_vec();
-        Ok(SignedPartial { words: partial.shares, signature, sent: partial.sent, received: partial.received })
+        Ok(SignedPartial {
+            words: partial.shares,
+            sums: partial.sums,
+            squares: partial.squares,
+            signature,
+            sent: partial.sent,
+            received: partial.received,
+        })
     }
 
     async fn abort(&self, _session: SessionId, _attempt: AttemptId) -> Result<(), RunError> {

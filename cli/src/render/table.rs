@@ -2,9 +2,9 @@
 
 use comfy_table::{Cell as Shown, CellAlignment, ContentArrangement, Table as Sheet, presets};
 use kobling_model::plan::{Category, Show};
-use kobling_model::table::{Axis, Cell, Layout, Table, percent};
+use kobling_model::table::{Axis, Cell, Layout, Statistics, Table, percent};
 
-use super::{plain, whole};
+use super::{grouped, plain, whole};
 use crate::arguments::Language;
 
 /// What stands for a suppressed cell.
@@ -18,7 +18,11 @@ pub fn table(table: &Table, language: Language) -> String {
     let mut sheet = Sheet::new();
     sheet.load_preset(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);
     sheet.set_header(header(table, &layout, words));
-    for row in 0..=layout.rows {
+    if table.axes.is_empty() {
+        sheet.add_row(single_row(table, &layout, language));
+    }
+    let rows = if table.axes.is_empty() { 0 } else { layout.rows + 1 };
+    for row in 0..rows {
         let label = match table.axes.first().and_then(|axis| axis.categories.get(row)) {
             Some(category) => plain(&category.label),
             None => words.total.to_owned(),
@@ -31,12 +35,34 @@ pub fn table(table: &Table, language: Language) -> String {
         sheet.add_row(std::iter::once(Shown::new(label)).chain(cells));
     }
     let statement = format!("{} {}: {}", words.line, table.line, plain(&table.text));
-    let shows: Vec<_> = table.shows.iter().map(|show| words.show(*show)).collect();
-    let mut notes = format!("{}: {}. {}", words.each_cell, shows.join(", "), words.noise);
+    let mut notes = String::new();
+    if !table.axes.is_empty() {
+        let shows: Vec<_> = table.shows.iter().map(|show| words.show_of(*show, table)).collect();
+        notes = format!("{}: {}. ", words.each_cell, shows.join(", "));
+    }
+    notes.push_str(words.noise);
+    if let Some(summary) = &table.summary {
+        notes.push_str(words.winsorised);
+        // Where the count is shown and what it counts is said nothing of.
+        let hidden = |(cell, statistics): (&Cell, &Option<Statistics>)| {
+            *cell != Cell::Suppressed && statistics.is_none()
+        };
+        if table.cells.iter().zip(&summary.cells).any(hidden) {
+            notes.push_str(words.hidden);
+        }
+    }
     if table.cells.contains(&Cell::Suppressed) {
         notes.push_str(words.suppressed);
     }
     format!("{statement}\n{}\n{notes}\n", sheet.trim_fmt())
+}
+
+/// The one row of a table without variables: the number's name, and each thing shown in a column of its own.
+fn single_row(table: &Table, layout: &Layout, language: Language) -> Vec<Shown> {
+    let name = table.summary.as_ref().map_or(String::new(), |summary| plain(&summary.variable));
+    let shown =
+        table.shows.iter().map(|show| right(Shown::new(number(table, layout, *show, 0, 0, language))));
+    std::iter::once(Shown::new(name)).chain(shown).collect()
 }
 
 fn header(table: &Table, layout: &Layout, words: &Words) -> Vec<Shown> {
@@ -47,11 +73,14 @@ fn header(table: &Table, layout: &Layout, words: &Words) -> Vec<Shown> {
         None => String::new(),
     };
     let mut header = vec![Shown::new(corner)];
-    if layout.row_totals {
+    if table.axes.is_empty() {
+        header.extend(table.shows.iter().map(|show| Shown::new(words.show(*show))));
+    } else if layout.row_totals {
         header.extend(composites(&table.axes[1..]).into_iter().map(Shown::new));
         header.push(Shown::new(words.total));
     } else {
-        header.push(Shown::new(words.count));
+        let number = table.summary.as_ref().map(|summary| plain(&summary.variable));
+        header.push(Shown::new(number.unwrap_or_else(|| words.count.to_owned())));
     }
     header.into_iter().enumerate().map(|(at, cell)| if at > 0 { right(cell) } else { cell }).collect()
 }
@@ -83,6 +112,7 @@ fn number(
         table.cells.get(row * layout.width() + column).copied().unwrap_or(Cell::Suppressed)
     };
     let cell = at(row, column);
+    let last_row = if layout.totals { layout.rows } else { layout.rows - 1 };
     let total = match show {
         Show::Frequency => {
             return match cell {
@@ -90,10 +120,16 @@ fn number(
                 Cell::Suppressed => SUPPRESSED.to_owned(),
             };
         }
+        Show::Mean | Show::StandardDeviation | Show::Sum => {
+            let place = row * layout.width() + column;
+            let statistic = table.summary.as_ref().and_then(|summary| summary.shown(show, place));
+            let point = if language == Language::Nb { ',' } else { '.' };
+            return statistic.map_or(SUPPRESSED.to_owned(), |statistic| grouped(statistic, point));
+        }
         // A table of one variable has a single column, so that each row is its own total.
         Show::RowPercent => at(row, layout.width() - 1),
-        Show::ColumnPercent => at(layout.rows, column),
-        Show::CellPercent => at(layout.rows, layout.width() - 1),
+        Show::ColumnPercent => at(last_row, column),
+        Show::CellPercent => at(last_row, layout.width() - 1),
     };
     match percent(cell, total) {
         None => SUPPRESSED.to_owned(),
@@ -111,7 +147,10 @@ struct Words {
     each_cell: &'static str,
     noise: &'static str,
     suppressed: &'static str,
-    shows: [&'static str; 4],
+    winsorised: &'static str,
+    hidden: &'static str,
+    of: &'static str,
+    shows: [&'static str; 7],
 }
 
 impl Words {
@@ -124,7 +163,11 @@ impl Words {
                 each_cell: "In each cell",
                 noise: "Counts carry noise: 0 can stand for 1 or 2, and totals need not add up.",
                 suppressed: " · is too small to be shown.",
-                shows: ["number", "% of row", "% of column", "% of all"],
+                winsorised: " Values are winsorised: the lowest and the highest percent are brought to the nearest of the \
+                             others. Sums carry noise, and means and deviations are made from them.",
+                hidden: " · beside a number rests on too few units, or mostly on one or two.",
+                of: "of",
+                shows: ["number", "% of row", "% of column", "% of all", "mean", "standard deviation", "sum"],
             },
             Language::Nb => &Self {
                 line: "Linje",
@@ -133,7 +176,19 @@ impl Words {
                 each_cell: "I hver celle",
                 noise: "Antall er tilført støy: 0 kan stå for 1 eller 2, og summer går ikke alltid opp.",
                 suppressed: " · er for lite til å vises.",
-                shows: ["antall", "% av rad", "% av kolonne", "% av alle"],
+                winsorised: " Verdiene er winsorisert: den laveste og den høyeste prosenten er ført inn til nærmeste av de \
+                             andre. Summer er tilført støy, og gjennomsnitt og avvik er laget av dem.",
+                hidden: " · ved siden av et antall hviler på for få enheter, eller mest på én eller to.",
+                of: "av",
+                shows: [
+                    "antall",
+                    "% av rad",
+                    "% av kolonne",
+                    "% av alle",
+                    "gjennomsnitt",
+                    "standardavvik",
+                    "sum",
+                ],
             },
         }
     }
@@ -144,13 +199,27 @@ impl Words {
             Show::RowPercent => 1,
             Show::ColumnPercent => 2,
             Show::CellPercent => 3,
+            Show::Mean => 4,
+            Show::StandardDeviation => 5,
+            Show::Sum => 6,
         }]
+    }
+
+    /// A statistic with the number's name.
+    fn show_of(&self, show: Show, table: &Table) -> String {
+        match &table.summary {
+            Some(summary) if show.is_of_value() => {
+                format!("{} {} {}", self.show(show), self.of, plain(&summary.variable))
+            }
+            _ => self.show(show).to_owned(),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kobling_model::table::Summary;
 
     fn axis(name: &str, labels: &[&str]) -> Axis {
         let categories =
@@ -180,6 +249,7 @@ mod tests {
                 count(2100),
                 count(5000),
             ],
+            summary: None,
         };
         let shown = table(&given, Language::En);
         // Widths are the table's own business: compare without blanks.
@@ -203,11 +273,60 @@ mod tests {
             axes: vec![axis("sex", &["men\u{1b}[2J", "women"])],
             shows: vec![Show::ColumnPercent],
             cells: vec![count(25), count(75), count(100)],
+            summary: None,
         };
         let shown = table(&given, Language::En);
         assert!(shown.contains("25.0 %") && shown.contains("75.0 %") && shown.contains("100.0 %"), "{shown}");
         assert!(!shown.contains('\u{1b}'));
         assert!(!shown.contains("too small"));
+    }
+
+    fn summary(cells: Vec<Option<Statistics>>) -> Option<Summary> {
+        Some(Summary { variable: "wage".into(), cells })
+    }
+
+    #[test]
+    fn statistics_stand_below_counts_and_what_is_hidden_is_a_dot() {
+        let of = |mean| Some(Statistics { mean: Some(mean), sum: Some(mean * 4.0), ..Statistics::default() });
+        let given = Table {
+            line: 3,
+            text: "tabulate sex site, freq summarize(wage) mean sum".into(),
+            axes: vec![axis("sex", &["men", "women"]), axis("site", &["lung"])],
+            shows: vec![Show::Frequency, Show::Mean, Show::Sum],
+            cells: vec![count(1500), count(1500), count(20), count(20), Cell::Suppressed, count(1520)],
+            summary: summary(vec![of(523_000.5), of(523_000.5), None, None, None, of(-0.25)]),
+        };
+        let shown = table(&given, Language::En);
+        let squeezed = shown.split_whitespace().collect::<String>();
+        for row in
+            ["│men┆1500┆1500│", "│┆523000.5┆523000.5│", "│┆2092002┆2092002│", "│women┆20┆20│", "│┆·┆-0.25│"]
+        {
+            assert!(squeezed.contains(row), "{row} is not in\n{shown}");
+        }
+        assert!(shown.contains("523 000.5") && shown.contains("2 092 002"), "{shown}");
+        assert!(shown.contains("In each cell: number, mean of wage, sum of wage."), "{shown}");
+        assert!(shown.contains("winsorised") && shown.contains("rests on too few units"), "{shown}");
+        let norwegian = table(&given, Language::Nb);
+        assert!(norwegian.contains("523 000,5") && norwegian.contains("gjennomsnitt av wage"), "{norwegian}");
+    }
+
+    #[test]
+    fn a_table_without_variables_is_one_row_with_a_column_for_each_number() {
+        let statistics = Statistics { mean: Some(412_000.0), standard_deviation: Some(98_300.0), sum: None };
+        let given = Table {
+            line: 9,
+            text: "summarize wage".into(),
+            axes: Vec::new(),
+            shows: vec![Show::Frequency, Show::Mean, Show::StandardDeviation],
+            cells: vec![count(12_345)],
+            summary: summary(vec![Some(statistics)]),
+        };
+        let shown = table(&given, Language::En);
+        let squeezed = shown.split_whitespace().collect::<String>();
+        for row in ["│┆number┆mean┆standarddeviation│", "│wage┆12345┆412000┆98300│"] {
+            assert!(squeezed.contains(row), "{row} is not in\n{shown}");
+        }
+        assert!(!shown.contains("In each cell") && !shown.contains("Total"), "{shown}");
     }
 
     #[test]

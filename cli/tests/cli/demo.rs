@@ -23,6 +23,9 @@ fn the_demo_shows_tables_checks_the_records_and_leaves_nothing() {
         "tabulate level sex, freq colpct",
         "tabulate level site, freq rowpct",
         "tabulate sex site if level == \"high\"",
+        "tabulate level site, freq summarize(wage) mean std",
+        "mean of wage",
+        "winsorised",
         "│ Low",
         "│ Middle",
         "│ High",
@@ -30,7 +33,7 @@ fn the_demo_shows_tables_checks_the_records_and_leaves_nothing() {
         "No cancer",
         "Total",
         "What each party did, and what it did not see",
-        "dealt randomness for 5 questions",
+        "dealt randomness for 6 questions",
         "The four logs tell the same of every question.",
     ] {
         assert!(ended.out.contains(expected), "no {expected:?} in\n{}", ended.out);

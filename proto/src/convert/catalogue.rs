@@ -3,6 +3,7 @@
 use kobling_model::catalogue::{
     AvailableDates, Code, DataType, Datastore, Sensitivity, Sentinel, Temporality, ValueDomain, Variable,
 };
+use kobling_model::value::Range;
 use kobling_model::{Day, VariableName};
 
 use super::{InvalidMessage, at, datastore, day, hash, hash_bytes, owner, version};
@@ -44,6 +45,7 @@ impl From<&Variable> for wire::Variable {
             domain: Some((&variable.domain).into()),
             dates: Some((&variable.dates).into()),
             data: hash_bytes(&variable.data),
+            range: variable.range.as_ref().map(wire::Range::from),
         }
     }
 }
@@ -66,8 +68,28 @@ impl TryFrom<wire::Variable> for Variable {
             sensitivity,
             domain: message.domain.ok_or(InvalidMessage { field: "variable.domain" })?.try_into()?,
             dates: message.dates.ok_or(InvalidMessage { field: "variable.dates" })?.try_into()?,
+            range: message.range.map(Range::try_from).transpose()?,
             data: hash(&message.data, "variable.data")?,
         })
+    }
+}
+
+impl From<&Range> for wire::Range {
+    fn from(range: &Range) -> Self {
+        Self { low: range.low, high: range.high, centre: range.centre }
+    }
+}
+
+impl TryFrom<wire::Range> for Range {
+    type Error = InvalidMessage;
+
+    fn try_from(wire::Range { low, high, centre }: wire::Range) -> Result<Self, InvalidMessage> {
+        let finite = [low, high, centre].iter().all(|number| number.is_finite());
+        if finite && low <= centre && centre <= high {
+            Ok(Self { low, high, centre })
+        } else {
+            Err(InvalidMessage { field: "variable.range" })
+        }
     }
 }
 
@@ -323,6 +345,15 @@ mod tests {
         ]
     }
 
+    fn any_range() -> impl Strategy<Value = Option<Range>> {
+        let finite = prop::num::f64::NORMAL | prop::num::f64::ZERO | prop::num::f64::SUBNORMAL;
+        let range = prop::collection::vec(finite, 3).prop_map(|mut numbers| {
+            numbers.sort_by(f64::total_cmp);
+            Range { low: numbers[0], centre: numbers[1], high: numbers[2] }
+        });
+        prop::option::of(range)
+    }
+
     fn any_dates() -> impl Strategy<Value = AvailableDates> {
         prop_oneof![
             Just(AvailableDates::None),
@@ -353,11 +384,13 @@ mod tests {
             ]),
             domain in any_domain(),
             dates in any_dates(),
+            range in any_range(),
             data in any::<[u8; 32]>(),
         ) -> Variable {
             let name = VariableName::new(name).expect("valid");
             Variable {
-                name, title, description, unit_type, temporality, sensitivity, domain, dates, data: Hash(data),
+                name, title, description, unit_type, temporality, sensitivity, domain, dates, range,
+                data: Hash(data),
             }
         }
     }
@@ -420,6 +453,7 @@ mod tests {
         assert!(Variable::try_from(variable()).is_ok());
         let dates = |kind| Some(wire::AvailableDates { kind });
         let period = |first, last| wire::Period { first, last };
+        let range = |low, high, centre| Some(wire::Range { low, high, centre });
         let cases = [
             (wire::Variable { name: "inntekt".into(), ..variable() }, "variable.name"),
             (wire::Variable { unit_type: "person".into(), ..variable() }, "variable.unit_type"),
@@ -445,6 +479,12 @@ mod tests {
                 "variable.dates",
             ),
             (wire::Variable { data: vec![0; 31].into(), ..variable() }, "variable.data"),
+            (wire::Variable { range: range(2.0, 1.0, 1.5), ..variable() }, "variable.range"),
+            (wire::Variable { range: range(0.0, 1.0, 1.5), ..variable() }, "variable.range"),
+            (wire::Variable { range: range(0.0, 1.0, -0.5), ..variable() }, "variable.range"),
+            (wire::Variable { range: range(f64::NEG_INFINITY, 1.0, 0.0), ..variable() }, "variable.range"),
+            (wire::Variable { range: range(0.0, f64::INFINITY, 0.0), ..variable() }, "variable.range"),
+            (wire::Variable { range: range(0.0, 1.0, f64::NAN), ..variable() }, "variable.range"),
             (
                 wire::Variable {
                     domain: Some(wire::variable::Domain::Described(wire::Described::default())),

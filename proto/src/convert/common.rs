@@ -14,6 +14,9 @@ impl From<&Rules> for wire::Rules {
             perturbation_table: hash_bytes(&rules.perturbation_table),
             small_cell_units_max: rules.small_cell_units_max,
             small_cells_percent_max: rules.small_cells_percent_max,
+            statistic_units_min: rules.statistic_units_min,
+            two_largest_percent_max: rules.two_largest_percent_max,
+            others_percent_of_largest_min: rules.others_percent_of_largest_min,
         }
     }
 }
@@ -27,6 +30,9 @@ impl TryFrom<wire::Rules> for Rules {
             perturbation_table: hash(&rules.perturbation_table, "rules.perturbation_table")?,
             small_cell_units_max: rules.small_cell_units_max,
             small_cells_percent_max: rules.small_cells_percent_max,
+            statistic_units_min: rules.statistic_units_min,
+            two_largest_percent_max: rules.two_largest_percent_max,
+            others_percent_of_largest_min: rules.others_percent_of_largest_min,
         })
     }
 }
@@ -114,6 +120,9 @@ mod tests {
             perturbation_table: Hash::of(b"table"),
             small_cell_units_max: 4,
             small_cells_percent_max: 50,
+            statistic_units_min: 15,
+            two_largest_percent_max: 90,
+            others_percent_of_largest_min: 10,
         };
         assert_eq!(Rules::try_from(wire::Rules::from(&rules)), Ok(rules));
         assert_eq!(Release::try_from(wire::Release::from(&release())), Ok(release()));

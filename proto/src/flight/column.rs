@@ -1,6 +1,7 @@
 //! Single columns: tokens, row numbers and partial aggregates.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -19,6 +20,8 @@ use crate::limits::{FLIGHT_BATCH_BYTES, MAX_COLUMN_HEADER};
 const TOKEN: &str = "token";
 const ROW: &str = "row";
 const SHARE: &str = "share";
+const SUM: &str = "sum";
+const SQUARE: &str = "square";
 
 /// Most entries of a partial aggregate's metadata.
 const MAX_METADATA: usize = 8;
@@ -27,19 +30,20 @@ const MAX_METADATA: usize = 8;
 pub fn tokens_stream(
     tokens: Vec<[u8; 16]>,
 ) -> impl Stream<Item = Result<FlightData, Status>> + Send + Unpin + 'static {
-    let array = |chunk: &[[u8; 16]]| -> ArrayRef {
-        let bytes = Buffer::from(chunk.as_flattened());
-        Arc::new(FixedSizeBinaryArray::new(16, bytes, None))
+    let count = tokens.len();
+    let arrays = move |range: Range<usize>| -> Vec<ArrayRef> {
+        let bytes = Buffer::from(tokens[range].as_flattened());
+        vec![Arc::new(FixedSizeBinaryArray::new(16, bytes, None))]
     };
     let field = ArrowField::new(TOKEN, DataType::FixedSizeBinary(16), false);
-    stream::iter(messages(Schema::new(vec![field]), tokens, array).map(Ok))
+    stream::iter(messages(Schema::new(vec![field]), count, 16, arrays).map(Ok))
 }
 
 /// Row numbers, in the order given.
 pub fn rows_stream(
     rows: Vec<u32>,
 ) -> impl Stream<Item = Result<FlightData, Status>> + Send + Unpin + 'static {
-    stream::iter(words(ROW, rows, BTreeMap::new()).map(Ok))
+    stream::iter(row_messages(rows).map(Ok))
 }
 
 /// Row numbers for DoPut: the first message says what they are.
@@ -49,22 +53,59 @@ pub fn put_rows(
 ) -> impl Stream<Item = FlightData> + Send + Unpin + 'static {
     let mut say = Some(descriptor(content));
     let say = move |message: FlightData| FlightData { flight_descriptor: say.take(), ..message };
-    stream::iter(words(ROW, rows, BTreeMap::new()).map(say))
+    stream::iter(row_messages(rows).map(say))
 }
 
-/// A partial aggregate with what proves it, such as `signature`.
+/// A partial aggregate with what proves it, such as `signature`: sums and squares are columns of their own exactly
+/// where there are any.
+///
+/// # Panics
+/// Where there is neither no sum nor one for each cell, likewise for squares, or there are squares without sums.
 pub fn partial_stream(
-    values: Vec<u32>,
-    metadata: BTreeMap<String, String>,
+    partial: Partial,
 ) -> impl Stream<Item = Result<FlightData, Status>> + Send + Unpin + 'static {
-    stream::iter(words(SHARE, values, metadata).map(Ok))
+    let Partial { values, sums, squares, metadata } = partial;
+    let (cells, wide) = (values.len(), [sums, squares]);
+    for wide in &wide {
+        assert!(wide.is_empty() || wide.len() == cells, "a sum for each cell or none");
+    }
+    assert!(wide[1].is_empty() || !wide[0].is_empty(), "squares come with sums");
+    let fields: Vec<_> = partial_fields()
+        .into_iter()
+        .take(1 + wide.iter().filter(|wide| !wide.is_empty()).count())
+        .map(|field| ArrowField::new(field.name, field.kind.data_type(), field.nullable))
+        .collect();
+    let bytes_a_cell = 4 + 16 * (fields.len() - 1);
+    let schema = Schema::new_with_metadata(fields, metadata.into_iter().collect());
+    let arrays = move |range: Range<usize>| {
+        let mut arrays: Vec<ArrayRef> = vec![Arc::new(UInt32Array::from(values[range.clone()].to_vec()))];
+        for wide in wide.iter().filter(|wide| !wide.is_empty()) {
+            let bytes: Vec<u8> = wide[range.clone()].iter().flat_map(|word| word.to_le_bytes()).collect();
+            arrays.push(Arc::new(FixedSizeBinaryArray::new(16, Buffer::from(bytes), None)));
+        }
+        arrays
+    };
+    stream::iter(messages(schema, cells, bytes_a_cell, arrays).map(Ok))
+}
+
+/// The columns of a partial aggregate: the first alone, the first two, or all.
+fn partial_fields() -> [Field; 3] {
+    [(SHARE, Kind::UInt32), (SUM, Kind::Fixed16), (SQUARE, Kind::Fixed16)].map(|(name, kind)| Field {
+        name: name.into(),
+        kind,
+        nullable: false,
+    })
 }
 
 /// A partial aggregate as it came: nothing about it has been verified but its form.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Partial {
     /// One share for each cell.
     pub values: Vec<u32>,
+    /// One share of the sum for each cell, or none.
+    pub sums: Vec<u128>,
+    /// One share of the sum of squares for each cell, or none; none without sums.
+    pub squares: Vec<u128>,
     /// What is said about them.
     pub metadata: BTreeMap<String, String>,
 }
@@ -84,9 +125,11 @@ pub async fn decode_fixed16<S>(stream: S, max_rows: usize) -> Result<Vec<[u8; 16
 where
     S: Stream<Item = Result<FlightData, Status>>,
 {
-    let field = Field { name: TOKEN.into(), kind: Kind::Fixed16, nullable: false };
-    let column = read(stream, field, max_rows, |column, out| out.extend(column.plain::<16>())).await?;
-    Ok(column.values)
+    let fields = [Field { name: TOKEN.into(), kind: Kind::Fixed16, nullable: false }];
+    let mut tokens = Vec::new();
+    let take = |columns: &[Column<'_>]| tokens.extend(columns[0].plain::<16>());
+    read(stream, &fields, max_rows, take).await?;
+    Ok(tokens)
 }
 
 /// Reads one column `row` of UInt32, at most `max_rows` long.
@@ -97,10 +140,15 @@ pub async fn decode_u32<S>(stream: S, max_rows: usize) -> Result<Vec<u32>, Fligh
 where
     S: Stream<Item = Result<FlightData, Status>>,
 {
-    Ok(read_words(stream, ROW, max_rows).await?.values)
+    let fields = [Field { name: ROW.into(), kind: Kind::UInt32, nullable: false }];
+    let mut rows = Vec::new();
+    let take = |columns: &[Column<'_>]| rows.extend(columns[0].plain().map(u32::from_le_bytes));
+    read(stream, &fields, max_rows, take).await?;
+    Ok(rows)
 }
 
-/// Reads one column `share` of UInt32, at most `max_rows` long, and the schema's metadata.
+/// Reads a column `share` of UInt32, at most `max_rows` long, with columns `sum` and `square` of FixedSizeBinary(16) beside it
+/// where the sender has them, and the schema's metadata.
 ///
 /// # Errors
 /// [`FlightError`], at the first message that is not exactly that.
@@ -108,33 +156,39 @@ pub async fn decode_partial<S>(stream: S, max_rows: usize) -> Result<Partial, Fl
 where
     S: Stream<Item = Result<FlightData, Status>>,
 {
-    let ReadColumn { values, metadata } = read_words(stream, SHARE, max_rows).await?;
-    Ok(Partial { values, metadata })
+    let mut partial = Partial::default();
+    let take = |columns: &[Column<'_>]| {
+        partial.values.extend(columns[0].plain().map(u32::from_le_bytes));
+        for (column, wide) in columns[1..].iter().zip([&mut partial.sums, &mut partial.squares]) {
+            wide.extend(column.plain().map(u128::from_le_bytes));
+        }
+    };
+    partial.metadata = read(stream, &partial_fields(), max_rows, take).await?;
+    Ok(partial)
 }
 
-fn words(
-    name: &str,
-    values: Vec<u32>,
-    metadata: BTreeMap<String, String>,
-) -> impl Iterator<Item = FlightData> + Send + 'static {
-    let array = |chunk: &[u32]| -> ArrayRef { Arc::new(UInt32Array::from(chunk.to_vec())) };
-    let field = ArrowField::new(name, DataType::UInt32, false);
-    messages(Schema::new_with_metadata(vec![field], metadata.into_iter().collect()), values, array)
+fn row_messages(rows: Vec<u32>) -> impl Iterator<Item = FlightData> + Send + 'static {
+    let count = rows.len();
+    let arrays = move |range: Range<usize>| -> Vec<ArrayRef> {
+        vec![Arc::new(UInt32Array::from(rows[range].to_vec()))]
+    };
+    let field = ArrowField::new(ROW, DataType::UInt32, false);
+    messages(Schema::new(vec![field]), count, size_of::<u32>(), arrays)
 }
 
 /// The schema, then batches made as they are asked for.
-fn messages<T: Send + 'static>(
+fn messages(
     schema: Schema,
-    values: Vec<T>,
-    array: impl Fn(&[T]) -> ArrayRef + Send + 'static,
+    rows: usize,
+    bytes_a_row: usize,
+    arrays: impl Fn(Range<usize>) -> Vec<ArrayRef> + Send + 'static,
 ) -> impl Iterator<Item = FlightData> + Send + 'static {
     let first = schema_message(&schema);
     let schema: SchemaRef = Arc::new(schema);
-    let rows = FLIGHT_BATCH_BYTES / size_of::<T>();
-    let batches = (0..values.len()).step_by(rows).map(move |start| {
-        let chunk = &values[start..values.len().min(start + rows)];
-        let batch = RecordBatch::try_new(schema.clone(), vec![array(chunk)]);
-        batch_message(&batch.expect("the array has the schema's type"))
+    let in_a_batch = FLIGHT_BATCH_BYTES / bytes_a_row;
+    let batches = (0..rows).step_by(in_a_batch).map(move |start| {
+        let batch = RecordBatch::try_new(schema.clone(), arrays(start..rows.min(start + in_a_batch)));
+        batch_message(&batch.expect("the arrays have the schema's types"))
     });
     std::iter::once(first).chain(batches)
 }
@@ -155,46 +209,34 @@ pub(super) fn batch_message(batch: &RecordBatch) -> FlightData {
     encoded.into()
 }
 
-struct ReadColumn<T> {
-    values: Vec<T>,
-    metadata: BTreeMap<String, String>,
-}
-
-async fn read_words<S>(stream: S, name: &str, max_rows: usize) -> Result<ReadColumn<u32>, FlightError>
-where
-    S: Stream<Item = Result<FlightData, Status>>,
-{
-    let field = Field { name: name.into(), kind: Kind::UInt32, nullable: false };
-    read(stream, field, max_rows, |column, out| out.extend(column.plain().map(u32::from_le_bytes))).await
-}
-
-async fn read<S, T>(
+/// Reads batches of as many of these columns as the schema has, at least the first. Returns the schema's metadata.
+async fn read<S>(
     stream: S,
-    field: Field,
+    fields: &[Field],
     max_rows: usize,
-    copy: impl Fn(&Column<'_>, &mut Vec<T>),
-) -> Result<ReadColumn<T>, FlightError>
+    mut take: impl FnMut(&[Column<'_>]),
+) -> Result<BTreeMap<String, String>, FlightError>
 where
     S: Stream<Item = Result<FlightData, Status>>,
 {
     let mut stream = pin!(stream);
-    let fields = [field];
     let first = strict::next(&mut stream).await?.ok_or(FlightError::Ended { expected: "its schema" })?;
     let schema = strict::schema(&first, MAX_COLUMN_HEADER)?;
-    strict::check_fields(&schema, &fields)?;
+    let present = schema.fields().map_or(0, |fields| fields.len());
+    let fields = &fields[..present.clamp(1, fields.len())];
+    strict::check_fields(&schema, fields)?;
     let metadata = strict::metadata(&schema, MAX_METADATA)?
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect();
-    let mut values = Vec::new();
+    let mut rows = 0;
     while let Some(message) = strict::next(&mut stream).await? {
-        let batch = strict::batch(&message, &fields)?;
-        if batch.rows > max_rows - values.len() {
+        let batch = strict::batch(&message, fields)?;
+        if batch.rows > max_rows - rows {
             return Err(FlightError::TooManyRows);
         }
-        for column in &batch.columns {
-            copy(column, &mut values);
-        }
+        rows += batch.rows;
+        take(&batch.columns);
     }
-    Ok(ReadColumn { values, metadata })
+    Ok(metadata)
 }

@@ -10,7 +10,7 @@ use arrow_flight::FlightData;
 use futures::Stream;
 use kobling_model::expression::Value;
 use kobling_model::plan::{Category, Show};
-use kobling_model::table::{Axis, Cell, Layout, Table, percent};
+use kobling_model::table::{Axis, Cell, Layout, Statistics, Summary, Table, percent};
 use serde::{Deserialize, Serialize};
 use tonic::Status;
 
@@ -19,13 +19,13 @@ use super::column::{batch_message, schema_message};
 use super::strict::{self, Field, Kind};
 use crate::limits::{FLIGHT_BATCH_BYTES, MAX_FLIGHT_MESSAGE, MAX_TABLE_CELLS};
 
-/// Key of the schema metadata that describes the table: JSON with `line`, `text`, `axes` and `shows`.
+/// Key of the schema metadata that describes the table: JSON with `line`, `text`, `axes`, `shows` and `value`.
 pub const TABLE_METADATA: &str = "kobling.table";
 
 const COUNT: &str = "count";
 const SUPPRESSED: &str = "suppressed";
 
-/// Most variables of a table, and most numbers shown for a cell; bounds the schema.
+/// Most variables of a table, and most numbers shown for a cell, of which there are seven; bounds the schema.
 const MAX_AXES: usize = 32;
 const MAX_SHOWS: usize = 8;
 
@@ -38,6 +38,7 @@ const MAX_SHOWS: usize = 8;
 /// | `count` | UInt64 | suppressed |
 /// | `suppressed` | Boolean | never |
 /// | `row_percent`, `column_percent`, `cell_percent`, as the script asks | Float64 | see [`percent`] |
+/// | `mean`, `standard_deviation`, `sum`, as the script asks | Float64 | hidden, or not computable |
 ///
 /// The metadata [`TABLE_METADATA`] says what else the table is. Everything a reader of the columns needs
 /// stands in them; names of variables have no dot, so no two columns have the same name.
@@ -69,9 +70,12 @@ pub fn table_batches(table: &Table) -> Vec<FlightData> {
         let suppressed: Vec<bool> =
             table.cells[range.clone()].iter().map(|cell| *cell == Cell::Suppressed).collect();
         columns.push(Arc::new(BooleanArray::from(suppressed)));
-        for show in described.percentages() {
-            let shares = range.clone().map(|at| percent_shown(*show, &layout, &table.cells, at));
-            columns.push(Arc::new(shares.collect::<Float64Array>()));
+        for show in described.numbers() {
+            let numbers = range.clone().map(|at| match &table.summary {
+                Some(summary) if show.is_of_value() => summary.shown(*show, at),
+                _ => percent_shown(*show, &layout, &table.cells, at),
+            });
+            columns.push(Arc::new(numbers.collect::<Float64Array>()));
         }
         let batch = RecordBatch::try_new(schema.clone(), columns);
         messages.push(batch_message(&batch.expect("the columns follow the schema")));
@@ -82,7 +86,8 @@ pub fn table_batches(table: &Table) -> Vec<FlightData> {
 /// Reads a table that [`table_batches`] wrote, from a broker that is not believed.
 ///
 /// The shape comes from the metadata; every column must say the same: labels and codes in the order of the layout,
-/// a count wherever nothing is suppressed, percentages as [`percent`] computes them.
+/// a count wherever nothing is suppressed, percentages as [`percent`] computes them, finite statistics, and none where the
+/// count is suppressed.
 ///
 /// # Errors
 /// [`FlightError`] names what does not fit.
@@ -104,13 +109,13 @@ where
     strict::check_fields(&schema, &fields)?;
 
     let mut cells = Vec::new();
-    let mut percentages: Vec<Vec<Option<f64>>> = vec![Vec::new(); described.percentages().count()];
+    let mut numbers: Vec<Vec<Option<f64>>> = vec![Vec::new(); described.numbers().count()];
     while let Some(message) = strict::next(&mut stream).await? {
         let batch = strict::batch(&message, &fields)?;
         if batch.rows > layout.cells() - cells.len() {
             return Err(FlightError::TooManyRows);
         }
-        let (texts, numbers) = batch.columns.split_at(2 * axes.len());
+        let (texts, others) = batch.columns.split_at(2 * axes.len());
         for (axis, columns) in texts.chunks_exact(2).enumerate() {
             for row in 0..batch.rows {
                 let category = described.category(&layout, axis, cells.len() + row);
@@ -121,29 +126,60 @@ where
                 }
             }
         }
-        let counts = numbers[0].optional().map(|count| count.map(u64::from_le_bytes));
-        for (count, suppressed) in counts.zip(numbers[1].flags()) {
+        let counts = others[0].optional().map(|count| count.map(u64::from_le_bytes));
+        for (count, suppressed) in counts.zip(others[1].flags()) {
             cells.push(match (count, suppressed) {
                 (Some(count), false) => Cell::Count(count),
                 (None, true) => Cell::Suppressed,
                 _ => return Err(FlightError::Table { what: "a count that is suppressed as well" }),
             });
         }
-        for (column, percentages) in numbers[2..].iter().zip(&mut percentages) {
-            percentages.extend(column.optional().map(|value| value.map(f64::from_le_bytes)));
+        for (column, numbers) in others[2..].iter().zip(&mut numbers) {
+            numbers.extend(column.optional().map(|value| value.map(f64::from_le_bytes)));
         }
     }
     if cells.len() != layout.cells() {
         return Err(FlightError::Ended { expected: "its last cell" });
     }
-    for (show, percentages) in described.percentages().zip(&percentages) {
+    let mut statistics = vec![Statistics::default(); cells.len()];
+    for (show, numbers) in described.numbers().zip(&numbers) {
+        if show.is_of_value() {
+            read_statistic(*show, numbers, &cells, &mut statistics)?;
+            continue;
+        }
         let expected =
             |(at, value): (usize, &Option<f64>)| *value == percent_shown(*show, &layout, &cells, at);
-        if !percentages.iter().enumerate().all(expected) {
+        if !numbers.iter().enumerate().all(expected) {
             return Err(FlightError::Table { what: "a percentage" });
         }
     }
-    Ok(Table { line: described.line, text: described.text, axes, shows: described.shows, cells })
+    let summary = described.value.map(|variable| Summary {
+        variable,
+        cells: statistics.into_iter().map(|cell| (cell != Statistics::default()).then_some(cell)).collect(),
+    });
+    Ok(Table { line: described.line, text: described.text, axes, shows: described.shows, cells, summary })
+}
+
+/// Puts one statistic of every cell where it belongs.
+fn read_statistic(
+    show: Show,
+    numbers: &[Option<f64>],
+    cells: &[Cell],
+    statistics: &mut [Statistics],
+) -> Result<(), FlightError> {
+    for ((number, cell), statistics) in numbers.iter().zip(cells).zip(statistics) {
+        let negative = show == Show::StandardDeviation && number.is_some_and(f64::is_sign_negative);
+        if number.is_some_and(|number| !number.is_finite() || *cell == Cell::Suppressed) || negative {
+            return Err(FlightError::Table { what: "a statistic" });
+        }
+        match show {
+            Show::Mean => statistics.mean = *number,
+            Show::StandardDeviation => statistics.standard_deviation = *number,
+            Show::Sum => statistics.sum = *number,
+            Show::Frequency | Show::RowPercent | Show::ColumnPercent | Show::CellPercent => {}
+        }
+    }
+    Ok(())
 }
 
 /// A table without its cells. Values are written as text, since JSON readers differ on long fractions.
@@ -154,6 +190,8 @@ struct Described {
     text: String,
     axes: Vec<DescribedAxis>,
     shows: Vec<Show>,
+    /// Name of the number that statistics are of.
+    value: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -205,14 +243,18 @@ impl Described {
             text: table.text.clone(),
             axes: table.axes.iter().map(axis).collect(),
             shows: table.shows.clone(),
+            value: table.summary.as_ref().map(|summary| summary.variable.clone()),
         }
     }
 
     /// The axes, if their layout can be computed with.
     fn checked_axes(&self) -> Result<Vec<Axis>, FlightError> {
         let wrong = |what| FlightError::Table { what };
-        if self.axes.is_empty() || self.axes.len() > MAX_AXES || self.shows.len() > MAX_SHOWS {
+        if self.axes.len() > MAX_AXES || self.shows.len() > MAX_SHOWS {
             return Err(wrong("its number of variables"));
+        }
+        if self.value.is_some() != self.shows.iter().any(|show| show.is_of_value()) {
+            return Err(wrong("statistics of no number, or a number without statistics"));
         }
         // With margins each side is larger by one at most, so this bounds the cells too.
         let cells =
@@ -247,8 +289,9 @@ impl Described {
         self.axes.iter().map(|axis| axis.categories.len()).collect()
     }
 
-    fn percentages(&self) -> impl Iterator<Item = &Show> {
-        self.shows.iter().filter(|show| percent_name(**show).is_some())
+    /// What has a column of its own.
+    fn numbers(&self) -> impl Iterator<Item = &Show> {
+        self.shows.iter().filter(|show| column_name(**show).is_some())
     }
 
     fn fields(&self) -> Vec<Field> {
@@ -260,7 +303,7 @@ impl Described {
         }
         fields.push(field(COUNT.into(), Kind::UInt64, true));
         fields.push(field(SUPPRESSED.into(), Kind::Boolean, false));
-        for name in self.shows.iter().filter_map(|show| percent_name(*show)) {
+        for name in self.shows.iter().filter_map(|show| column_name(*show)) {
             fields.push(field(name.into(), Kind::Float64, true));
         }
         fields
@@ -296,7 +339,7 @@ impl Described {
 }
 
 impl Kind {
-    fn data_type(self) -> DataType {
+    pub(super) fn data_type(self) -> DataType {
         match self {
             Self::Fixed16 => DataType::FixedSizeBinary(16),
             Self::UInt32 => DataType::UInt32,
@@ -308,12 +351,15 @@ impl Kind {
     }
 }
 
-fn percent_name(show: Show) -> Option<&'static str> {
+fn column_name(show: Show) -> Option<&'static str> {
     match show {
         Show::Frequency => None,
         Show::RowPercent => Some("row_percent"),
         Show::ColumnPercent => Some("column_percent"),
         Show::CellPercent => Some("cell_percent"),
+        Show::Mean => Some("mean"),
+        Show::StandardDeviation => Some("standard_deviation"),
+        Show::Sum => Some("sum"),
     }
 }
 
@@ -324,7 +370,7 @@ fn count(cell: Cell) -> Option<u64> {
     }
 }
 
-/// What a percentage says of the cell at an index of the layout; none for frequencies and for `·`
+/// What a percentage says of the cell at an index of the layout; none for frequencies, statistics and for `·`
 /// ([`percent`]). A table of one variable has one column, so each of its rows is its own row total.
 ///
 /// # Panics
@@ -332,11 +378,13 @@ fn count(cell: Cell) -> Option<u64> {
 pub fn percent_shown(show: Show, layout: &Layout, cells: &[Cell], at: usize) -> Option<f64> {
     let (row, column) = (at / layout.width(), at % layout.width());
     let last_column = layout.width() - 1;
+    // A table without variables is a single cell, which is its own total.
+    let last_row = if layout.totals { layout.rows } else { layout.rows - 1 };
     let total = match show {
-        Show::Frequency => return None,
+        Show::Frequency | Show::Mean | Show::StandardDeviation | Show::Sum => return None,
         Show::RowPercent => row * layout.width() + last_column,
-        Show::ColumnPercent => layout.rows * layout.width() + column,
-        Show::CellPercent => layout.rows * layout.width() + last_column,
+        Show::ColumnPercent => last_row * layout.width() + column,
+        Show::CellPercent => last_row * layout.width() + last_column,
     };
     percent(cells[at], cells[total])
 }

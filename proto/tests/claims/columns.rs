@@ -16,7 +16,8 @@ use futures::executor::block_on;
 use futures::{StreamExt, stream};
 use kobling_model::OwnerId;
 use kobling_proto::flight::{
-    FlightError, decode_fixed16, decode_partial, decode_u32, partial_stream, rows_stream, tokens_stream,
+    FlightError, Partial, decode_fixed16, decode_partial, decode_u32, partial_stream, rows_stream,
+    tokens_stream,
 };
 use proptest::prelude::*;
 use tonic::Status;
@@ -127,15 +128,71 @@ fn no_message_is_larger_than_a_batch_and_its_header() {
 fn a_partial_aggregate_keeps_its_metadata() {
     let metadata: BTreeMap<_, _> =
         ["signature", "transcript.sent", "transcript.received"].map(|key| (key.into(), "00ff".into())).into();
-    let partial = block_on(decode_partial(partial_stream(vec![1, u32::MAX], metadata.clone()), 2));
-    let partial = partial.expect("a partial aggregate");
-    assert_eq!((partial.values, partial.metadata), (vec![1, u32::MAX], metadata));
+    let sent = Partial { values: vec![1, u32::MAX], metadata, ..Partial::default() };
+    let read = block_on(decode_partial(partial_stream(sent.clone()), 2));
+    assert!(read.expect("a partial aggregate") == sent);
+}
+
+#[test]
+fn sums_and_squares_survive_beside_the_counts_at_every_size_around_a_batch() {
+    for size in [1_u32, 29_126, 29_127, 29_128, 52_428, 52_429, 80_000] {
+        let wide = |factor: u128| (0..size).map(|at| u128::MAX - factor * u128::from(at)).collect::<Vec<_>>();
+        let (values, none) = ((0..size).collect::<Vec<_>>(), Vec::new());
+        for (sums, squares) in [(none.clone(), none), (wide(1), Vec::new()), (wide(1), wide(3 << 90))] {
+            let sent = Partial { values: values.clone(), sums, squares, ..Partial::default() };
+            let messages: Vec<_> = block_on(partial_stream(sent.clone()).collect());
+            for message in &messages {
+                let body = &message.as_ref().expect("encodes").data_body;
+                assert!(body.len() <= kobling_proto::limits::FLIGHT_BATCH_BYTES + 3 * 64);
+            }
+            let read = block_on(decode_partial(stream::iter(messages), size as usize));
+            assert!(read.expect("a partial aggregate") == sent);
+        }
+    }
+}
+
+fn partial_messages(partial: Partial) -> Vec<FlightData> {
+    block_on(partial_stream(partial).map(|message| message.expect("encodes")).collect())
+}
+
+#[test]
+fn a_partial_aggregate_whose_columns_are_not_those_agreed_is_refused() {
+    let word = || Field::new("share", DataType::UInt32, false);
+    let wide = |name: &str, bytes| Field::new(name, DataType::FixedSizeBinary(bytes), false);
+    let read =
+        |messages: Vec<FlightData>| block_on(decode_partial(stream::iter(messages.into_iter().map(Ok)), 10));
+    for fields in [
+        vec![],
+        vec![wide("sum", 16)],
+        vec![wide("sum", 16), word()],
+        vec![word(), wide("square", 16)],
+        vec![word(), wide("sum", 8)],
+        vec![word(), wide("sum", 16), wide("sum", 16)],
+        vec![word(), wide("sum", 16), wide("square", 16), wide("cube", 16)],
+        vec![word(), Field::new("sum", DataType::FixedSizeBinary(16), true)],
+        vec![word(), Field::new("sum", DataType::Binary, false)],
+    ] {
+        assert!(matches!(read(vec![schema_message(fields)]), Err(FlightError::Schema { .. })));
+    }
+    // A batch that has fewer columns, or more, than the schema said.
+    let sent = |sums: &[u128]| {
+        partial_messages(Partial { values: vec![1, 2], sums: sums.to_vec(), ..Partial::default() })
+    };
+    let (narrow, broad) = (sent(&[]), sent(&[3, 4]));
+    for (schema, batch) in [(&narrow, &broad), (&broad, &narrow)] {
+        let refused = read(vec![schema[0].clone(), batch[1].clone()]);
+        assert!(matches!(refused, Err(FlightError::Batch { .. })));
+    }
+    let twice = vec![broad[0].clone(), broad[1].clone(), broad[1].clone()];
+    let refused = block_on(decode_partial(stream::iter(twice.into_iter().map(Ok)), 3));
+    assert!(matches!(refused, Err(FlightError::TooManyRows)));
 }
 
 #[test]
 fn a_partial_aggregate_with_more_metadata_than_agreed_is_refused() {
     let metadata: BTreeMap<_, _> = (0..9).map(|key| (key.to_string(), String::new())).collect();
-    let refused = block_on(decode_partial(partial_stream(vec![1], metadata), 1));
+    let sent = Partial { values: vec![1], metadata, ..Partial::default() };
+    let refused = block_on(decode_partial(partial_stream(sent), 1));
     assert!(matches!(refused, Err(FlightError::Schema { what: "its metadata" })));
 }
 
@@ -356,10 +413,15 @@ proptest! {
     }
 
     #[test]
-    fn damaged_partial_aggregates_never_panic(damage in damage(), values in prop::collection::vec(any::<u32>(), 1..20)) {
+    fn damaged_partial_aggregates_never_panic(
+        damage in damage(), values in prop::collection::vec(any::<u32>(), 1..20), wide in 0_usize..3,
+    ) {
         let metadata = BTreeMap::from([("signature".to_owned(), "ab".repeat(64))]);
-        let mut messages: Vec<_> =
-            block_on(partial_stream(values, metadata).map(|message| message.expect("encodes")).collect());
+        let words = |present: bool| {
+            values.iter().filter(|_| present).map(|word| u128::from(*word) << 64).collect::<Vec<_>>()
+        };
+        let (sums, squares) = (words(wide > 0), words(wide > 1));
+        let mut messages = partial_messages(Partial { values, sums, squares, metadata });
         damage.apply(&mut messages);
         let _ = block_on(decode_partial(stream::iter(messages.into_iter().map(Ok)), 1000));
     }

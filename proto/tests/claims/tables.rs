@@ -5,7 +5,7 @@ use futures::executor::block_on;
 use futures::stream;
 use kobling_model::expression::Value;
 use kobling_model::plan::{Category, Show};
-use kobling_model::table::{Axis, Cell, Layout, Table};
+use kobling_model::table::{Axis, Cell, Layout, Statistics, Summary, Table};
 use kobling_proto::flight::{FlightError, TABLE_METADATA, percent_shown, table_batches, table_from_flight};
 use proptest::prelude::*;
 
@@ -36,7 +36,27 @@ fn table(axes: Vec<Axis>, shows: &[Show]) -> Table {
     let sizes: Vec<usize> = axes.iter().map(|axis| axis.categories.len()).collect();
     let cell = |at: usize| if at % 5 == 3 { Cell::Suppressed } else { Cell::Count(at as u64 * 37) };
     let cells = (0..Layout::of(&sizes).cells()).map(cell).collect();
-    Table { line: 7, text: "tabulate kjønn stadium".into(), axes, shows: shows.to_vec(), cells }
+    let text = "tabulate kjønn stadium".into();
+    Table { line: 7, text, axes, shows: shows.to_vec(), cells, summary: None }
+}
+
+const STATISTICS: [Show; 4] = [Show::Mean, Show::Frequency, Show::StandardDeviation, Show::Sum];
+
+/// A table that says something of a number, hidden in every third cell and where the count is suppressed.
+fn summarized(axes: Vec<Axis>, shows: &[Show]) -> Table {
+    let mut table = table(axes, shows);
+    let shown = |show, number| shows.contains(&show).then_some(number);
+    let cells = table.cells.iter().enumerate().map(|(at, cell)| {
+        let number = at as f64 - 2.5;
+        let statistics = Statistics {
+            mean: shown(Show::Mean, number * 1e6),
+            standard_deviation: shown(Show::StandardDeviation, number.abs()),
+            sum: shown(Show::Sum, -number / 3.0),
+        };
+        (*cell != Cell::Suppressed && at % 3 != 1).then_some(statistics)
+    });
+    table.summary = Some(Summary { variable: "lønn".into(), cells: cells.collect() });
+    table
 }
 
 fn read(messages: Vec<FlightData>) -> Result<Table, FlightError> {
@@ -51,6 +71,53 @@ fn tables_of_one_two_and_three_variables_survive_the_way() {
             assert_eq!(read(table_batches(&table)).expect("the table"), table);
         }
     }
+}
+
+#[test]
+fn statistics_survive_the_way_and_a_table_without_variables_is_one_row() {
+    for axes in [vec![], vec![sex()], vec![stage(), sex()]] {
+        for shows in [&STATISTICS[..], &STATISTICS[..1], &STATISTICS[2..]] {
+            let table = summarized(axes.clone(), shows);
+            assert_eq!(read(table_batches(&table)).expect("the table"), table);
+        }
+    }
+    let messages = table_batches(&summarized(vec![], &STATISTICS));
+    let batches = arrow_flight::utils::flight_data_to_batches(&messages).expect("Arrow reads it");
+    let names: Vec<_> = batches[0].schema().fields().iter().map(|field| field.name().clone()).collect();
+    assert_eq!(names, ["count", "suppressed", "mean", "standard_deviation", "sum"]);
+    assert_eq!(batches[0].num_rows(), 1);
+    // The one cell is its own total in every direction.
+    let whole = table(vec![], &ALL);
+    assert_eq!(read(table_batches(&whole)).expect("the table"), whole);
+}
+
+#[test]
+fn statistics_that_cannot_be_are_refused() {
+    let changed = |change: fn(&mut Statistics), at: usize| {
+        let mut table = summarized(vec![sex()], &STATISTICS);
+        table.cells = [20, 30, 50].map(Cell::Count).to_vec();
+        let mut statistics = Statistics { mean: Some(1.0), standard_deviation: Some(2.0), sum: Some(20.0) };
+        let summary = table.summary.as_mut().expect("there");
+        summary.cells = vec![Some(statistics); 3];
+        change(&mut statistics);
+        summary.cells[at] = Some(statistics);
+        read(table_batches(&table))
+    };
+    assert!(changed(|_| {}, 0).is_ok());
+    let cases: [fn(&mut Statistics); 4] = [
+        |statistics| statistics.mean = Some(f64::NAN),
+        |statistics| statistics.sum = Some(f64::INFINITY),
+        |statistics| statistics.standard_deviation = Some(-1.0),
+        |statistics| statistics.standard_deviation = Some(f64::NEG_INFINITY),
+    ];
+    for (at, case) in cases.into_iter().enumerate() {
+        let refused = changed(case, at % 3);
+        assert!(matches!(refused, Err(FlightError::Table { what: "a statistic" })), "case {at}");
+    }
+    let mut table = summarized(vec![sex()], &STATISTICS);
+    table.cells[0] = Cell::Suppressed;
+    assert!(table.summary.as_ref().is_some_and(|summary| summary.cells[0].is_some()));
+    assert!(matches!(read(table_batches(&table)), Err(FlightError::Table { what: "a statistic" })));
 }
 
 #[test]
@@ -170,7 +237,9 @@ fn a_description_that_cannot_be_computed_with_is_refused() {
         String::new(),
         "{}".into(),
         "[".repeat(10_000),
-        table(vec![]),
+        table(vec![axis(1)]).replace("[]", r#"["mean"]"#),
+        table(vec![axis(1)]).replace(r#""shows":[]"#, r#""shows":[],"value":"x""#),
+        table(vec![axis(1)]).replace(r#""shows":[]"#, r#""shows":["median"],"value":"x""#),
         table(vec![axis(1); 40]),
         table(vec![axis(1000); 8]),
         table(vec![axis(3000), axis(3000)]),
@@ -182,8 +251,10 @@ fn a_description_that_cannot_be_computed_with_is_refused() {
     ] {
         assert!(matches!(read(vec![described(&json)]), Err(FlightError::Table { .. })), "{json:.60}");
     }
-    let fitting = read(vec![described(&table(vec![axis(1)]))]);
-    assert!(matches!(fitting, Err(FlightError::Schema { .. })), "the description fits, the columns lack");
+    for axes in [vec![], vec![axis(1)]] {
+        let fitting = read(vec![described(&table(axes))]);
+        assert!(matches!(fitting, Err(FlightError::Schema { .. })), "the description fits, the columns lack");
+    }
     assert!(matches!(read(vec![]), Err(FlightError::Ended { .. })));
 }
 

@@ -23,7 +23,7 @@ use super::Options;
 use crate::ast::{Command, Import, RegisterName, Statement};
 use crate::check::{Checker, Column, ColumnValue};
 use crate::diagnostic::{Reported, Span};
-use crate::domain::{Domain, value_type};
+use crate::domain::{Domain, constants, value_type};
 use crate::lexer::Token;
 use crate::locality::Population;
 use crate::lower::Lowered;
@@ -220,6 +220,7 @@ fn join(
     let key = (datastore.id.clone(), datastore.version, variable.name.clone(), date);
     let index = *checker.places.entry(key).or_insert_with(|| {
         checker.sources.push((owner.clone(), source));
+        checker.constants.push(constants(variable));
         checker.sources.len() - 1
     });
     let column = match value_type {

@@ -6,7 +6,7 @@
 //! require no.ssb.fdb:54 as db
 //! create-dataset d
 //! import db/INNTEKT_WLONN 2022-06-30 as lønn
-//! summarize lønn, gini
+//! histogram lønn, percent
 //! collapse(mean) lønn, by(kommune)
 //! tabulate kommune
 //! ```
@@ -55,7 +55,6 @@ const ONLY_SHOW: &[&str] = &[
     "histogram",
     "piechart",
     "sankey",
-    "summarize",
     "summarize-panel",
     "tabulate-panel",
     "edit",

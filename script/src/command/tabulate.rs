@@ -2,7 +2,8 @@
 //!
 //! The first variable gives rows, the others together columns. Variables of two owners may stand in one table.
 //! Options: `freq rowpct colpct cellpct` say what to show (counts where nothing is said), `missing` gives missing
-//! values a category of their own, `nolabels` shows values in place of labels.
+//! values a category of their own, `nolabels` shows values in place of labels. `summarize(x)` says of a number in each
+//! cell what `mean std sum` name, its mean where nothing is named; a unit where it is missing is in no cell.
 //!
 //! ```text
 //! require no.ssb.fdb:54 as db
@@ -12,7 +13,9 @@
 //! import db/NUDB_BU 2022-10-01 as bu
 //! import kreft/KRG_LOKALISASJON as lokalisasjon
 //! generate nivå = substr(bu, 1, 1)
+//! import db/INNTEKT_WLONN 2022-06-30 as lønn
 //! tabulate lokalisasjon nivå if kjønn == "2", freq rowpct missing
+//! tabulate lokalisasjon, freq summarize(lønn) mean std
 //! ```
 
 use std::collections::BTreeMap;
@@ -22,13 +25,16 @@ use kobling_model::expression::Value;
 use kobling_model::plan::{Category, Dimension, QuestionKind, Show, TableShape, TableVariable};
 
 use super::Options;
-use crate::ast::{Command, Name, Statement, Tabulate};
+use crate::ast::{Command, Name, OptionUse, Statement, Tabulate};
 use crate::check::Checker;
-use crate::diagnostic::Reported;
+use crate::diagnostic::{Reported, Span};
 use crate::domain::shown;
+use crate::lexer::Token;
 use crate::limits::{SIDE_CATEGORIES_MAX, TABLE_CELLS_MAX};
+use crate::locality::{Asked, Sides};
 use crate::parser::{Cursor, Parse};
 use crate::problem::{Expected, Feature, Problem};
+use crate::value::Number;
 
 pub(super) fn parse(cursor: &mut Cursor<'_, '_, '_>, options: Options) -> Parse<Command> {
     let variables = cursor.names(Expected::Variable)?;
@@ -57,27 +63,32 @@ pub(crate) fn check(
         let settings = settings.as_ref().map_err(|reported| *reported);
         dimensions.push(dimension(checker, &active, name, settings));
     }
+    let value = value(checker, &active, tabulate);
     let filters =
         tabulate.condition.as_ref().map_or(Ok(Vec::new()), |condition| checker.filters(&active, condition));
     let (population, settings) = (populated?, settings?);
     let dimensions = dimensions.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let filters = filters?;
+    let (value, filters) = (value?, filters?);
     bounded(checker, &dimensions, &population.owner, statement)?;
     let names = dimensions.iter().map(|(_, dimension)| dimension.name.clone()).collect::<Vec<_>>();
-    let shape = |sides: &crate::locality::Sides| {
+    let asked = Asked { dimensions, value: value.as_ref().map(Number::asked) };
+    let shape = |sides: &Sides| {
         let place = |(name, (side, dimension)): (String, &(_, usize))| TableVariable {
             name,
             side: *side,
             dimension: *dimension,
         };
         let variables = names.into_iter().zip(&sides.places).map(place).collect();
-        QuestionKind::Table(TableShape { variables, shows: settings.shows, missing: settings.missing })
+        let value = value.map(|number| number.column(sides.value, &settings.shows));
+        QuestionKind::Table(TableShape { variables, shows: settings.shows, value, missing: settings.missing })
     };
-    checker.ask(&active, &filters, dimensions, shape, statement)
+    checker.ask(&active, &filters, asked, shape, statement)
 }
 
 fn settings(checker: &mut Checker<'_, '_, '_>, tabulate: &Tabulate) -> Result<Settings, Reported> {
     let mut settings = Settings { shows: Vec::new(), missing: false, labels: true };
+    // Where among the shows `summarize()` stands, and the first statistic.
+    let (mut summarized, mut statistic): (Option<usize>, Option<(&str, Span)>) = (None, None);
     let mut result = Ok(());
     for option in &tabulate.options {
         let show = match option.name.as_str() {
@@ -85,6 +96,13 @@ fn settings(checker: &mut Checker<'_, '_, '_>, tabulate: &Tabulate) -> Result<Se
             "rowpct" => Show::RowPercent,
             "colpct" => Show::ColumnPercent,
             "cellpct" => Show::CellPercent,
+            "mean" => Show::Mean,
+            "std" => Show::StandardDeviation,
+            "sum" => Show::Sum,
+            "summarize" => {
+                summarized = Some(settings.shows.len());
+                continue;
+            }
             "missing" => {
                 settings.missing = true;
                 continue;
@@ -99,14 +117,59 @@ fn settings(checker: &mut Checker<'_, '_, '_>, tabulate: &Tabulate) -> Result<Se
                 continue;
             }
         };
+        if show.is_of_value() && statistic.is_none() {
+            statistic = Some((&option.name, option.span));
+        }
         if !settings.shows.contains(&show) {
             settings.shows.push(show);
         }
+    }
+    match (summarized, statistic) {
+        (Some(at), None) => settings.shows.insert(at, Show::Mean),
+        (None, Some((option, span))) => {
+            let option = option.to_owned();
+            result = Err(checker.report(span, Problem::StatisticOfNothing { option }));
+        }
+        _ => {}
     }
     if settings.shows.is_empty() {
         settings.shows.push(Show::Frequency);
     }
     result.map(|()| settings)
+}
+
+/// The number that `summarize()` names.
+fn value(
+    checker: &mut Checker<'_, '_, '_>,
+    active: &str,
+    tabulate: &Tabulate,
+) -> Result<Option<Number>, Reported> {
+    let mut named = tabulate.options.iter().filter(|option| option.name == "summarize");
+    let Some(option) = named.next() else { return Ok(None) };
+    if let Some(again) = named.next() {
+        return Err(checker.report(again.span, Problem::TooManyVariables { option: "summarize()" }));
+    }
+    let name = single_name(checker, option)?;
+    Number::of(checker, active, &name).map(Some)
+}
+
+/// The one name in an option's parentheses.
+fn single_name(checker: &mut Checker<'_, '_, '_>, option: &OptionUse) -> Result<Name, Reported> {
+    let words = option.arguments.as_deref().unwrap_or_default();
+    let problem = match words {
+        [word] if word.token == Token::Name => {
+            let text = checker.reporter.text(word.span).to_owned();
+            return Ok(Name { text, span: word.span, bound: false });
+        }
+        _ if words.iter().any(|word| matches!(word.token, Token::Dollar | Token::Join)) => {
+            Problem::NotYet { feature: Feature::Bindings }
+        }
+        [_, _, ..] if words.iter().all(|word| word.token == Token::Name) => {
+            Problem::TooManyVariables { option: "summarize()" }
+        }
+        _ => Problem::Expected { what: Expected::Variable, found: None },
+    };
+    Err(checker.report(option.span, problem))
 }
 
 /// A variable of the table, with its public categories.

@@ -12,6 +12,7 @@ use kobling_model::catalogue::{
 };
 use kobling_model::expression::{BinaryOperator, Expression, Value};
 use kobling_model::plan::{Fragment, Plan, QuestionKind, Side};
+use kobling_model::value::{Coding, Range};
 use kobling_model::{DatastoreId, Day, Hash, OwnerId, UnitType, VariableName};
 
 pub fn day(text: &str) -> Day {
@@ -47,8 +48,14 @@ fn variable(
         sensitivity: Sensitivity::PersonGeneral,
         domain,
         dates,
+        range: None,
         data: Hash::of(name.as_bytes()),
     }
+}
+
+/// The variable with public constants.
+fn ranged(variable: Variable, low: f64, high: f64, centre: f64) -> Variable {
+    Variable { range: Some(Range { low, high, centre }), ..variable }
 }
 
 fn datastore(id: &str, owner: &str, version: &str, variables: Vec<Variable>) -> Datastore {
@@ -101,7 +108,18 @@ pub fn catalogue() -> Catalogue {
     let incomes = AvailableDates::Periods { periods: [2020, 2021, 2022].map(whole_year).to_vec() };
     let range = |first, last| AvailableDates::Range { first: day(first), last: day(last) };
     let ssb = vec![
-        variable("BEFOLKNING_DOEDS_DATO", Person, Fixed, described(DataType::Date, ""), AvailableDates::None),
+        ranged(
+            variable(
+                "BEFOLKNING_DOEDS_DATO",
+                Person,
+                Fixed,
+                described(DataType::Date, ""),
+                AvailableDates::None,
+            ),
+            3600.0,
+            20_000.0,
+            10_000.0,
+        ),
         variable("BEFOLKNING_KJOENN", Person, Fixed, sex, AvailableDates::None),
         variable("BEFOLKNING_KOMMNR_FORMELL", Person, Status, municipalities, january),
         variable(
@@ -111,7 +129,12 @@ pub fn catalogue() -> Catalogue {
             ValueDomain::Pointer { unit_type: Person },
             AvailableDates::None,
         ),
-        variable("INNTEKT_WLONN", Person, Accumulated, described(DataType::Long, "NOK"), incomes),
+        ranged(
+            variable("INNTEKT_WLONN", Person, Accumulated, described(DataType::Long, "NOK"), incomes),
+            0.0,
+            1_500_000.0,
+            400_000.0,
+        ),
         variable("JOBB_LONN", Jobb, Fixed, described(DataType::Long, "NOK"), AvailableDates::None),
         variable("NUDB_BU", Person, Event, education, range("1970-10-01", "2023-10-01")),
         variable("SIVSTANDFDT_SIVSTAND", Person, Event, civil, range("1980-01-01", "2023-12-31")),
@@ -216,6 +239,16 @@ pub fn described_plan(plan: &Plan) -> String {
                 let missing = if shape.missing { " missing" } else { "" };
                 writeln!(out, "  table: {} show {:?}{missing}", variables.join(", "), shape.shows)
                     .expect("memory");
+                if let Some(value) = &shape.value {
+                    let squares = if value.squares { " with squares" } else { "" };
+                    let Coding { decimals, low, high, centre } = value.coding;
+                    writeln!(
+                        out,
+                        "  value: {} ({:?}) {low}..{high} about {centre}, {decimals} decimals{squares}",
+                        value.name, value.side
+                    )
+                    .expect("memory");
+                }
             }
         }
         describe_fragment(&mut out, "left", &question.left);
@@ -241,6 +274,9 @@ fn describe_fragment(out: &mut String, side: &str, fragment: &Fragment) {
             let value = category.value.as_ref().map_or("missing".to_owned(), written_value);
             writeln!(out, "      {value}: {}", category.label).expect("memory");
         }
+    }
+    if let Some(value) = &fragment.value {
+        writeln!(out, "    sum of {}", written(value)).expect("memory");
     }
 }
 
