@@ -47,6 +47,14 @@ impl Identity {
     /// # Errors
     /// [`InvalidIdentity`] says what does not fit, without the text.
     pub fn parse(unit_type: UnitType, raw: &str) -> Result<Self, InvalidIdentity> {
+        Self::canonical_of(unit_type, raw).map(|text| Self(text.to_owned()))
+    }
+
+    /// The canonical form of `raw`, as [`Self::parse`] has it, without a copy: an import looks at every row's.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn canonical_of(unit_type: UnitType, raw: &str) -> Result<&str, InvalidIdentity> {
         let text = raw.trim();
         if text.is_empty() {
             return Err(InvalidIdentity::Empty);
@@ -59,7 +67,7 @@ impl Identity {
             }
             Naming::Free => {}
         }
-        Ok(Self(text.to_owned()))
+        Ok(text)
     }
 
     /// The canonical bytes, for keyed hashing and the sealed identity map only.
@@ -160,7 +168,11 @@ pub fn canary_persons() -> [String; 3] {
 
 /// Whether an identity is kept for canaries.
 pub fn is_canary(identity: &Identity) -> bool {
-    let bytes = identity.canonical();
+    is_canary_number(identity.canonical())
+}
+
+/// Whether canonical bytes are those of an identity that is kept for canaries.
+pub fn is_canary_number(bytes: &[u8]) -> bool {
     let in_form = bytes.len() == 11 && bytes.iter().all(u8::is_ascii_digit);
     let two_forms = in_form && bytes[0] >= b'4' && bytes[2] >= b'8';
     two_forms

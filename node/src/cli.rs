@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use kobling_model::plan::Release;
-use kobling_model::{DatastoreId, OwnerId, Version};
+use kobling_model::{DatastoreId, OwnerId, VariableName, Version};
 
 use crate::config::Config;
-use crate::operate::{self, OperateError};
-use crate::register::{ImportError, ImportReport};
+use crate::operate::{self, OperateError, Step};
+use crate::register::{DraftItem, ImportError, ImportReport};
 use crate::serve::{self, StartOptions};
 use crate::state::StateDir;
 use crate::status;
@@ -50,19 +50,34 @@ pub enum NodeCommand {
     /// Let another node in.
     #[command(subcommand)]
     Peer(PeerCommand),
-    /// Import a release of a datastore: a folder of dataset folders.
+    /// Import a release of a datastore, or a draft of one: a folder of dataset folders.
     Import {
         /// Folder that holds one folder NAME with NAME.csv and NAME.json for each variable.
         folder: PathBuf,
         /// The datastore's name, such as `no.ssb.fdb`.
         #[arg(long, value_parser = datastore)]
         datastore: DatastoreId,
-        /// The release, such as `1.0.0`.
-        #[arg(long)]
-        version: Version,
+        /// Make a release in one step, of these datasets and no others, under this version, such as `1.0.0`.
+        #[arg(long, required_unless_present = "draft")]
+        version: Option<Version>,
+        /// Put the datasets into the draft of the next release; `release` has the steps that follow.
+        #[arg(long, conflicts_with = "version")]
+        draft: bool,
         /// Print the report as JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// From a draft to the next release.
+    Release {
+        /// The datastore's name, such as `no.ssb.fdb`.
+        #[arg(long, value_parser = datastore)]
+        datastore: DatastoreId,
+        /// Print as JSON.
+        #[arg(long)]
+        json: bool,
+        /// Which step.
+        #[command(subcommand)]
+        command: ReleaseCommand,
     },
     /// Answer questions until told to stop.
     Serve {
@@ -79,6 +94,30 @@ pub enum NodeCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// Steps from a draft to a release.
+#[derive(Debug, Subcommand)]
+pub enum ReleaseCommand {
+    /// What is in the draft.
+    List,
+    /// Let drafts be released by the next bump.
+    Pending {
+        /// Variables.
+        #[arg(required = true, value_parser = variable)]
+        names: Vec<VariableName>,
+        /// Let these variables be removed from the datastore instead.
+        #[arg(long)]
+        delete: bool,
+    },
+    /// One step back: from pending to draft, from draft to nothing.
+    Withdraw {
+        /// Variables.
+        #[arg(required = true, value_parser = variable)]
+        names: Vec<VariableName>,
+    },
+    /// Release what is pending, under the version that follows from it.
+    Bump,
 }
 
 /// Commands about peers.
@@ -98,6 +137,10 @@ fn owner(text: &str) -> Result<OwnerId, String> {
 
 fn datastore(text: &str) -> Result<DatastoreId, String> {
     DatastoreId::new(text).map_err(|error| error.to_string())
+}
+
+fn variable(text: &str) -> Result<VariableName, String> {
+    VariableName::new(text).map_err(|error| error.to_string())
 }
 
 /// Runs a command.
@@ -124,9 +167,12 @@ pub async fn run(args: NodeArgs) -> anyhow::Result<ExitCode> {
             operate::accept(&config, &state, &name)?;
             println!("{name} is let in by {}", config.owner);
         }
-        NodeCommand::Import { folder, datastore, version, json } => {
-            let release = Release { datastore, version, owner: config.owner.clone() };
-            return import(&config, &state, folder, release, json).await;
+        NodeCommand::Import { folder, datastore, version, draft: _, json } => {
+            return import(&config, &state, folder, datastore, version, json).await;
+        }
+        NodeCommand::Release { datastore, json, command } => {
+            let work = move || release(&config, &state, &datastore, &command, json);
+            tokio::task::spawn_blocking(work).await.context("the release stopped")??;
         }
         NodeCommand::Serve { listen_stdin, end_with_parent } => {
             if end_with_parent {
@@ -150,15 +196,23 @@ pub async fn run(args: NodeArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Without a version into the draft.
 async fn import(
     config: &Config,
     state: &StateDir,
     folder: PathBuf,
-    release: Release,
+    datastore: DatastoreId,
+    version: Option<Version>,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
-    let (owned_config, owned_state, named) = (config.clone(), state.clone(), release.clone());
-    let work = move || operate::import(&owned_config, &owned_state, &folder, &named);
+    let (config, state, named) = (config.clone(), state.clone(), datastore.clone());
+    let work = move || match version {
+        Some(version) => {
+            let release = Release { datastore: named, version, owner: config.owner.clone() };
+            operate::import(&config, &state, &folder, &release)
+        }
+        None => operate::import_draft(&config, &state, &folder, &named),
+    };
     let (report, imported) = match tokio::task::spawn_blocking(work).await.context("the import stopped")? {
         Ok(report) => (report, true),
         Err(OperateError::Import(ImportError::Invalid(report))) => (report, false),
@@ -168,11 +222,58 @@ async fn import(
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         print_report(&report);
-        let Release { datastore, version, .. } = release;
+        let what = version.map_or_else(|| "draft".to_owned(), |version| version.to_string());
         let end = if imported { "imported" } else { "not imported: nothing was changed" };
-        println!("{datastore} {version}: {end}");
+        println!("{datastore} {what}: {end}");
     }
     Ok(if imported { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn release(
+    config: &Config,
+    state: &StateDir,
+    datastore: &DatastoreId,
+    command: &ReleaseCommand,
+    json: bool,
+) -> anyhow::Result<()> {
+    let items = match command {
+        ReleaseCommand::List => operate::draft(state, datastore)?,
+        ReleaseCommand::Pending { names, delete } => {
+            let step = if *delete { Step::PendingDelete } else { Step::Pending };
+            operate::step(config, state, datastore, step, names)?
+        }
+        ReleaseCommand::Withdraw { names } => {
+            operate::step(config, state, datastore, Step::Withdraw, names)?
+        }
+        ReleaseCommand::Bump => {
+            let bumped = operate::bump(config, state, datastore)?;
+            if json {
+                println!("{}", serde_json::to_string_pretty(&bumped)?);
+            } else {
+                for (name, change) in &bumped.changes {
+                    println!("{name} {}", word(change)?);
+                }
+                println!("{datastore} {}: released", bumped.release.version);
+            }
+            return Ok(());
+        }
+    };
+    if json {
+        println!("{}", serde_json::to_string_pretty(&items)?);
+    } else {
+        for DraftItem { name, state, change } in &items {
+            println!("{name} {} {}", word(state)?, word(change)?);
+        }
+        if items.is_empty() {
+            println!("the draft of {datastore} is empty");
+        }
+    }
+    Ok(())
+}
+
+/// A word of the dataset format, as JSON has it.
+fn word(value: &impl serde::Serialize) -> anyhow::Result<String> {
+    Ok(serde_json::to_value(value)?.as_str().unwrap_or_default().to_owned())
 }
 
 /// Everything found, dataset by dataset: problems first, since they must be mended.

@@ -77,6 +77,8 @@ pub struct IdentityMap {
     unit_type: UnitType,
     entries: Entries,
     index: Index,
+    /// The unit looked up last: files tend to name units in the order of their numbers.
+    last: u32,
 }
 
 /// Identities in order of unit number.
@@ -90,7 +92,8 @@ enum Entries {
 /// A hash table of unit numbers: open addressing with linear steps, at most two thirds full.
 struct Index {
     slots: Vec<u32>,
-    hasher: RandomState,
+    /// Random, so that no file can be written to collide.
+    keys: [u64; 2],
 }
 
 /// An identity as its entry is compared.
@@ -109,7 +112,7 @@ impl IdentityMap {
             Naming::OrganisationNumber => digits(9),
             Naming::Free => Entries::Texts { bytes: Vec::new(), ends: Vec::new() },
         };
-        Self { unit_type, entries, index: Index { slots: Vec::new(), hasher: RandomState::new() } }
+        Self { unit_type, entries, index: Index::empty(), last: 0 }
     }
 
     /// Reads the map of a unit type from a state folder; empty where nothing was ever imported.
@@ -158,16 +161,32 @@ impl IdentityMap {
     /// # Errors
     /// [`TooManyUnits`] where there is no number left.
     pub fn get_or_insert(&mut self, identity: &Identity) -> Result<u32, TooManyUnits> {
-        let key = self.entries.key_of(identity.canonical());
-        if let Some(unit) = self.index.find(&self.entries, key) {
-            return Ok(unit);
+        self.get_or_insert_canonical(identity.canonical())
+    }
+
+    /// The same for the canonical bytes of an identity of this unit type.
+    fn get_or_insert_canonical(&mut self, canonical: &[u8]) -> Result<u32, TooManyUnits> {
+        let key = self.entries.key_of(canonical);
+        // The next row is mostly about the same unit or the next one, which then lies in the cache.
+        for near in [self.last, self.last.wrapping_add(1)] {
+            if (near as usize) < self.entries.len() && self.entries.key(near as usize) == key {
+                self.last = near;
+                return Ok(near);
+            }
         }
-        if self.entries.len() >= UNITS_MAX {
-            return Err(TooManyUnits { unit_type: self.unit_type });
-        }
-        let unit = self.entries.len() as u32;
-        self.entries.push(key);
-        self.index.insert(&self.entries, unit);
+        let unit = match self.index.find(&self.entries, key) {
+            Some(unit) => unit,
+            None if self.entries.len() >= UNITS_MAX => {
+                return Err(TooManyUnits { unit_type: self.unit_type });
+            }
+            None => {
+                let unit = self.entries.len() as u32;
+                self.entries.push(key);
+                self.index.insert(&self.entries, unit);
+                unit
+            }
+        };
+        self.last = unit;
         Ok(unit)
     }
 
@@ -337,10 +356,27 @@ fn number_of(digits: &[u8]) -> u64 {
 }
 
 impl Index {
+    fn empty() -> Self {
+        let random = RandomState::new();
+        Self { slots: Vec::new(), keys: [random.hash_one(0), random.hash_one(1)] }
+    }
+
+    /// Multiply and fold, keyed: an import looks up every row's identity.
     fn hash(&self, key: Key<'_>) -> usize {
+        let fold = |one: u64, other: u64| {
+            let product = u128::from(one) * u128::from(other | 1);
+            product as u64 ^ (product >> 64) as u64
+        };
+        let [first, second] = self.keys;
         let hash = match key {
-            Key::Number(number) => self.hasher.hash_one(number),
-            Key::Bytes(bytes) => self.hasher.hash_one(bytes),
+            Key::Number(number) => fold(number ^ first, second),
+            Key::Bytes(bytes) => {
+                let (words, rest) = bytes.as_chunks::<8>();
+                let mut last = [0; 8];
+                last[..rest.len()].copy_from_slice(rest);
+                let words = words.iter().chain([&last]).map(|word| u64::from_le_bytes(*word));
+                words.fold(first ^ bytes.len() as u64, |hash, word| fold(hash ^ word, second))
+            }
         };
         hash as usize
     }
@@ -369,6 +405,8 @@ impl Index {
 
     fn rebuild(&mut self, entries: &Entries, units: usize) {
         let slots = (units * 3 / 2 + 1).next_power_of_two().max(16);
+        // The old ones first: both at once would be half as much memory again.
+        self.slots = Vec::new();
         self.slots = vec![EMPTY; slots];
         (0..units as u32).for_each(|unit| self.place(entries, unit));
     }
@@ -383,40 +421,87 @@ impl Index {
     }
 }
 
+/// Distinct texts, numbered as they come: the values of a variable.
+pub(crate) struct Texts {
+    entries: Entries,
+    index: Index,
+}
+
+impl Texts {
+    pub(crate) fn empty() -> Self {
+        let entries = Entries::Texts { bytes: Vec::new(), ends: Vec::new() };
+        Self { entries, index: Index::empty() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn find(&self, text: &str) -> Option<u32> {
+        self.index.find(&self.entries, Key::Bytes(text.as_bytes()))
+    }
+
+    /// The number of a text, a new one if it has none. `None` where there is no number left.
+    pub(crate) fn number(&mut self, text: &str) -> Option<u32> {
+        if let Some(number) = self.find(text) {
+            return Some(number);
+        }
+        // Numbers are keys of an Arrow dictionary, which are signed.
+        let number = u32::try_from(self.len()).ok().filter(|number| *number < i32::MAX as u32)?;
+        self.entries.push(Key::Bytes(text.as_bytes()));
+        self.index.insert(&self.entries, number);
+        Some(number)
+    }
+
+    pub(crate) fn text(&self, number: u32) -> &str {
+        std::str::from_utf8(self.entries.text(number as usize)).expect("texts go in whole")
+    }
+}
+
 /// The maps that an import works on, by unit type.
 #[derive(Default)]
 pub(crate) struct IdentityMaps {
-    maps: BTreeMap<UnitType, IdentityMap>,
+    /// In the order of [`UnitType::ALL`], which is that of the discriminants; those missing are empty.
+    maps: [Option<IdentityMap>; UnitType::ALL.len()],
 }
 
 impl IdentityMaps {
     /// All maps that a state folder has.
     pub(crate) fn load(state: &Path, key: &SealKey) -> Result<Self, IdentityMapError> {
-        let mut maps = BTreeMap::new();
+        let mut maps = Self::default();
         for unit_type in UnitType::ALL {
-            maps.insert(unit_type, IdentityMap::load(state, unit_type, key)?);
+            maps.maps[unit_type as usize] = Some(IdentityMap::load(state, unit_type, key)?);
         }
-        Ok(Self { maps })
+        Ok(maps)
     }
 
+    /// The unit number of canonical bytes of an identity of this unit type.
     pub(crate) fn get_or_insert(
         &mut self,
         unit_type: UnitType,
-        identity: &Identity,
+        canonical: &str,
     ) -> Result<u32, TooManyUnits> {
-        self.maps.entry(unit_type).or_insert_with(|| IdentityMap::empty(unit_type)).get_or_insert(identity)
+        let map = self.maps[unit_type as usize].get_or_insert_with(|| IdentityMap::empty(unit_type));
+        map.get_or_insert_canonical(canonical.as_bytes())
     }
 
     /// Number of units of each type that has any.
     pub(crate) fn units(&self) -> BTreeMap<UnitType, u32> {
-        let counted = self.maps.iter().map(|(unit_type, map)| (*unit_type, map.len()));
-        counted.filter(|(_, units)| *units > 0).collect()
+        let maps = self.maps.iter().flatten().filter(|map| !map.is_empty());
+        maps.map(|map| (map.unit_type, map.len())).collect()
     }
 
     /// Writes the maps that have units.
     pub(crate) fn save(&self, state: &Path, key: &SealKey) -> Result<(), IdentityMapError> {
-        self.maps.values().filter(|map| !map.is_empty()).try_for_each(|map| map.save(state, key))
+        let maps = self.maps.iter().flatten().filter(|map| !map.is_empty());
+        maps.into_iter().try_for_each(|map| map.save(state, key))
     }
+}
+
+/// Bytes that all identity maps of a state folder take.
+pub(crate) fn stored_bytes(state: &Path) -> u64 {
+    let bytes = |unit_type| fs::metadata(path(state, unit_type)).map_or(0, |file| file.len());
+    UnitType::ALL.into_iter().map(bytes).sum()
 }
 
 fn folder(state: &Path) -> PathBuf {

@@ -12,16 +12,16 @@ use kobling_audit::log::AuditLog;
 use kobling_crypto::seal::SealKey;
 use kobling_crypto::sign::SigningKey;
 use kobling_disclosure::policy::Policy;
-use kobling_model::OwnerId;
 use kobling_model::federation::Federation;
 use kobling_model::plan::Release;
 use kobling_model::record::Event;
+use kobling_model::{DatastoreId, OwnerId, VariableName};
 use rcgen::{CertificateParams, DnType, KeyPair, SanType, string::Ia5String};
 
 use crate::config::Config;
 use crate::founding::accept_peer;
 use crate::node::now_ms;
-use crate::register::{ImportError, ImportReport, RegisterStore};
+use crate::register::{Bumped, DraftItem, ImportError, ImportReport, RegisterStore, ReleaseError};
 use crate::secrets::Secrets;
 use crate::serve::{StartError, pinned_federation, seal_key};
 use crate::state::{self, StateDir, StateError};
@@ -58,6 +58,9 @@ pub enum OperateError {
     /// The import.
     #[error(transparent)]
     Import(#[from] ImportError),
+    /// A step towards a release.
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
     /// The log.
     #[error("the audit log: {0}; is the node running?")]
     Log(#[from] kobling_audit::log::LogError),
@@ -179,19 +182,100 @@ pub fn import(
 ) -> Result<ImportReport, OperateError> {
     let key = seal_key(config)?;
     let mut log = open_log(config, state)?;
-    let mut store = RegisterStore::open(state.root()).map_err(StartError::from)?;
+    let mut store = open_store(state)?;
     let imported = store.import(folder, release, &key);
-    // A crash between import and record leaves a release without a record: the next try, which finds the release
-    // there, writes it.
-    let there = matches!(imported, Ok(_) | Err(ImportError::Exists { .. }));
-    let manifest = store.release_manifest_hash(&release.datastore, release.version);
-    if let Some(manifest) = manifest.filter(|_| there) {
-        let event = Event::Imported { release: release.clone(), manifest };
-        let recorded = kobling_audit::verify(&state.audit())
+    record_releases(&store, state, &mut log)?;
+    Ok(imported?)
+}
+
+/// Imports all dataset folders in `folder` into the draft of a datastore. Nothing that researchers see changes, and nothing
+/// is recorded.
+///
+/// # Errors
+/// [`OperateError::Import`] with everything that is wrong with the datasets; the draft is then as before.
+pub fn import_draft(
+    config: &Config,
+    state: &StateDir,
+    folder: &Path,
+    datastore: &DatastoreId,
+) -> Result<ImportReport, OperateError> {
+    let key = seal_key(config)?;
+    // A serving node holds its log: identity maps do not change under it.
+    let _log = open_log(config, state)?;
+    Ok(open_store(state)?.import_draft(folder, datastore, &config.owner, &key)?)
+}
+
+/// The items of a datastore's draft.
+///
+/// # Errors
+/// [`OperateError::Release`].
+pub fn draft(state: &StateDir, datastore: &DatastoreId) -> Result<Vec<DraftItem>, OperateError> {
+    Ok(open_store(state)?.draft(datastore)?)
+}
+
+/// A step of items of a draft.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Drafts will be released.
+    Pending,
+    /// Released variables will be removed.
+    PendingDelete,
+    /// One step back.
+    Withdraw,
+}
+
+/// Takes a step with items of a datastore's draft.
+///
+/// # Errors
+/// [`OperateError::Release`]; no item is then another than before.
+pub fn step(
+    config: &Config,
+    state: &StateDir,
+    datastore: &DatastoreId,
+    step: Step,
+    names: &[VariableName],
+) -> Result<Vec<DraftItem>, OperateError> {
+    let _log = open_log(config, state)?;
+    let mut store = open_store(state)?;
+    match step {
+        Step::Pending => store.make_pending(datastore, names)?,
+        Step::PendingDelete => store.make_pending_delete(datastore, names)?,
+        Step::Withdraw => store.withdraw(datastore, names)?,
+    }
+    Ok(store.draft(datastore)?)
+}
+
+/// Releases what is pending, under the version that follows from it, and records the release.
+///
+/// # Errors
+/// [`OperateError::Release`]; nothing was released then.
+pub fn bump(config: &Config, state: &StateDir, datastore: &DatastoreId) -> Result<Bumped, OperateError> {
+    let mut log = open_log(config, state)?;
+    let mut store = open_store(state)?;
+    let bumped = store.bump(datastore);
+    record_releases(&store, state, &mut log)?;
+    Ok(bumped?)
+}
+
+fn open_store(state: &StateDir) -> Result<RegisterStore, OperateError> {
+    Ok(RegisterStore::open(state.root()).map_err(StartError::from)?)
+}
+
+/// Records the releases that are there and have no record: the one just made, and one that a crash left without.
+fn record_releases(store: &RegisterStore, state: &StateDir, log: &mut AuditLog) -> Result<(), OperateError> {
+    let recorded = kobling_audit::verify(&state.audit());
+    for datastore in store.catalogue() {
+        let manifest = store.release_manifest_hash(&datastore.id, datastore.version);
+        let event = Event::Imported {
+            release: crate::node::release_of(&datastore),
+            manifest: manifest.expect("a release has a manifest"),
+        };
+        let known = recorded
+            .as_ref()
             .is_ok_and(|log| log.entries().iter().any(|entry| entry.record.event == event));
-        if !recorded {
+        if !known {
             log.append(event, now_ms())?;
         }
     }
-    Ok(imported?)
+    Ok(())
 }

@@ -4,7 +4,8 @@
 //! STATE/registers/<datastore>/<version>/
 //!     NAME.parquet       one for each variable: unit, value, start, stop
 //!     catalogue.json     the release as researchers see it (model::catalogue::Datastore)
-//!     manifest.json      SHA-256 of every file above
+//!     manifest.json      SHA-256 of every file above, and the secret constants of its numbers
+//! STATE/registers/<datastore>/draft/    what the next release will change; see draft
 //! STATE/identity/        who the unit numbers are; see identity_map
 //! ```
 //!
@@ -20,25 +21,33 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use kobling_crypto::seal::SealKey;
+use ::parquet::errors::ParquetError;
 use kobling_model::catalogue::{Datastore, Variable};
 use kobling_model::plan::{Release, Source};
 use kobling_model::{DatastoreId, Hash, OwnerId, UnitType, VariableName, Version};
 use ring::digest;
-use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 
-use crate::identity_map::{IdentityMap, IdentityMapError, IdentityMaps, TooManyUnits};
+use crate::identity_map::{self, IdentityMap, IdentityMapError, IdentityMaps, TooManyUnits};
+use crate::random;
 
 mod csv;
 mod dataset;
+mod draft;
 mod json;
 pub mod metadata;
 mod parquet;
 pub mod problem;
+mod sort;
+mod space;
 #[cfg(test)]
 pub(crate) mod testing;
+mod winsorise;
 
+use self::dataset::{DataFile, Place};
+pub use self::draft::{Bumped, Change, DraftItem, ItemState, ReleaseError};
 use self::problem::{Findings, Problem};
+pub use self::winsorise::Winsorised;
 
 /// The registers of one state folder.
 #[derive(Debug)]
@@ -60,8 +69,10 @@ struct StoredRelease {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Manifest {
-    /// Form of the release folder; this program writes and reads 1.
+    /// Form of the release folder; this program writes and reads 2.
     format: u32,
+    /// Random, hexadecimal: the manifest's hash is in logs that others read, and must not confirm a guess of a constant.
+    salt: String,
     datastore: DatastoreId,
     version: Version,
     owner: OwnerId,
@@ -71,15 +82,18 @@ struct Manifest {
     units: BTreeMap<UnitType, u32>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ManifestFile {
     variable: VariableName,
     bytes: u64,
     data: Hash,
+    /// Constants of rule 2; none for texts and pointers.
+    winsorised: Option<Winsorised>,
 }
 
-const FORMAT: u32 = 1;
+/// Format 1 had no constants of rule 2. It is not read: its releases are imported again.
+const FORMAT: u32 = 2;
 
 /// What changes when a file is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,8 +119,11 @@ pub enum StoreError {
         /// The file, named by its variable.
         file: String,
     },
-    /// A release was written by a later version of this program.
-    #[error("{datastore} {version} is in format {format}, which this version of kobling-node does not read")]
+    /// A release was written by another version of this program.
+    #[error(
+        "{datastore} {version} is in format {format}, and this version of kobling-node reads format {FORMAT} only: \
+         remove the release's folder and import the same datasets under the same version"
+    )]
     Format {
         /// The datastore.
         datastore: DatastoreId,
@@ -140,6 +157,23 @@ pub enum ImportError {
     /// Another process imports into the same state folder.
     #[error("another import into this state folder is running")]
     Busy,
+    /// Less room on the disk than the import will probably need.
+    #[error(
+        "the import needs about {} MB of disk, and {} MB are free; nothing was imported",
+        .needed_bytes.div_ceil(1_000_000), .free_bytes / 1_000_000
+    )]
+    DiskSpace {
+        /// Estimate.
+        needed_bytes: u64,
+        /// Free for this process.
+        free_bytes: u64,
+    },
+    /// The disk was full before the import was done.
+    #[error("the disk is full; nothing was imported")]
+    DiskFull,
+    /// The draft of the datastore.
+    #[error(transparent)]
+    Draft(#[from] Box<ReleaseError>),
     /// No unit numbers left.
     #[error(transparent)]
     TooManyUnits(#[from] TooManyUnits),
@@ -163,11 +197,27 @@ impl From<io::Error> for ImportError {
     }
 }
 
+impl ImportError {
+    /// Only that it failed, and whether for want of room: the library's own text may quote values.
+    fn of_parquet(variable: &VariableName, error: &ParquetError) -> Self {
+        let full = match error {
+            ParquetError::External(inner) => space::is_full(inner.as_ref()),
+            _ => false,
+        };
+        if full { Self::DiskFull } else { Self::Parquet { variable: variable.clone() } }
+    }
+
+    /// A full disk, wherever it was noticed, is one error.
+    fn or_disk_full(self) -> Self {
+        if space::is_full(&self) { Self::DiskFull } else { self }
+    }
+}
+
 /// What an import found. For the operator, in words or as JSON.
 #[derive(Debug, Serialize)]
 pub struct ImportReport {
-    /// The release.
-    pub release: Release,
+    /// The release; none for a draft, whose version is computed when it is released.
+    pub release: Option<Release>,
     /// By dataset, in order of name.
     pub datasets: Vec<DatasetReport>,
 }
@@ -262,7 +312,7 @@ impl RegisterStore {
 
     /// Imports a release: all dataset folders in `folder`.
     ///
-    /// 1. Take the lock. Clear away what a crashed import left.
+    /// 1. Take the lock. Clear away what a crashed import left. Look whether the disk has room.
     /// 2. Read and check each dataset; write its Parquet file to a hidden folder beside the releases.
     ///    After a crash, or with a problem anywhere, only that folder and unsaved unit numbers exist.
     /// 3. Write catalogue and manifest; sync everything.
@@ -278,30 +328,69 @@ impl RegisterStore {
         release: &Release,
         key: &SealKey,
     ) -> Result<ImportReport, ImportError> {
+        self.import_release(folder, release, key).map_err(ImportError::or_disk_full)
+    }
+
+    fn import_release(
+        &mut self,
+        folder: &Path,
+        release: &Release,
+        key: &SealKey,
+    ) -> Result<ImportReport, ImportError> {
         let registers = registers(&self.state);
         fs::create_dir_all(&registers)?;
         let _lock = lock(&registers)?;
-        let datastore_folder = registers.join(release.datastore.as_str());
-        let release_folder = datastore_folder.join(release.version.to_string());
+        let Release { datastore, version, owner } = release.clone();
+        let release_folder = registers.join(datastore.as_str()).join(version.to_string());
         if release_folder.exists() {
-            let Release { datastore, version, .. } = release.clone();
             return Err(ImportError::Exists { datastore, version });
         }
-        let datasets: Vec<_> = subfolders(folder, |name| (!name.starts_with('.')).then(|| name.to_owned()))?;
-        if datasets.is_empty() {
+        let unfinished = Unfinished::begin(&registers)?;
+        let mut identities = IdentityMaps::load(&self.state, key)?;
+        let (mut report, datasets) =
+            self.read_datasets(folder, DataFile::Needed, &unfinished.folder, &mut identities)?;
+        report.release = Some(release.clone());
+        if report.problems() > 0 {
+            return Err(ImportError::Invalid(report));
+        }
+        let (variables, files) = datasets
+            .into_iter()
+            .map(|dataset| (dataset.variable, dataset.file.expect("each has a data file")))
+            .unzip();
+        let catalogue = Datastore { id: datastore, owner, version, variables };
+        self.finish_release(unfinished, catalogue, files, identities.units(), || {
+            Ok::<_, ImportError>(identities.save(&self.state, key)?)
+        })
+        .map(|(catalogue, stored)| {
+            self.releases.insert((catalogue.id.clone(), catalogue.version), stored);
+            report
+        })
+    }
+
+    /// Reads all dataset folders in `folder` and writes registers to `place` as long as everything is right.
+    fn read_datasets(
+        &self,
+        folder: &Path,
+        data_file: DataFile<'_>,
+        place: &Path,
+        identities: &mut IdentityMaps,
+    ) -> Result<(ImportReport, Vec<dataset::Dataset>), ImportError> {
+        let folders: Vec<_> = subfolders(folder, |name| (!name.starts_with('.')).then(|| name.to_owned()))?;
+        if folders.is_empty() {
             return Err(ImportError::NoDatasets);
         }
-        let unfinished = Unfinished::begin(&registers)?;
-
-        let mut identities = IdentityMaps::load(&self.state, key)?;
-        let mut report = ImportReport { release: release.clone(), datasets: Vec::new() };
-        let mut variables = Vec::new();
-        let mut files = Vec::new();
-        for (name, folder) in datasets {
+        let maps = identity_map::stored_bytes(&self.state);
+        space::check(place, space::needed(&folders, maps))?;
+        let mut report = ImportReport { release: None, datasets: Vec::new() };
+        let mut datasets = Vec::new();
+        for (name, folder) in folders {
             let mut problems = Findings::new(&name);
             let mut warnings = Findings::new(&name);
-            let dataset = dataset::read(&folder, &mut identities, &mut problems, &mut warnings)?;
-            let rows = dataset.as_ref().map(|dataset| dataset.rows.units.len() as u64);
+            // After the first problem the rest is only read, to report everything at once.
+            let place = Place { folder: place, write: report.problems() == 0 };
+            let dataset =
+                dataset::read(&folder, data_file, &place, identities, &mut problems, &mut warnings)?;
+            let rows = dataset.as_ref().map(|dataset| dataset.rows);
             let (problems, further_problems) = problems.finish();
             let (warnings, further_warnings) = warnings.finish();
             report.datasets.push(DatasetReport {
@@ -312,38 +401,48 @@ impl RegisterStore {
                 warnings,
                 further_warnings,
             });
-            // After the first problem the rest is only read, to report everything at once.
-            if let Some(dataset) = dataset.filter(|_| report.problems() == 0) {
-                let (variable, file) = write_dataset(&unfinished.folder, dataset)?;
-                variables.push(variable);
-                files.push(file);
-            }
+            datasets.extend(dataset);
         }
-        if report.problems() > 0 {
-            return Err(ImportError::Invalid(report));
-        }
+        Ok((report, datasets))
+    }
 
-        let Release { datastore, version, owner } = release.clone();
-        let catalogue = Datastore { id: datastore.clone(), owner: owner.clone(), version, variables };
-        let catalogue_hash = write_json(&unfinished.folder.join("catalogue.json"), &catalogue)?;
+    /// Makes a release of the data files in `unfinished`; `before` is done last before it is there.
+    fn finish_release<E: From<io::Error>>(
+        &self,
+        unfinished: Unfinished,
+        catalogue: Datastore,
+        files: Vec<ManifestFile>,
+        units: BTreeMap<UnitType, u32>,
+        before: impl FnOnce() -> Result<(), E>,
+    ) -> Result<(Datastore, StoredRelease), E> {
+        let registers = registers(&self.state);
+        let datastore_folder = registers.join(catalogue.id.as_str());
+        let release_folder = datastore_folder.join(catalogue.version.to_string());
         let manifest = Manifest {
             format: FORMAT,
-            datastore: datastore.clone(),
-            version,
-            owner,
-            catalogue: catalogue_hash,
+            salt: hex::encode(random::bytes::<32>()),
+            datastore: catalogue.id.clone(),
+            version: catalogue.version,
+            owner: catalogue.owner.clone(),
+            catalogue: write_json(&unfinished.folder.join("catalogue.json"), &catalogue)?,
             files,
-            units: identities.units(),
+            units,
         };
         let manifest_hash = write_json(&unfinished.folder.join("manifest.json"), &manifest)?;
         sync_folder(&unfinished.folder)?;
-        identities.save(&self.state, key)?;
+        before()?;
         fs::create_dir_all(&datastore_folder)?;
         unfinished.finish(&release_folder)?;
         sync_folder(&datastore_folder)?;
         sync_folder(&registers)?;
-        self.releases.insert((datastore, version), StoredRelease { catalogue, manifest, manifest_hash });
-        Ok(report)
+        Ok((catalogue.clone(), StoredRelease { catalogue, manifest, manifest_hash }))
+    }
+
+    /// The exact constants of rule 2 of the variable that a plan's source names. Secret; none for texts and pointers,
+    /// and for what this node does not have.
+    pub fn winsorised(&self, source: &Source) -> Option<Winsorised> {
+        let release = self.releases.get(&(source.datastore.clone(), source.version))?;
+        release.manifest.files.iter().find(|file| file.variable == source.variable)?.winsorised
     }
 
     /// The variable that a plan's source names, and where its data file lies below [`Self::registers_folder`].
@@ -417,7 +516,11 @@ impl StoredRelease {
                 .variables
                 .iter()
                 .zip(&manifest.files)
-                .all(|(variable, file)| variable.name == file.variable && variable.data == file.data);
+                .all(|(variable, file)| {
+                    variable.name == file.variable
+                        && variable.data == file.data
+                        && variable.range == file.winsorised.and_then(|winsorised| winsorised.range())
+                });
         if !consistent {
             return Err(damaged("manifest.json"));
         }
@@ -507,31 +610,6 @@ impl Drop for Unfinished {
         // Gone already when finished. If it cannot be removed now, the next import tries again.
         let _ = fs::remove_dir_all(&self.folder);
     }
-}
-
-fn write_dataset(folder: &Path, dataset: dataset::Dataset) -> Result<(Variable, ManifestFile), ImportError> {
-    let name = dataset.name;
-    let path = folder.join(format!("{name}.parquet"));
-    let mut salt = [0; 32];
-    SystemRandom::new().fill(&mut salt).map_err(|_| io::Error::other("no random numbers"))?;
-    parquet::write(&path, &dataset.rows, &salt)
-        .map_err(|_| ImportError::Parquet { variable: name.clone() })?;
-    let mut file = File::open(&path)?;
-    let data = hash_of(&mut file)?;
-    let bytes = file.metadata()?.len();
-    let metadata = dataset.metadata;
-    let variable = Variable {
-        name: name.clone(),
-        title: metadata.title,
-        description: metadata.description,
-        unit_type: metadata.unit_type,
-        temporality: metadata.temporality,
-        sensitivity: metadata.sensitivity,
-        domain: metadata.domain,
-        dates: dataset.dates,
-        data,
-    };
-    Ok((variable, ManifestFile { variable: name, bytes, data }))
 }
 
 /// Writes and syncs a file; its hash.

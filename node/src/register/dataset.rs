@@ -1,8 +1,8 @@
 //! One dataset of the microdata.no dataset format: a folder `NAME/` with `NAME.csv` and `NAME.json`.
 //!
 //! Reading a dataset checks everything: the metadata, each line on its own, and the rows of a unit against
-//! each other. What comes out is sorted columns over unit numbers; identifiers stay behind in the identity
-//! maps.
+//! each other. What comes out is a Parquet file over unit numbers and what the catalogue says of it; identifiers stay
+//! behind in the identity maps. Where the metadata has a mistake, the data is still judged by what could be read of it.
 //!
 //! # Rows of a unit
 //! - FIXED: one row. Dates are ignored with a warning.
@@ -11,24 +11,36 @@
 //! - EVENT: start, and stop not before it or empty; periods share no day, and an open period is the last.
 //!
 //! A code must be valid on the start date; FIXED values hold at no particular date, so there any validity will do.
+//!
+//! # Memory
+//! Lines are read one by one into fixed-size rows, sorted in chunks ([`super::sort`]), and checked and written in one pass over
+//! the sorted rows. What grows with the data is the distinct texts of a variable without code list, its distinct
+//! periods, and the identity maps.
 
-use std::collections::HashMap;
-use std::fs::File;
+use std::collections::{BTreeSet, HashMap};
+use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
+use std::num::IntErrorKind;
 use std::path::Path;
 
-use kobling_model::catalogue::{AvailableDates, DataType, Temporality, ValueDomain};
+use kobling_model::catalogue::{AvailableDates, DataType, Temporality, ValueDomain, Variable};
 use kobling_model::identity::{self, Identity};
 use kobling_model::unit::Naming;
 use kobling_model::{Day, UnitType, VariableName};
 
 use super::csv::{self, Line, Lines, NotFive};
-use super::metadata::{self, Metadata};
+use super::metadata::{self, Form, Metadata};
 use super::problem::{Findings, ProblemKind};
-use crate::identity_map::{IdentityMaps, TooManyUnits};
+use super::sort::{self, Row, Sorted, Sorter};
+use super::winsorise::Winsorised;
+use super::{ImportError, ManifestFile, hash_of, parquet};
+use crate::identity_map::{IdentityMaps, Texts, TooManyUnits};
+use crate::random;
 
 /// No metadata file is larger.
 const JSON_BYTES_MAX: u64 = 64 << 20;
+/// So many numbers are kept for their percentiles; of larger files they are read again.
+const NUMBERS_KEPT: u64 = 2 << 20;
 
 const ID: &str = "field 1 (unit id)";
 const VALUE: &str = "field 2 (value)";
@@ -41,53 +53,41 @@ pub(super) const NO_DAY: i32 = i32::MAX;
 
 /// A dataset without problems.
 pub(super) struct Dataset {
-    pub(super) name: VariableName,
-    pub(super) metadata: Metadata,
-    pub(super) dates: AvailableDates,
-    pub(super) rows: Rows,
+    pub(super) variable: Variable,
+    /// None for one without a data file, which says new texts about a released variable.
+    pub(super) file: Option<ManifestFile>,
+    pub(super) rows: u64,
 }
 
-/// The rows of a dataset as columns in file order, and the order that sorts them by unit, then start.
-pub(super) struct Rows {
-    pub(super) units: Vec<u32>,
-    pub(super) values: Values,
-    /// [`NO_DAY`] throughout for FIXED.
-    pub(super) starts: Vec<i32>,
-    /// [`NO_DAY`] where empty.
-    pub(super) stops: Vec<i32>,
-    lines: Vec<u32>,
-    pub(super) order: Vec<u32>,
-}
-
-/// The value column.
-pub(super) enum Values {
-    /// Indices into the distinct texts.
-    Text(Vec<u32>, Texts),
-    Long(Vec<i64>),
-    Double(Vec<f64>),
+/// What a value column holds, and how a row's 64 bits stand for a value.
+pub(super) enum Column {
+    /// Numbers of distinct texts.
+    Text(Texts),
+    /// Whole numbers.
+    Long,
+    /// Bits of doubles, with one zero only.
+    Double,
     /// Days since 1970-01-01.
-    Date(Vec<i32>),
+    Date,
     /// Unit numbers of the unit type pointed at.
-    Unit(UnitType, Vec<u32>),
+    Unit(UnitType),
 }
 
-/// Distinct texts, numbered as they come.
-#[derive(Default)]
-pub(super) struct Texts {
-    numbers: HashMap<Box<str>, u32>,
-    pub(super) texts: Vec<Box<str>>,
+/// What the data file has to be.
+#[derive(Clone, Copy)]
+pub(super) enum DataFile<'a> {
+    /// There must be one.
+    Needed,
+    /// Without one, the dataset says new texts about the variable of this release.
+    OrTextsOf(&'a kobling_model::catalogue::Datastore),
 }
 
-impl Texts {
-    fn number(&mut self, text: &str) -> u32 {
-        if let Some(number) = self.numbers.get(text) {
-            return *number;
-        }
-        let number = self.texts.len() as u32;
-        self.numbers.insert(text.into(), number);
-        self.texts.push(text.into());
-        number
-    }
+/// Where an import puts its files.
+pub(super) struct Place<'a> {
+    /// The folder of what is not finished.
+    pub(super) folder: &'a Path,
+    /// Whether the register is written, or only checked since something is wrong already.
+    pub(super) write: bool,
 }
 
 /// Reads and checks the dataset in `folder`. `None` where something is wrong; then `problems` says what.
@@ -96,13 +96,15 @@ impl Texts {
 /// keeps the maps only if everything is right.
 ///
 /// # Errors
-/// [`TooManyUnits`] where a unit type has no numbers left.
+/// [`ImportError`] for what is not the dataset's fault.
 pub(super) fn read(
     folder: &Path,
+    data_file: DataFile<'_>,
+    place: &Place<'_>,
     identities: &mut IdentityMaps,
     problems: &mut Findings,
     warnings: &mut Findings,
-) -> Result<Option<Dataset>, TooManyUnits> {
+) -> Result<Option<Dataset>, ImportError> {
     let folder_name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let name = match VariableName::new(folder_name.as_str()) {
         Ok(name) => Some(name),
@@ -111,23 +113,39 @@ pub(super) fn read(
             None
         }
     };
-    let metadata = read_metadata(&folder.join(format!("{folder_name}.json")), problems);
+    let (metadata, form) = read_metadata(&folder.join(format!("{folder_name}.json")), problems);
     let csv = match File::open(folder.join(format!("{folder_name}.csv"))) {
-        Ok(csv) => Some(csv),
+        Ok(csv) => csv,
         Err(error) => {
-            problems.csv(None, None, missing_or_unreadable(&error));
-            None
+            let released = match (data_file, &name) {
+                (DataFile::OrTextsOf(release), Some(name)) if error.kind() == io::ErrorKind::NotFound => {
+                    release.variable(name)
+                }
+                _ => None,
+            };
+            let Some(released) = released else {
+                problems.csv(None, None, missing_or_unreadable(&error));
+                return Ok(None);
+            };
+            let variable = metadata.and_then(|metadata| texts_only(released, metadata, problems));
+            return Ok(variable.map(|variable| Dataset { variable, file: None, rows: 0 }));
         }
     };
-    let (Some(metadata), Some(csv)) = (metadata, csv) else { return Ok(None) };
     let reader = BufReader::with_capacity(1 << 20, csv);
-    let rows = read_rows(reader, &metadata, identities, problems, warnings)?;
-    let Some(mut rows) = rows else { return Ok(None) };
-    rows.sort();
-    check_units(&rows, metadata.temporality, problems);
-    let Some(name) = name.filter(|_| problems.total() == 0) else { return Ok(None) };
-    let dates = available_dates(&rows, metadata.temporality);
-    Ok(Some(Dataset { name, metadata, dates, rows }))
+    let rows = read_rows(reader, &form, place.folder, identities, problems, warnings)?;
+    let (Some((sorter, column)), Some(temporality)) = (rows, form.temporality) else { return Ok(None) };
+    let mut rows = Rows { sorted: sorter.finish()?, column, temporality };
+    let wanted = metadata.zip(name).filter(|_| place.write && problems.total() == 0);
+    let Some((metadata, name)) = wanted else {
+        rows.check(problems, |_| Ok(()))?;
+        return Ok(None);
+    };
+    let path = place.folder.join(format!("{name}.parquet"));
+    let dataset = rows.write(&path, name, metadata, problems)?;
+    if dataset.is_none() {
+        fs::remove_file(&path)?;
+    }
+    Ok(dataset)
 }
 
 fn missing_or_unreadable(error: &io::Error) -> ProblemKind {
@@ -138,31 +156,80 @@ fn missing_or_unreadable(error: &io::Error) -> ProblemKind {
     }
 }
 
-fn read_metadata(path: &Path, problems: &mut Findings) -> Option<Metadata> {
+fn read_metadata(path: &Path, problems: &mut Findings) -> (Option<Metadata>, Form) {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(JSON_BYTES_MAX + 1).read_to_end(&mut bytes));
     if let Err(error) = read {
         problems.json(None, None, missing_or_unreadable(&error));
-        return None;
+        return (None, Form::default());
     }
     if bytes.len() as u64 > JSON_BYTES_MAX {
         problems.json(None, None, ProblemKind::FileTooLarge { limit: JSON_BYTES_MAX });
-        return None;
+        return (None, Form::default());
     }
     metadata::read(&bytes, problems)
+}
+
+/// The released variable with new texts; `None` where more than texts is another, or nothing.
+fn texts_only(released: &Variable, metadata: Metadata, problems: &mut Findings) -> Option<Variable> {
+    let before = problems.total();
+    let mut same = |path: &'static str, same: bool| {
+        if !same {
+            problems.json(None, Some(path), ProblemKind::NotTextsOnly);
+        }
+    };
+    same("temporalityType", released.temporality == metadata.temporality);
+    same("sensitivityLevel", released.sensitivity == metadata.sensitivity);
+    same("identifierVariables[0].unitType", released.unit_type == metadata.unit_type);
+    same("measureVariables[0]", without_texts(&released.domain) == without_texts(&metadata.domain));
+    let variable = Variable {
+        title: metadata.title,
+        description: metadata.description,
+        domain: metadata.domain,
+        ..released.clone()
+    };
+    if problems.total() == before && variable == *released {
+        problems.json(None, None, ProblemKind::NothingChanged);
+    }
+    (problems.total() == before).then_some(variable)
+}
+
+fn without_texts(domain: &ValueDomain) -> ValueDomain {
+    let mut domain = domain.clone();
+    match &mut domain {
+        ValueDomain::Codes { codes, sentinels, .. } => {
+            codes.iter_mut().for_each(|code| code.title.clear());
+            sentinels.iter_mut().for_each(|sentinel| sentinel.title.clear());
+        }
+        ValueDomain::Described { description, unit, .. } => {
+            description.clear();
+            unit.clear();
+        }
+        ValueDomain::Pointer { .. } => {}
+    }
+    domain
 }
 
 /// Reads all lines. `None` only where there is nothing to check further.
 fn read_rows(
     reader: impl io::BufRead,
-    metadata: &Metadata,
+    form: &Form,
+    scratch: &Path,
     identities: &mut IdentityMaps,
     problems: &mut Findings,
     warnings: &mut Findings,
-) -> Result<Option<Rows>, TooManyUnits> {
+) -> Result<Option<(Sorter, Column)>, ImportError> {
     let mut lines = Lines::new(reader);
-    let codes = CodeList::of(&metadata.domain);
-    let mut rows = Rows::empty(&metadata.domain);
+    let mut reading = Reading {
+        unit_type: form.unit_type,
+        temporality: form.temporality,
+        values: form.domain.as_ref().map(ValueReader::of),
+        dates: DateReader::default(),
+        identities,
+        problems,
+        warnings,
+    };
+    let mut sorter = Sorter::new(scratch, sort::CHUNK_ROWS);
     let mut lines_with_content = false;
     loop {
         let (number, line) = match lines.next() {
@@ -170,86 +237,100 @@ fn read_rows(
             Ok(Some(numbered)) => numbered,
             Ok(None) => break,
             Err(_) => {
-                problems.csv(None, None, ProblemKind::FileUnreadable);
+                reading.problems.csv(None, None, ProblemKind::FileUnreadable);
                 return Ok(None);
             }
         };
         lines_with_content = true;
-        if number >= u64::from(u32::MAX) {
-            problems.csv(Some(number), None, ProblemKind::TooManyRows);
+        let Ok(line_number) = u32::try_from(number) else {
+            reading.problems.csv(Some(number), None, ProblemKind::TooManyRows);
             return Ok(None);
-        }
-        let text = match line {
-            Line::Text(text) => text,
-            Line::NotUtf8 => {
-                problems.csv(Some(number), None, ProblemKind::NotUtf8);
-                continue;
-            }
-            Line::TooLong => {
-                let kind = ProblemKind::LineTooLong { limit: csv::LINE_BYTES_MAX };
-                problems.csv(Some(number), None, kind);
-                continue;
-            }
         };
-        let fields = match csv::fields(text) {
-            Ok(fields) => fields,
-            Err(NotFive::Count(found)) => {
-                problems.csv(Some(number), None, ProblemKind::FieldCount { found });
-                continue;
-            }
-            Err(NotFive::Quotes) => {
-                problems.csv(Some(number), None, ProblemKind::Quotes);
-                continue;
-            }
-        };
-        let [id, value, start, stop, attribute] = &fields;
-        if !attribute.trim().is_empty() {
-            warnings.csv(Some(number), Some(ATTRIBUTE), ProblemKind::AttributeIgnored);
-        }
-        // Each field is judged whatever the others are, so that all problems of a line are named at once.
-        let unit = identity(id, metadata.unit_type, identities);
-        let dates = dates(start, stop, metadata.temporality);
-        let (start, stop) = match dates {
-            Ok(Dates { start, stop, ignored }) => {
-                if ignored {
-                    warnings.csv(Some(number), Some(START), ProblemKind::DatesIgnored);
-                }
-                (Some(start), Some(stop))
-            }
-            Err(wrong) => {
-                for (field, kind) in wrong {
-                    problems.csv(Some(number), Some(field), kind);
-                }
-                (None, None)
-            }
-        };
-        let value = rows.values.parse(value, identities)?;
-        let value = value.and_then(|value| match &codes {
-            Some(codes) => codes.check(value, rows.values.text_of(value), start).map(|()| value),
-            None => Ok(value),
-        });
-        match (unit?, value, start.zip(stop)) {
-            (Ok(unit), Ok(value), Some((start, stop))) => {
-                rows.units.push(unit);
-                rows.values.push(value);
-                rows.starts.push(start);
-                rows.stops.push(stop);
-                rows.lines.push(number as u32);
-            }
-            (unit, value, _) => {
-                if let Err(kind) = unit {
-                    problems.csv(Some(number), Some(ID), kind);
-                }
-                if let Err(kind) = value {
-                    problems.csv(Some(number), Some(VALUE), kind);
-                }
-            }
+        if let Some(row) = reading.line(line_number, line)? {
+            sorter.push(row)?;
         }
     }
     if !lines_with_content {
-        problems.csv(None, None, ProblemKind::NoRows);
+        reading.problems.csv(None, None, ProblemKind::NoRows);
     }
-    Ok(Some(rows))
+    Ok(reading.values.map(|values| (sorter, values.column)))
+}
+
+/// What lines are read with. What the metadata does not say is not judged.
+struct Reading<'a> {
+    unit_type: Option<UnitType>,
+    temporality: Option<Temporality>,
+    values: Option<ValueReader>,
+    dates: DateReader,
+    identities: &'a mut IdentityMaps,
+    problems: &'a mut Findings,
+    warnings: &'a mut Findings,
+}
+
+impl Reading<'_> {
+    /// The row of a line; none where something is wrong with it.
+    fn line(&mut self, number: u32, line: Line<'_>) -> Result<Option<Row>, TooManyUnits> {
+        let fields = match line {
+            Line::NotUtf8 => Err(ProblemKind::NotUtf8),
+            Line::TooLong => Err(ProblemKind::LineTooLong { limit: csv::LINE_BYTES_MAX }),
+            Line::Text(text) => csv::fields(text).map_err(|wrong| match wrong {
+                NotFive::Count(found) => ProblemKind::FieldCount { found },
+                NotFive::Quotes => ProblemKind::Quotes,
+            }),
+        };
+        let line = Some(u64::from(number));
+        let [id, value, start, stop, attribute] = match &fields {
+            Ok(fields) => fields,
+            Err(kind) => {
+                self.problems.csv(line, None, kind.clone());
+                return Ok(None);
+            }
+        };
+        if !attribute.trim().is_empty() {
+            self.warnings.csv(line, Some(ATTRIBUTE), ProblemKind::AttributeIgnored);
+        }
+        // Each field is judged whatever the others are, so that all problems of a line are named at once.
+        let dates = self.temporality.and_then(|temporality| {
+            match self.dates.read(start, stop, temporality) {
+                Ok(dates) => {
+                    if dates.ignored {
+                        self.warnings.csv(line, Some(START), ProblemKind::DatesIgnored);
+                    }
+                    Some(dates)
+                }
+                Err(wrong) => {
+                    for (field, kind) in wrong.into_iter().flatten() {
+                        self.problems.csv(line, Some(field), kind);
+                    }
+                    None
+                }
+            }
+        });
+        let unit = match self.unit_type {
+            Some(unit_type) => identity(id, unit_type, self.identities)?.map(Some),
+            None => Ok(None),
+        };
+        let start = dates.as_ref().map(|dates| dates.start);
+        let value = match &mut self.values {
+            Some(values) => values.read(value, start, self.identities)?.map(Some),
+            None if value.trim().is_empty() => Err(ProblemKind::ValueEmpty),
+            None => Ok(None),
+        };
+        match (unit, value, dates) {
+            (Ok(Some(unit)), Ok(Some(value)), Some(Dates { start, stop, .. })) => {
+                return Ok(Some(Row { unit, start, stop, line: number, value }));
+            }
+            (unit, value, _) => {
+                if let Err(kind) = unit {
+                    self.problems.csv(line, Some(ID), kind);
+                }
+                if let Err(kind) = value {
+                    self.problems.csv(line, Some(VALUE), kind);
+                }
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// The unit number of an identifier. The outer error is out of numbers, the inner one a problem of the field.
@@ -258,23 +339,23 @@ fn identity(
     unit_type: UnitType,
     identities: &mut IdentityMaps,
 ) -> Result<Result<u32, ProblemKind>, TooManyUnits> {
-    let identity = match Identity::parse(unit_type, raw) {
-        Ok(identity) => identity,
+    let canonical = match Identity::canonical_of(unit_type, raw) {
+        Ok(canonical) => canonical,
         Err(invalid) => return Ok(Err(invalid.into())),
     };
-    if kept_for_canaries(unit_type, &identity) {
+    if kept_for_canaries(unit_type, canonical) {
         return Ok(Err(ProblemKind::Canary));
     }
-    identities.get_or_insert(unit_type, &identity).map(Ok)
+    identities.get_or_insert(unit_type, canonical).map(Ok)
 }
 
 /// Identifiers that linkage uses to check itself, so that no unit may have them (see `linkage`).
-fn kept_for_canaries(unit_type: UnitType, identity: &Identity) -> bool {
+fn kept_for_canaries(unit_type: UnitType, canonical: &str) -> bool {
     match unit_type.naming() {
-        Naming::Foedselsnummer => identity::is_canary(identity),
+        Naming::Foedselsnummer => identity::is_canary_number(canonical.as_bytes()),
         // Organisation numbers start with 8 or 9.
-        Naming::OrganisationNumber => identity.canonical().starts_with(b"000000"),
-        Naming::Free => identity.canonical().ends_with(b"-kobling-canary"),
+        Naming::OrganisationNumber => canonical.starts_with("000000"),
+        Naming::Free => canonical.ends_with("-kobling-canary"),
     }
 }
 
@@ -284,113 +365,142 @@ struct Dates {
     ignored: bool,
 }
 
-/// The dates of one row, by the rule of its temporality; or what is wrong with which field.
-fn dates(
-    start: &str,
-    stop: &str,
-    temporality: Temporality,
-) -> Result<Dates, Vec<(&'static str, ProblemKind)>> {
-    if temporality == Temporality::Fixed {
-        let ignored = !start.is_empty() || !stop.is_empty();
-        return Ok(Dates { start: NO_DAY, stop: NO_DAY, ignored });
-    }
-    let parse = |text: &str| match text {
-        "" => Ok(None),
-        text => text.parse::<Day>().map(|day| Some(day.days())).map_err(|_| ProblemKind::Day),
-    };
-    let stop_needed = temporality != Temporality::Event;
-    let start = parse(start).and_then(|day| day.ok_or(ProblemKind::DateMissing));
-    let stop = parse(stop).and_then(|day| match day {
-        None if stop_needed => Err(ProblemKind::DateMissing),
-        day => Ok(day.unwrap_or(NO_DAY)),
-    });
-    match (start, stop) {
-        (Ok(start), Ok(stop)) => match temporality {
-            Temporality::Status if start != stop => Err(vec![(STOP, ProblemKind::StartNotStop)]),
-            Temporality::Accumulated if start >= stop => Err(vec![(STOP, ProblemKind::StartNotBeforeStop)]),
-            Temporality::Event if start > stop => Err(vec![(STOP, ProblemKind::StopBeforeStart)]),
-            _ => Ok(Dates { start, stop, ignored: false }),
-        },
-        (start, stop) => {
-            let wrong_start = start.err().map(|kind| (START, kind));
-            let wrong_stop = stop.err().map(|kind| (STOP, kind));
-            Err(wrong_start.into_iter().chain(wrong_stop).collect())
+/// Reads dates, and remembers the last ones: most rows of a file have the dates of their neighbours.
+#[derive(Default)]
+struct DateReader {
+    start: Option<([u8; 10], i32)>,
+    stop: Option<([u8; 10], i32)>,
+}
+
+impl DateReader {
+    /// The dates of one row, by the rule of its temporality; or what is wrong with which field.
+    fn read(
+        &mut self,
+        start: &str,
+        stop: &str,
+        temporality: Temporality,
+    ) -> Result<Dates, [Option<(&'static str, ProblemKind)>; 2]> {
+        if temporality == Temporality::Fixed {
+            let ignored = !start.is_empty() || !stop.is_empty();
+            return Ok(Dates { start: NO_DAY, stop: NO_DAY, ignored });
+        }
+        let stop_needed = temporality != Temporality::Event;
+        let start = match start {
+            "" => Err(ProblemKind::DateMissing),
+            start => day(start, &mut self.start),
+        };
+        let stop = match stop {
+            "" if stop_needed => Err(ProblemKind::DateMissing),
+            "" => Ok(NO_DAY),
+            stop => day(stop, &mut self.stop),
+        };
+        let wrong_stop = |kind| Err([None, Some((STOP, kind))]);
+        match (start, stop) {
+            (Ok(start), Ok(stop)) => match temporality {
+                Temporality::Status if start != stop => wrong_stop(ProblemKind::StartNotStop),
+                Temporality::Accumulated if start >= stop => wrong_stop(ProblemKind::StartNotBeforeStop),
+                Temporality::Event if start > stop => wrong_stop(ProblemKind::StopBeforeStart),
+                _ => Ok(Dates { start, stop, ignored: false }),
+            },
+            (start, stop) => Err([start.err().map(|kind| (START, kind)), stop.err().map(|kind| (STOP, kind))]),
         }
     }
 }
 
-/// One value, before it is pushed on its column.
-#[derive(Clone, Copy)]
-enum Value {
-    Text(u32),
-    Long(i64),
-    Double(f64),
-    Date(i32),
-    Unit(u32),
+fn day(text: &str, last: &mut Option<([u8; 10], i32)>) -> Result<i32, ProblemKind> {
+    if let Some((known, day)) = last
+        && text.as_bytes() == known
+    {
+        return Ok(*day);
+    }
+    let day = text.parse::<Day>().map_err(|_| ProblemKind::Day)?.days();
+    *last = text.as_bytes().try_into().ok().map(|text| (text, day));
+    Ok(day)
 }
 
-impl Values {
-    fn empty(domain: &ValueDomain) -> Self {
-        match domain {
-            ValueDomain::Pointer { unit_type } => Self::Unit(*unit_type, Vec::new()),
+/// Reads values of a domain.
+struct ValueReader {
+    column: Column,
+    codes: Option<CodeList>,
+}
+
+impl ValueReader {
+    fn of(domain: &ValueDomain) -> Self {
+        let mut column = match domain {
+            ValueDomain::Pointer { unit_type } => Column::Unit(*unit_type),
             ValueDomain::Codes { data_type, .. } | ValueDomain::Described { data_type, .. } => {
                 match data_type {
-                    DataType::String => Self::Text(Vec::new(), Texts::default()),
-                    DataType::Long => Self::Long(Vec::new()),
-                    DataType::Double => Self::Double(Vec::new()),
-                    DataType::Date => Self::Date(Vec::new()),
+                    DataType::String => Column::Text(Texts::empty()),
+                    DataType::Long => Column::Long,
+                    DataType::Double => Column::Double,
+                    DataType::Date => Column::Date,
                 }
             }
-        }
+        };
+        let codes = CodeList::of(domain, &mut column);
+        Self { column, codes }
     }
 
-    fn parse(
+    /// A value in the form of its column. `start` is none where the row has no valid date: then only the value is judged.
+    fn read(
         &mut self,
         raw: &str,
+        start: Option<i32>,
         identities: &mut IdentityMaps,
-    ) -> Result<Result<Value, ProblemKind>, TooManyUnits> {
-        if raw.trim().is_empty() {
+    ) -> Result<Result<u64, ProblemKind>, TooManyUnits> {
+        let raw = raw.trim();
+        if raw.is_empty() {
             return Ok(Err(ProblemKind::ValueEmpty));
         }
-        Ok(match self {
-            Self::Unit(unit_type, _) => {
-                return Ok(identity(raw, *unit_type, identities)?.map(Value::Unit));
+        let value = match &mut self.column {
+            Column::Unit(unit_type) => return Ok(identity(raw, *unit_type, identities)?.map(u64::from)),
+            // Texts that are no code get no number: a file of nothing else must not fill the memory.
+            Column::Text(texts) if self.codes.is_some() => {
+                texts.find(raw).map(u64::from).ok_or(ProblemKind::NotInCodeList)
             }
-            Self::Text(_, texts) => Ok(Value::Text(texts.number(raw.trim()))),
-            Self::Long(_) => long(raw).map(Value::Long),
-            Self::Double(_) => double(raw).map(Value::Double),
-            Self::Date(_) => date(raw).map(Value::Date),
-        })
+            Column::Text(_) if !metadata::is_plain(raw) => Err(ProblemKind::TextNotPlain),
+            Column::Text(texts) => texts.number(raw).map(u64::from).ok_or(ProblemKind::TooManyTexts),
+            Column::Long => long(raw).map(|value| value as u64),
+            Column::Double => double(raw).map(f64::to_bits),
+            Column::Date => date(raw).map(|value| value as u64),
+        };
+        Ok(value.and_then(|value| match &self.codes {
+            Some(codes) => codes.check(value, start).map(|()| value),
+            None => Ok(value),
+        }))
     }
+}
 
-    fn text_of(&self, value: Value) -> &str {
-        match (self, value) {
-            (Self::Text(_, texts), Value::Text(number)) => &texts.texts[number as usize],
-            _ => "",
-        }
-    }
-
-    fn push(&mut self, value: Value) {
-        match (self, value) {
-            (Self::Text(column, _), Value::Text(value)) => column.push(value),
-            (Self::Long(column), Value::Long(value)) => column.push(value),
-            (Self::Double(column), Value::Double(value)) => column.push(value),
-            (Self::Date(column), Value::Date(value)) => column.push(value),
-            (Self::Unit(_, column), Value::Unit(value)) => column.push(value),
-            _ => unreachable!("a column parses its own values"),
+impl Column {
+    /// The number that a value is; none of texts and units.
+    fn number(&self, value: u64) -> Option<f64> {
+        match self {
+            Self::Text(_) | Self::Unit(_) => None,
+            Self::Long => Some(value as i64 as f64),
+            Self::Double => Some(f64::from_bits(value)),
+            Self::Date => Some(f64::from(value as i32)),
         }
     }
 }
 
 fn long(raw: &str) -> Result<i64, ProblemKind> {
-    raw.parse().map_err(|_| ProblemKind::ValueType { expected: "a whole number of at most 64 bits" })
+    raw.parse::<i64>().map_err(|error| match error.kind() {
+        IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => ProblemKind::BeyondLong,
+        _ => ProblemKind::ValueType { expected: "a whole number of at most 64 bits" },
+    })
 }
 
+/// A finite number. Minus zero becomes zero: there is one zero in registers, code lists and categories.
 fn double(raw: &str) -> Result<f64, ProblemKind> {
-    // The standard parser also takes words such as "inf" and "nan".
-    let shaped = raw.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
-    let number = raw.parse::<f64>().ok().filter(|number| shaped && number.is_finite());
-    number.ok_or(ProblemKind::ValueType { expected: "a finite number with a decimal point" })
+    let word = raw.trim_start_matches(['+', '-']);
+    if ["nan", "inf", "infinity"].iter().any(|name| word.eq_ignore_ascii_case(name)) {
+        return Err(ProblemKind::NotFinite);
+    }
+    match raw.parse::<f64>() {
+        Ok(number) if number.is_finite() => Ok(number + 0.0),
+        Ok(_) => Err(ProblemKind::NotFinite),
+        Err(_) => Err(ProblemKind::ValueType { expected: "a number with a decimal point" }),
+    }
 }
 
 fn date(raw: &str) -> Result<i32, ProblemKind> {
@@ -404,52 +514,41 @@ enum Validity {
     Periods(Vec<(i32, i32)>),
 }
 
-/// A code list, looked up by value.
+/// A code list, looked up by a value in the form of its column.
 struct CodeList {
-    texts: HashMap<String, Validity>,
-    /// Whole numbers and days as they are, other numbers by their bits.
-    numbers: HashMap<i64, Validity>,
+    by_value: HashMap<u64, Validity>,
 }
 
 impl CodeList {
-    fn of(domain: &ValueDomain) -> Option<Self> {
-        let ValueDomain::Codes { data_type, codes, sentinels } = domain else { return None };
-        let mut list = Self { texts: HashMap::new(), numbers: HashMap::new() };
+    /// Gives the codes that are texts their numbers.
+    fn of(domain: &ValueDomain, column: &mut Column) -> Option<Self> {
+        let ValueDomain::Codes { codes, sentinels, .. } = domain else { return None };
+        let mut value = |code: &str| -> u64 {
+            let value = match column {
+                Column::Text(texts) => texts.number(code).map(u64::from).ok_or(ProblemKind::TooManyTexts),
+                Column::Long => long(code).map(|value| value as u64),
+                Column::Double => double(code).map(f64::to_bits),
+                Column::Date => date(code).map(|value| value as u64),
+                Column::Unit(_) => unreachable!("a code list is of values"),
+            };
+            value.expect("the metadata's codes fit their data type and are few")
+        };
+        let mut by_value = HashMap::new();
         for code in codes {
-            let until = code.valid_until.map_or(NO_DAY, Day::days);
-            let period = (code.valid_from.days(), until);
-            if let Validity::Periods(periods) = list.entry(*data_type, &code.code) {
+            let period = (code.valid_from.days(), code.valid_until.map_or(NO_DAY, Day::days));
+            let entry = by_value.entry(value(&code.code)).or_insert(Validity::Periods(Vec::new()));
+            if let Validity::Periods(periods) = entry {
                 periods.push(period);
             }
         }
         for sentinel in sentinels {
-            *list.entry(*data_type, &sentinel.code) = Validity::Always;
+            by_value.insert(value(&sentinel.code), Validity::Always);
         }
-        Some(list)
+        Some(Self { by_value })
     }
 
-    fn entry(&mut self, data_type: DataType, code: &str) -> &mut Validity {
-        let never = Validity::Periods(Vec::new());
-        let number = match data_type {
-            DataType::String => return self.texts.entry(code.to_owned()).or_insert(never),
-            DataType::Long => long(code),
-            DataType::Double => double(code).map(bits),
-            DataType::Date => date(code).map(i64::from),
-        };
-        let number = number.expect("the metadata's codes fit their data type");
-        self.numbers.entry(number).or_insert(never)
-    }
-
-    /// `start` is none where the row has no valid date: then only the value is judged.
-    fn check(&self, value: Value, text: &str, start: Option<i32>) -> Result<(), ProblemKind> {
-        let validity = match value {
-            Value::Text(_) => self.texts.get(text),
-            Value::Long(number) => self.numbers.get(&number),
-            Value::Double(number) => self.numbers.get(&bits(number)),
-            Value::Date(day) => self.numbers.get(&day.into()),
-            Value::Unit(_) => return Ok(()),
-        };
-        match (validity, start) {
+    fn check(&self, value: u64, start: Option<i32>) -> Result<(), ProblemKind> {
+        match (self.by_value.get(&value), start) {
             (None, _) => Err(ProblemKind::NotInCodeList),
             (Some(Validity::Periods(periods)), Some(start)) if start != NO_DAY => {
                 let valid = periods.iter().any(|(from, until)| (*from..=*until).contains(&start));
@@ -460,84 +559,161 @@ impl CodeList {
     }
 }
 
-/// The bits of a number, with one zero only.
-fn bits(number: f64) -> i64 {
-    (number + 0.0).to_bits() as i64
+/// Rows that are right each by itself.
+struct Rows {
+    sorted: Sorted,
+    column: Column,
+    temporality: Temporality,
 }
 
 impl Rows {
-    fn empty(domain: &ValueDomain) -> Self {
-        Self {
-            units: Vec::new(),
-            values: Values::empty(domain),
-            starts: Vec::new(),
-            stops: Vec::new(),
-            lines: Vec::new(),
-            order: Vec::new(),
-        }
-    }
-
-    /// By unit, then start, then line, so that of two clashing rows the later one is reported.
-    fn sort(&mut self) {
-        let mut order: Vec<u32> = (0..self.units.len() as u32).collect();
-        order.sort_unstable_by_key(|row| {
-            let at = *row as usize;
-            (self.units[at], self.starts[at], *row)
-        });
-        self.order = order;
-    }
-}
-
-/// Checks the rows of each unit against each other.
-fn check_units(rows: &Rows, temporality: Temporality, problems: &mut Findings) {
-    // The row of the unit that reaches furthest so far.
-    let mut furthest: Option<usize> = None;
-    for at in rows.order.iter().map(|row| *row as usize) {
-        let earlier = furthest.filter(|earlier| rows.units[*earlier] == rows.units[at]);
-        let Some(earlier) = earlier else {
-            furthest = Some(at);
-            continue;
-        };
-        let other = u64::from(rows.lines[earlier]);
-        let clash = match temporality {
-            Temporality::Fixed => Some((ID, ProblemKind::SecondRow { other })),
-            Temporality::Status => (rows.starts[earlier] == rows.starts[at])
-                .then_some((START, ProblemKind::SecondRowOnDay { other })),
-            Temporality::Accumulated | Temporality::Event => {
-                (rows.stops[earlier] >= rows.starts[at]).then_some((START, ProblemKind::Overlap { other }))
+    /// Checks the rows of each unit against each other, and shows each row, in order.
+    fn check(
+        &mut self,
+        problems: &mut Findings,
+        mut each: impl FnMut(Row) -> Result<(), ImportError>,
+    ) -> Result<(), ImportError> {
+        // The row of the unit that reaches furthest so far.
+        let mut furthest: Option<Row> = None;
+        while let Some(row) = self.sorted.next()? {
+            match furthest.filter(|earlier| earlier.unit == row.unit) {
+                None => furthest = Some(row),
+                Some(earlier) => {
+                    if let Some((field, kind)) = clash(&earlier, &row, self.temporality) {
+                        problems.csv(Some(row.line.into()), Some(field), kind);
+                    }
+                    if row.stop >= earlier.stop {
+                        furthest = Some(row);
+                    }
+                }
             }
-        };
-        if let Some((field, kind)) = clash {
-            problems.csv(Some(rows.lines[at].into()), Some(field), kind);
+            each(row)?;
         }
-        if rows.stops[at] >= rows.stops[earlier] {
-            furthest = Some(at);
+        Ok(())
+    }
+
+    /// Writes the register while the rows are checked. `None` where they clash; the file is then useless.
+    fn write(
+        mut self,
+        path: &Path,
+        name: VariableName,
+        metadata: Metadata,
+        problems: &mut Findings,
+    ) -> Result<Option<Dataset>, ImportError> {
+        let failed = |error| ImportError::of_parquet(&name, &error);
+        let count = self.sorted.total();
+        let mut numbers = Vec::new();
+        let mut seen = DatesSeen::of(self.temporality);
+        // The writer and the check need the column at once, and the check does not change it.
+        let column = std::mem::replace(&mut self.column, Column::Long);
+        let mut file = parquet::Writer::create(path, &column, &random::bytes()).map_err(failed)?;
+        self.check(problems, |row| {
+            seen.add(&row);
+            if count <= NUMBERS_KEPT {
+                numbers.extend(column.number(row.value));
+            }
+            file.push(row).map_err(failed)
+        })?;
+        if problems.total() > 0 {
+            return Ok(None);
+        }
+        file.finish().map_err(failed)?;
+        let winsorised = match column {
+            Column::Text(_) | Column::Unit(_) => None,
+            _ if count <= NUMBERS_KEPT => Winsorised::of(count, |show| {
+                show(&numbers);
+                Ok::<_, ImportError>(())
+            })?,
+            _ => Winsorised::of(count, |show| parquet::numbers(path, show).map_err(failed))?,
+        };
+        let mut file = File::open(path)?;
+        let data = hash_of(&mut file)?;
+        let bytes = file.metadata()?.len();
+        let variable = Variable {
+            name: name.clone(),
+            title: metadata.title,
+            description: metadata.description,
+            unit_type: metadata.unit_type,
+            temporality: metadata.temporality,
+            sensitivity: metadata.sensitivity,
+            domain: metadata.domain,
+            dates: seen.available(),
+            range: winsorised.and_then(|winsorised| winsorised.range()),
+            data,
+        };
+        let file = ManifestFile { variable: name, bytes, data, winsorised };
+        Ok(Some(Dataset { variable, file: Some(file), rows: count }))
+    }
+}
+
+/// What is wrong between a unit's row and an earlier one that reaches furthest.
+fn clash(earlier: &Row, row: &Row, temporality: Temporality) -> Option<(&'static str, ProblemKind)> {
+    let other = u64::from(earlier.line);
+    match temporality {
+        Temporality::Fixed => Some((ID, ProblemKind::SecondRow { other })),
+        Temporality::Status => {
+            (earlier.start == row.start).then_some((START, ProblemKind::SecondRowOnDay { other }))
+        }
+        Temporality::Accumulated | Temporality::Event => {
+            (earlier.stop >= row.start).then_some((START, ProblemKind::Overlap { other }))
         }
     }
 }
 
-fn available_dates(rows: &Rows, temporality: Temporality) -> AvailableDates {
-    let day = |days: i32| Day::from_days(days).expect("every date of a row was read as a day");
-    match temporality {
-        Temporality::Fixed => AvailableDates::None,
-        Temporality::Status => {
-            let mut days = rows.starts.clone();
-            days.sort_unstable();
-            days.dedup();
-            AvailableDates::Days { days: days.into_iter().map(day).collect() }
+/// Collects the dates that there are values for.
+enum DatesSeen {
+    Fixed,
+    Status { days: BTreeSet<i32>, last: i32 },
+    Accumulated { periods: BTreeSet<(i32, i32)>, last: (i32, i32) },
+    Event { first: i32, last: i32 },
+}
+
+impl DatesSeen {
+    fn of(temporality: Temporality) -> Self {
+        match temporality {
+            Temporality::Fixed => Self::Fixed,
+            Temporality::Status => Self::Status { days: BTreeSet::new(), last: NO_DAY },
+            Temporality::Accumulated => {
+                Self::Accumulated { periods: BTreeSet::new(), last: (NO_DAY, NO_DAY) }
+            }
+            Temporality::Event => Self::Event { first: NO_DAY, last: i32::MIN },
         }
-        Temporality::Accumulated => {
-            let mut periods: Vec<_> = rows.starts.iter().copied().zip(rows.stops.iter().copied()).collect();
-            periods.sort_unstable();
-            periods.dedup();
-            let periods = periods.into_iter().map(|(start, stop)| (day(start), day(stop)));
-            AvailableDates::Periods { periods: periods.collect() }
+    }
+
+    fn add(&mut self, row: &Row) {
+        match self {
+            Self::Fixed => {}
+            Self::Status { days, last } => {
+                if *last != row.start {
+                    days.insert(row.start);
+                    *last = row.start;
+                }
+            }
+            Self::Accumulated { periods, last } => {
+                let period = (row.start, row.stop);
+                if *last != period {
+                    periods.insert(period);
+                    *last = period;
+                }
+            }
+            Self::Event { first, last } => {
+                *first = row.start.min(*first);
+                let known = if row.stop == NO_DAY { row.start } else { row.stop };
+                *last = known.max(*last);
+            }
         }
-        Temporality::Event => {
-            let first = rows.starts.iter().copied().min();
-            let known = rows.starts.iter().chain(&rows.stops).copied().filter(|days| *days != NO_DAY);
-            let (first, last) = first.zip(known.max()).expect("a dataset without rows has a problem");
-            AvailableDates::Range { first: day(first), last: day(last) }
+    }
+
+    fn available(self) -> AvailableDates {
+        let day = |days: i32| Day::from_days(days).expect("every date of a row was read as a day");
+        match self {
+            Self::Fixed => AvailableDates::None,
+            Self::Status { days, .. } => AvailableDates::Days { days: days.into_iter().map(day).collect() },
+            Self::Accumulated { periods, .. } => {
+                let periods = periods.into_iter().map(|(start, stop)| (day(start), day(stop)));
+                AvailableDates::Periods { periods: periods.collect() }
+            }
+            Self::Event { first, last } => AvailableDates::Range { first: day(first), last: day(last) },
         }
     }
 }
@@ -568,15 +744,25 @@ mod tests {
         ValueDomain::Described { data_type, description: "x".into(), unit: String::new() }
     }
 
+    fn form(metadata: &Metadata) -> Form {
+        Form {
+            unit_type: Some(metadata.unit_type),
+            temporality: Some(metadata.temporality),
+            domain: Some(metadata.domain.clone()),
+        }
+    }
+
     /// All problems and warnings of a file.
     fn check(csv: &[u8], metadata: &Metadata) -> (Vec<String>, Vec<String>) {
         let mut problems = Findings::new("X");
         let mut warnings = Findings::new("X");
         let mut identities = IdentityMaps::default();
-        let rows = read_rows(csv, metadata, &mut identities, &mut problems, &mut warnings).expect("numbers");
-        if let Some(mut rows) = rows {
-            rows.sort();
-            check_units(&rows, metadata.temporality, &mut problems);
+        let (form, folder) = (form(metadata), std::env::temp_dir());
+        let rows = read_rows(csv, &form, &folder, &mut identities, &mut problems, &mut warnings);
+        if let Some((sorter, column)) = rows.expect("numbers") {
+            let sorted = sorter.finish().expect("memory");
+            let mut rows = Rows { sorted, column, temporality: metadata.temporality };
+            rows.check(&mut problems, |_| Ok(())).expect("memory");
         }
         let texts = |findings: Findings| findings.finish().0.iter().map(|p| p.to_string()).collect();
         (texts(problems), texts(warnings))
@@ -609,11 +795,19 @@ mod tests {
                 Fixed,
                 Long,
                 format!("{id};98765432109876543210;;;"),
-                "field 2 (value): expected a whole number",
+                "field 2 (value): the whole number is beyond 64 bits",
             ),
-            (Fixed, Double, format!("{id};nan;;;"), "field 2 (value): expected a finite number"),
-            (Fixed, Double, format!("{id};9876e999;;;"), "field 2 (value): expected a finite number"),
-            (Fixed, Double, format!("{id};9876,5;;;"), "field 2 (value): expected a finite number"),
+            (Fixed, Double, format!("{id};nan;;;"), "field 2 (value): the number is not finite"),
+            (Fixed, Double, format!("{id};-Infinity;;;"), "field 2 (value): the number is not finite"),
+            (Fixed, Double, format!("{id};9876e999;;;"), "field 2 (value): the number is not finite"),
+            (Fixed, Double, format!("{id};9876,5;;;"), "field 2 (value): expected a number"),
+            (Fixed, Double, format!("{id};\u{2212}0;;;"), "field 2 (value): expected a number"),
+            (Fixed, Long, format!("{id};nan;;;"), "field 2 (value): expected a whole number"),
+            (Fixed, Long, format!("{id};-9223372036854775809;;;"), "field 2 (value): the whole number is beyond"),
+            (Fixed, Date, format!("{id};10000-01-01;;;"), "field 2 (value): expected a day"),
+            (Fixed, Date, format!("{id};inf;;;"), "field 2 (value): expected a day"),
+            (Fixed, String, format!("{id};a\u{202e}b;;;"), "field 2 (value): the text has control"),
+            (Fixed, String, format!("{id};a\u{1b}[2J;;;"), "field 2 (value): the text has control"),
             (Fixed, Date, format!("{id};1987-02-30;;;"), "field 2 (value): expected a day"),
             (Fixed, Long, format!("{id};1;;"), "expected five fields, found 4"),
             (Fixed, Long, format!("{id};1;;;;"), "expected five fields, found 6"),
@@ -734,11 +928,12 @@ mod tests {
         let mut problems = Findings::new("X");
         let mut warnings = Findings::new("X");
         let mut identities = IdentityMaps::default();
-        let rows = read_rows(csv.as_bytes(), &metadata, &mut identities, &mut problems, &mut warnings)
-            .expect("numbers")
-            .expect("rows");
-        let Values::Text(values, texts) = rows.values else { panic!("text") };
-        assert_eq!((values, texts.texts), (vec![0, 0], vec!["x".into()]));
+        let (form, folder) = (form(&metadata), std::env::temp_dir());
+        let read = read_rows(csv.as_bytes(), &form, &folder, &mut identities, &mut problems, &mut warnings);
+        let (sorter, Column::Text(texts)) = read.expect("numbers").expect("rows") else { panic!("text") };
+        let mut sorted = sorter.finish().expect("memory");
+        let values = std::iter::from_fn(|| sorted.next().expect("memory")).map(|row| row.value);
+        assert_eq!((values.collect::<Vec<_>>(), texts.text(0), texts.len()), (vec![0, 0], "x", 1));
     }
 
     #[test]

@@ -28,6 +28,15 @@ pub struct Metadata {
     pub domain: ValueDomain,
 }
 
+/// What could be read of a metadata file, right or not: enough to judge the data file by, so that one wrong field does not
+/// hide the problems of the data.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Form {
+    pub(super) unit_type: Option<UnitType>,
+    pub(super) temporality: Option<Temporality>,
+    pub(super) domain: Option<ValueDomain>,
+}
+
 /// Languages in order of preference.
 const LANGUAGES: [&str; 4] = ["nb", "no", "nn", "en"];
 
@@ -67,13 +76,14 @@ struct Words<T: 'static> {
     words: &'static [(&'static str, T)],
 }
 
-/// Reads and checks a metadata file. `None` where something is wrong; then `findings` says what.
-pub(super) fn read(bytes: &[u8], findings: &mut Findings) -> Option<Metadata> {
+/// Reads and checks a metadata file. No metadata where something is wrong; then `findings` says what.
+pub(super) fn read(bytes: &[u8], findings: &mut Findings) -> (Option<Metadata>, Form) {
     let before = findings.total();
-    let json = parse(bytes, findings)?;
-    let mut reader = Reader { path: String::new(), findings };
+    let Some(json) = parse(bytes, findings) else { return (None, Form::default()) };
+    let mut reader = Reader { path: String::new(), findings, form: Form::default() };
     let metadata = reader.metadata(json);
-    metadata.filter(|_| findings.total() == before)
+    let form = reader.form;
+    (metadata.filter(|_| findings.total() == before), form)
 }
 
 fn parse(bytes: &[u8], findings: &mut Findings) -> Option<Json> {
@@ -117,6 +127,7 @@ impl Fields {
 struct Reader<'a> {
     path: String,
     findings: &'a mut Findings,
+    form: Form,
 }
 
 impl Reader<'_> {
@@ -242,6 +253,23 @@ impl Reader<'_> {
         self.list(json, Self::text)
     }
 
+    /// A field that is not used and only has to be of its type.
+    fn any_text(&mut self, json: Json) -> Option<()> {
+        let right = matches!(json, Json::Text(_));
+        if !right {
+            self.problem(ProblemKind::Type { expected: "a text" });
+        }
+        right.then_some(())
+    }
+
+    /// A list that is not used; it may be empty.
+    fn any_texts(&mut self, json: Json) -> Option<()> {
+        if matches!(&json, Json::List(elements) if elements.is_empty()) {
+            return Some(());
+        }
+        self.list(json, Self::any_text).map(|_| ())
+    }
+
     fn word<T: Copy>(&mut self, json: Json, list: &Words<T>) -> Option<T> {
         let text = self.text(json)?;
         let found = list.words.iter().find(|(word, _)| *word == text);
@@ -282,12 +310,13 @@ impl Reader<'_> {
             let code = reader.text(json)?;
             let rank = LANGUAGES.iter().position(|language| *language == code);
             if rank.is_none() {
-                reader.problem(ProblemKind::Word { expected: "no, nb, nn, en", near: None });
+                let near = nearest(&code, LANGUAGES.into_iter());
+                reader.problem(ProblemKind::Word { expected: "no, nb, nn, en", near });
             }
             rank
         });
         let text = self.required(&mut fields, "value", Self::text);
-        Some((rank?, text?))
+        Some((rank?, inert(&text?)))
     }
 
     fn metadata(&mut self, json: Json) -> Option<Metadata> {
@@ -320,6 +349,8 @@ impl Reader<'_> {
         });
         let measure =
             self.required(&mut fields, "measureVariables", |reader, json| reader.single(json, Self::measure));
+        self.form.unit_type = unit_type;
+        self.form.temporality = temporality;
         let (title, description, domain) = measure?;
         Some(Metadata {
             title,
@@ -349,8 +380,8 @@ impl Reader<'_> {
         )?;
         let title = self.required(&mut fields, "name", Self::multilingual);
         let description = self.required(&mut fields, "description", Self::multilingual);
-        self.optional(&mut fields, "format", Self::text);
-        self.optional(&mut fields, "uriDefinition", Self::texts);
+        self.optional(&mut fields, "format", Self::any_text);
+        self.optional(&mut fields, "uriDefinition", Self::any_texts);
         let domain = if fields.has("unitType") {
             for name in ["dataType", "valueDomain"] {
                 if fields.has(name) {
@@ -364,6 +395,9 @@ impl Reader<'_> {
                 self.required(&mut fields, "dataType", |reader, json| reader.word(json, &DATA_TYPES));
             self.required(&mut fields, "valueDomain", |reader, json| reader.value_domain(json, data_type))
         };
+        if domain.is_some() {
+            self.form.domain.clone_from(&domain);
+        }
         Some((title?, description?, domain?))
     }
 
@@ -380,7 +414,7 @@ impl Reader<'_> {
                 "sentinelAndMissingValues",
             ],
         )?;
-        self.optional(&mut fields, "uriDefinition", Self::texts);
+        self.optional(&mut fields, "uriDefinition", Self::any_texts);
         if fields.has("codeList") {
             for name in ["description", "measurementType", "measurementUnitDescription"] {
                 if fields.has(name) {
@@ -406,8 +440,14 @@ impl Reader<'_> {
                 self.problem_at("sentinelAndMissingValues", kind);
             }
             let description = self.required(&mut fields, "description", Self::multilingual);
-            self.optional(&mut fields, "measurementType", Self::text);
+            self.optional(&mut fields, "measurementType", Self::any_text);
             let unit = self.optional(&mut fields, "measurementUnitDescription", Self::multilingual);
+            // The data can be judged by the type alone.
+            self.form.domain = data_type.map(|data_type| ValueDomain::Described {
+                data_type,
+                description: String::new(),
+                unit: String::new(),
+            });
             Some(ValueDomain::Described {
                 data_type: data_type?,
                 description: description?,
@@ -450,6 +490,10 @@ impl Reader<'_> {
                     self.problem(ProblemKind::TextEmpty);
                     return None;
                 }
+                if !is_plain(text) {
+                    self.problem(ProblemKind::TextNotPlain);
+                    return None;
+                }
                 (Some(text.to_owned()), "")
             }
             (Some(DataType::String), _) => (None, "a text"),
@@ -488,6 +532,26 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// Whether a text shows as what it is: no control characters, no line breaks, no marks that turn or hide what follows.
+pub(super) fn is_plain(text: &str) -> bool {
+    text.is_ascii() && !text.bytes().any(|byte| byte.is_ascii_control()) || !text.chars().any(is_active)
+}
+
+/// A text of the metadata as it may be shown anywhere: on one line, in its own direction.
+fn inert(text: &str) -> String {
+    let plain = text.trim().chars().filter_map(|c| match c {
+        _ if c.is_whitespace() => Some(' '),
+        _ if is_active(c) => None,
+        _ => Some(c),
+    });
+    plain.collect()
+}
+
+fn is_active(c: char) -> bool {
+    let direction = matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}');
+    c.is_control() || direction || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// An unknown field's name, kept short and printable.
@@ -565,7 +629,7 @@ mod tests {
 
     fn problems(json: &Value) -> Vec<String> {
         let mut findings = Findings::new("X");
-        let read = read(json.to_string().as_bytes(), &mut findings);
+        let (read, _) = read(json.to_string().as_bytes(), &mut findings);
         let (problems, _) = findings.finish();
         assert_eq!(read.is_none(), !problems.is_empty());
         problems.iter().map(|problem| problem.to_string()).collect()
@@ -592,7 +656,7 @@ mod tests {
     fn a_good_file_is_read_in_the_best_language_present() {
         assert_eq!(problems(&good()), Vec::<String>::new());
         let mut findings = Findings::new("X");
-        let metadata = read(good().to_string().as_bytes(), &mut findings).expect("good");
+        let metadata = read(good().to_string().as_bytes(), &mut findings).0.expect("good");
         assert_eq!(metadata.title, "Sivilstand");
         assert_eq!(metadata.temporality, Temporality::Event);
         let ValueDomain::Codes { codes, sentinels, .. } = metadata.domain else { panic!("codes") };
@@ -712,7 +776,7 @@ mod tests {
     fn what_is_not_json_is_named_by_line() {
         let found = |bytes: &[u8]| {
             let mut findings = Findings::new("X");
-            assert_eq!(read(bytes, &mut findings), None);
+            assert_eq!(read(bytes, &mut findings).0, None);
             findings.finish().0[0].to_string()
         };
         assert_eq!(found(b"{\n\"a\": 1,\n}"), "X.json, line 3: not JSON from column 1 on");
@@ -727,6 +791,6 @@ mod tests {
     #[test]
     fn a_byte_order_mark_is_tolerated() {
         let mut findings = Findings::new("X");
-        assert!(read(format!("\u{feff}{}", good()).as_bytes(), &mut findings).is_some());
+        assert!(read(format!("\u{feff}{}", good()).as_bytes(), &mut findings).0.is_some());
     }
 }

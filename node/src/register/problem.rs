@@ -171,6 +171,25 @@ pub enum ProblemKind {
         /// What the data type asks for.
         expected: &'static str,
     },
+    /// NaN or an infinity, by word or as a number beyond a double.
+    #[error("the number is not finite, or beyond what a double holds")]
+    NotFinite,
+    /// A whole number beyond 64 bits.
+    #[error("the whole number is beyond 64 bits")]
+    BeyondLong,
+    /// A text with control characters, line breaks or marks that turn the direction of writing: where it is shown, it
+    /// would be taken for something else.
+    #[error("the text has control characters, line breaks or marks of writing direction")]
+    TextNotPlain,
+    /// More distinct texts than a dataset can have.
+    #[error("the file has more distinct texts than a dataset can have")]
+    TooManyTexts,
+    /// A dataset without a data file changes texts only, and something else is another than in the release.
+    #[error("without a data file only texts can change, and this is another than in the release")]
+    NotTextsOnly,
+    /// A dataset without a data file says what the release says.
+    #[error("without a data file, and no text is another than in the release")]
+    NothingChanged,
     /// A value that the code list does not have.
     #[error("the value is not in the code list")]
     NotInCodeList,

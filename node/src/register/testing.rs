@@ -82,6 +82,23 @@ impl World {
         write(&folder.join(format!("{name}.csv")), &csv);
     }
 
+    /// Removes a dataset's folder.
+    pub(crate) fn remove(&mut self, name: &str) {
+        fs::remove_dir_all(self.folder.path().join("datasets").join(name)).expect("removed");
+    }
+
+    /// The folder of a dataset.
+    pub(crate) fn folder_of(&self, name: &str) -> PathBuf {
+        self.folder.path().join("datasets").join(name)
+    }
+
+    pub(crate) fn import_draft(&mut self) -> Result<ImportReport, ImportError> {
+        let datastore = DatastoreId::new("no.test.db").expect("a name");
+        let owner = OwnerId::new("test").expect("a name");
+        let datasets = self.folder.path().join("datasets");
+        self.store.import_draft(&datasets, &datastore, &owner, &seal_key(1))
+    }
+
     pub(crate) fn import(&mut self, version: &str) -> Result<ImportReport, ImportError> {
         let release = Release {
             datastore: DatastoreId::new("no.test.db").expect("a name"),
