@@ -56,6 +56,9 @@ pub fn execution(number: u8) -> Execution {
             perturbation_table: Hash::of(b"table"),
             small_cell_units_max: 4,
             small_cells_percent_max: 50,
+            statistic_units_min: 15,
+            two_largest_percent_max: 90,
+            others_percent_of_largest_min: 10,
         },
     }
 }

@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use kobling_crypto::channel::{FramedChannel, StepName};
 use kobling_crypto::memory::{MemoryTransport, pair};
-use kobling_crypto::protocol::count_product::{self, LeftRows, NO_CATEGORY, ProductShape, RightRows};
 use kobling_crypto::protocol::engine::Engine;
 use kobling_crypto::protocol::lookup::PerturbationTable;
+use kobling_crypto::protocol::narrow_product::{self, LeftRows, NO_CATEGORY, ProductShape, RightRows};
 use kobling_crypto::protocol::protect::{self, CellShares, Program, ProtectShape};
+use kobling_crypto::protocol::protect_sums::ValueShape;
 use kobling_crypto::pseudonym::SessionSalt;
 use kobling_crypto::ring::Ring;
+use kobling_crypto::roles::Role;
 use kobling_crypto::seeds::{EphemeralKey, PairSeed};
 
 type Link = FramedChannel<MemoryTransport>;
@@ -25,10 +27,29 @@ fn main() {
     masks::<u32>();
     tokens();
     for (left, right) in [(1, 1), (10, 2), (2, 20), (10, 20), (20, 10), (22, 40), (450, 2)] {
-        product(ProductShape::new(rows, left, right, true));
+        product(ProductShape::new(rows, [left, right], true, [vec![], vec![]]));
     }
+    // Wages at left or at right: three limbs of 21 bits, and the contribution.
+    let wages = || vec![7, 7, 7, 6];
+    product(ProductShape::new(rows, [10, 20], false, [wages(), vec![]]));
+    product(ProductShape::new(rows, [10, 20], false, [vec![], wages()]));
     for cells in [1, 231, 10_000] {
-        protection(cells);
+        protection(cells, None);
+        let (sum_bits, square_bits) = (21, 40);
+        let (units_min, dominance_percent_max) = (15, 90);
+        let (owner, squares, bound) = (Role::Left, true, 1_300_000);
+        protection(
+            cells,
+            Some(ValueShape {
+                owner,
+                squares,
+                sum_bits,
+                square_bits,
+                bound,
+                units_min,
+                dominance_percent_max,
+            }),
+        );
     }
 }
 
@@ -94,6 +115,10 @@ fn product(shape: ProductShape) {
     let left: Vec<u32> = (0..shape.rows).map(|row| pick(row, shape.left_categories)).collect();
     let right: Vec<u32> = (0..shape.rows).map(|row| pick(row + 1, shape.right_categories)).collect();
     let present = vec![true; shape.rows];
+    let values = |bits: &[u8]| -> Vec<Vec<u8>> {
+        bits.iter().map(|bits| (0..shape.rows).map(|row| (row % (1 << bits)) as u8).collect()).collect()
+    };
+    let (left_values, right_values) = (values(&shape.left_values), values(&shape.right_values));
     let (mut left_to_right, mut right_to_left) = link("left", "right");
     let (mut dealer_to_right, mut right_to_dealer) = link("dealer", "right");
     let ((left_dealer, dealer_left), (right_dealer, dealer_right)) =
@@ -102,20 +127,24 @@ fn product(shape: ProductShape) {
 
     let (_, dealer) = timed(|| {
         let (right, left_seed, right_seed) = (&mut dealer_to_right, &dealer_left, &dealer_right);
-        count_product::deal(&name, shape, right, left_seed, right_seed).expect("dealt");
+        narrow_product::deal(&name, &shape, right, left_seed, right_seed).expect("dealt");
     });
     let started = Instant::now();
     let (left, right) = std::thread::scope(|scope| {
         let left = scope.spawn(|| {
-            let rows = LeftRows { categories: &left, keys: &keys };
+            let rows = LeftRows { categories: &left, keys: &keys, values: &left_values };
             let link = &mut left_to_right;
-            timed(|| count_product::left(&name, shape, link, &left_dealer, rows).expect("left ends")).1
+            timed(|| narrow_product::left(&name, &shape, link, &left_dealer, rows).expect("left ends")).1
         });
         let right = scope.spawn(|| {
-            let rows = RightRows { categories: &right, present: Some(&present) };
+            let rows = RightRows {
+                categories: &right,
+                present: shape.present.then_some(&present),
+                values: &right_values,
+            };
             let (left, dealer) = (&mut right_to_left, &mut right_to_dealer);
             timed(|| {
-                count_product::right(&name, shape, left, dealer, &right_dealer, rows).expect("right ends")
+                narrow_product::right(&name, &shape, left, dealer, &right_dealer, rows).expect("right ends")
             })
             .1
         });
@@ -124,20 +153,31 @@ fn product(shape: ProductShape) {
     let wall = started.elapsed().as_secs_f64();
     let (l, r) = (shape.left_categories, shape.right_columns());
     let per_million = 1e6 / shape.rows as f64;
+    let right_values_columns = shape.right_categories * shape.right_values.len();
+    // Six bytes a cell, each time a stretch of rows ends: of a value of b bits after 2^(15 − b) rows.
+    let stretches = |values: &[u8]| values.iter().map(|bits| 1.0 / f64::from(1 << (15 - bits))).sum::<f64>();
+    let lifting = 6.0
+        * l as f64
+        * (r as f64 * (1.0 / f64::from(1 << 14) + stretches(&shape.left_values))
+            + shape.right_categories as f64 * stretches(&shape.right_values));
     println!(
         "product {l} × {r}: processor seconds for a million rows: left {:.3}, right {:.3}, dealer {:.3}; wall {:.3}; \
-         {} + {} bytes a row; dealer {:.1} G multiply-adds/s, masks included",
+         values {:?} and {:?}; {} + {} bytes a row and {:.1} for lifting; dealer {:.1} G multiply-adds/s, masks included",
         left * per_million,
         right * per_million,
         dealer * per_million,
         wall * per_million,
-        10 * l,
-        4 * r,
-        4e-9 * (shape.rows * l * r) as f64 / dealer,
+        shape.left_values,
+        shape.right_values,
+        2 * l * (4 + shape.left_values.len()),
+        2 * (r + shape.right_categories * shape.right_values.len()),
+        lifting,
+        1e-9 * (shape.rows * l * (r * (4 + shape.left_values.len()) + right_values_columns)) as f64 / dealer,
     );
 }
 
-fn protection(cells: usize) {
+fn protection(cells: usize, values: Option<ValueShape>) {
+    let kind = if values.is_some() { "with sums and squares" } else { "of counts" };
     let thresholds = (0..9u16)
         .map(|row| if row == 0 { vec![0, 0, 256, 256] } else { vec![row, 40 + row, 150 + row, 250] })
         .collect();
@@ -145,7 +185,12 @@ fn protection(cells: usize) {
         cells,
         table: PerturbationTable::new(thresholds, 2).expect("a table"),
         column_id: ProtectShape::COUNT_COLUMN,
-        program: Program::Table { small_max: 4, small_percent_max: 50, counted: (0..cells).collect() },
+        program: Program::Table {
+            small_max: 4,
+            small_percent_max: 50,
+            counted: (0..cells).collect(),
+            values,
+        },
     };
     let (mut left_to_right, mut right_to_left) = link("left", "right");
     let (mut dealer_to_right, mut right_to_dealer) = link("dealer", "right");
@@ -159,7 +204,7 @@ fn protection(cells: usize) {
         protect::deal(&mut engine.expect("fresh"), &shape).expect("dealt");
     });
     let run = |engine: &mut Engine<'_>| {
-        let table = CellShares::zeros(cells);
+        let table = CellShares::zeros(&shape);
         let perturbed = protect::perturb(engine, &shape, &table, &[3; 16]).expect("perturbed");
         let _judged = perturbed.judge(engine, &shape).expect("judged");
         engine.messages()
@@ -179,7 +224,7 @@ fn protection(cells: usize) {
     });
     let wall = started.elapsed().as_secs_f64() * 1e3;
     println!(
-        "protection of {cells} cells: processor milliseconds: left {:.1}, right {:.1}, dealer {:.1}; wall {wall:.1}; \
+        "protection of {cells} cells {kind}: processor milliseconds: left {:.1}, right {:.1}, dealer {:.1}; wall {wall:.1}; \
          {} messages each way between workers, {} from the dealer",
         left * 1e3,
         right * 1e3,

@@ -159,6 +159,13 @@ impl RecordKeySecret {
         self.record_keys(unit_type).record_key(identity)
     }
 
+    /// The fingerprint of a whole column of one unit type, from two sums over its units whose order says nothing.
+    pub fn column_fingerprint(&self, unit_type: &str, sums: [u64; 2]) -> [u8; 8] {
+        let (first, second) = (sums[0].min(sums[1]).to_le_bytes(), sums[0].max(sums[1]).to_le_bytes());
+        let hash = keyed_hash(&self.0, &[b"kobling column v1", unit_type.as_bytes(), &first, &second]);
+        hash[..8].try_into().expect("a hash has 32 bytes")
+    }
+
     /// What holders of the secret compare to see that they have the same one.
     pub fn check_value(&self, session: &[u8; 16]) -> [u8; 32] {
         check_value(&self.0, "record-key secret", session)

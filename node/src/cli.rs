@@ -242,9 +242,7 @@ fn release(
             let step = if *delete { Step::PendingDelete } else { Step::Pending };
             operate::step(config, state, datastore, step, names)?
         }
-        ReleaseCommand::Withdraw { names } => {
-            operate::step(config, state, datastore, Step::Withdraw, names)?
-        }
+        ReleaseCommand::Withdraw { names } => operate::step(config, state, datastore, Step::Withdraw, names)?,
         ReleaseCommand::Bump => {
             let bumped = operate::bump(config, state, datastore)?;
             if json {

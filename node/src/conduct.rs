@@ -20,8 +20,9 @@ use std::sync::{Arc, PoisonError};
 use kobling_crypto::attempt::{self, Computation, Ends};
 use kobling_crypto::channel::FramedChannel;
 use kobling_crypto::protocol::ProtocolError;
-use kobling_crypto::protocol::count_product::{self, LeftRows, NO_CATEGORY, ProductShape, RightRows};
 use kobling_crypto::protocol::engine::Engine;
+use kobling_crypto::protocol::narrow_product::{self, LeftRows, NO_CATEGORY, ProductShape, RightRows};
+use kobling_crypto::protocol::protect_sums::ColumnConstants;
 use kobling_crypto::pseudonym::RecordKeySecret;
 use kobling_model::federation::Roles;
 use kobling_model::partial::PartialAggregate;
@@ -32,12 +33,13 @@ use kobling_model::{AttemptId, Hash, JobId, OwnerId, SessionId};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::cells::{CellSums, Totals};
+use crate::cells::{Absent, CellSums, Totals};
 use crate::error::{Ending, NodeError};
 use crate::node::Node;
 use crate::peer::{LinkName, LinkTransport, Purpose};
 use crate::protect::{self, Cleared};
 use crate::session::{Granted, Session};
+use crate::values::{Limbs, NO_VALUE};
 use crate::watched::{Failures, Watched};
 
 /// A request to compute a question.
@@ -84,12 +86,17 @@ struct Task {
 }
 
 /// This worker's data, by row where owners meet, else by unit.
+#[derive(Default)]
 struct Columns {
     categories: Vec<u32>,
     keys: Vec<[u16; 3]>,
     present: Option<Vec<bool>>,
-    /// Right composite category of units that right does not have, where they count.
-    absent: Option<u32>,
+    /// The value column's codes, where it is this owner's.
+    codes: Vec<i64>,
+    /// What the protection needs of it.
+    constants: ColumnConstants,
+    /// Where units that right does not have count.
+    absent: Option<Absent>,
     rows: usize,
 }
 
@@ -373,34 +380,42 @@ impl Task {
         let fragment = question.fragment(self.side);
         let two_owners = question.right.is_some();
         let absent = match &question.right {
-            Some(right) => self.absent_category(right).await?,
+            Some(right) => self.absent_unit(right).await?,
             None => None,
         };
         let Some(fragment) = fragment else {
             // Second worker of a single-owner question: it has no data in it.
-            return Ok(Columns { categories: vec![], keys: vec![], present: None, absent, rows: 0 });
+            return Ok(Columns { absent, ..Columns::default() });
         };
         let units = self.node.units_of(question.unit_type);
         let failed = || NodeError::Registers { party: self.node.me.clone(), step: "extract" };
         let left = self.side == Side::Left;
-        let by_unit =
-            self.node.extractor.evaluate(fragment, left, units.len()).await.map_err(|_| failed())?.categories;
-        let keys = match left {
-            true => {
-                let secret = self.node.founding.secrets().record_key();
-                let secret = secret.ok_or_else(|| NodeError::NotReady { party: self.node.me.clone() })?;
-                let (unit_type, secret) = (question.unit_type, RecordKeySecret::from_bytes(secret));
-                let keys = tokio::task::spawn_blocking(move || units.record_keys(unit_type, &secret)).await;
-                keys.map_err(|_| self.node.internal("extract"))?
-            }
-            false => Arc::new(Vec::new()),
+        let coding = fragment.value.as_ref().and(question.value()).map(|column| column.coding);
+        let extracted = self.node.extractor.evaluate(fragment, left, units.len(), coding).await;
+        let extracted = extracted.map_err(|_| failed())?;
+        let secret = self.node.founding.secrets().record_key();
+        let secret = secret.ok_or_else(|| NodeError::NotReady { party: self.node.me.clone() })?;
+        let (unit_type, secret) = (question.unit_type, RecordKeySecret::from_bytes(secret));
+        let values = extracted.values;
+        let prepare = move || {
+            // The population's owner needs record keys for the cells, a value's owner for its fingerprint.
+            let keys = match left || values.is_some() {
+                true => units.record_keys(unit_type, &secret),
+                false => Arc::default(),
+            };
+            let constants = values.as_ref().map(|values| values.constants(&secret, unit_type, &keys));
+            (keys, values.map_or_else(Vec::new, |values| values.codes), constants.unwrap_or_default())
         };
+        let prepared = tokio::task::spawn_blocking(prepare).await;
+        let (keys, codes, constants) = prepared.map_err(|_| self.node.internal("extract"))?;
         if !two_owners {
             return Ok(Columns {
-                rows: by_unit.len(),
-                categories: by_unit,
+                rows: extracted.categories.len(),
+                categories: extracted.categories,
                 keys: keys.to_vec(),
                 present: None,
+                codes,
+                constants,
                 absent,
             });
         }
@@ -409,25 +424,38 @@ impl Task {
         let present = (!left && absent.is_some())
             .then(|| alignment.gather(&vec![true; alignment.row_of_unit.len()], false));
         Ok(Columns {
-            categories: alignment.gather(&by_unit, NO_CATEGORY),
+            categories: alignment.gather(&extracted.categories, NO_CATEGORY),
             keys: if left { alignment.gather(&keys, [0; 3]) } else { vec![] },
             present,
+            codes: if codes.is_empty() { codes } else { alignment.gather(&codes, NO_VALUE) },
+            constants,
             absent,
             rows: alignment.rows as usize,
         })
     }
 
     /// Where right's side of the plan puts a unit that right does not have. Both workers evaluate the plan.
-    async fn absent_category(&self, right: &Fragment) -> Result<Option<u32>, NodeError> {
+    async fn absent_unit(&self, right: &Fragment) -> Result<Option<Absent>, NodeError> {
         let failed = |_| NodeError::Registers { party: self.node.me.clone(), step: "extract" };
-        self.node.extractor.absent_category(right).await.map_err(failed)
+        let coding = right.value.as_ref().and(self.question().value()).map(|column| column.coding);
+        self.node.extractor.absent_unit(right, coding).await.map_err(failed)
+    }
+
+    /// The value column's form, and whose it is.
+    fn value(&self) -> Option<(Side, Limbs)> {
+        self.question().value().map(|column| (column.side, Limbs::of(column)))
     }
 
     fn shape(&self, columns: &Columns) -> Result<Computation, NodeError> {
         let question = self.question();
         let product = question.right.as_ref().map(|right| {
-            let present = columns.absent.is_some();
-            ProductShape::new(columns.rows, question.left.categories(), right.categories(), present)
+            let bits = |side| match self.value() {
+                Some((owner, limbs)) if owner == side => limbs.bits(),
+                _ => Vec::new(),
+            };
+            let categories = [question.left.categories(), right.categories()];
+            let values = [bits(Side::Left), bits(Side::Right)];
+            ProductShape::new(columns.rows, categories, columns.absent.is_some(), values)
         });
         let protect = protect::shape(question, &self.rules).map_err(|_| self.node.internal("protect"))?;
         Ok(Computation { product, protect })
@@ -463,28 +491,37 @@ impl Task {
         }
         let step = attempt::product_step();
         let left_categories = self.question().left.categories();
+        let own_limbs = self.value().filter(|(owner, _)| *owner == self.side).map(|(_, limbs)| limbs);
+        let left_limbs = self.value().filter(|(owner, _)| *owner == Side::Left).map(|(_, limbs)| limbs);
         let totals = match self.side {
-            Side::Left => Totals::of(left_categories, &columns.categories, &columns.keys),
-            Side::Right => Totals::zeros(left_categories),
+            Side::Left => {
+                let values = own_limbs.as_ref().map(|limbs| (limbs, columns.codes.as_slice()));
+                Totals::of(left_categories, &columns.categories, &columns.keys, values)
+            }
+            Side::Right => Totals::zeros(left_categories, left_limbs.as_ref()),
         };
-        let product = match (computation.product, self.side) {
+        let values = || own_limbs.as_ref().map_or_else(Vec::new, |limbs| limbs.columns(&columns.codes));
+        let product = match (&computation.product, self.side) {
             // What one owner counts in clear are its shares; the other worker's are zero.
             (None, _) => None,
             (Some(shape), Side::Left) => {
-                let rows = LeftRows { categories: &columns.categories, keys: &columns.keys };
-                Some((shape, count_product::left(&step, shape, &mut other, &dealer_seed, rows)))
+                let values = values();
+                let rows = LeftRows { categories: &columns.categories, keys: &columns.keys, values: &values };
+                Some((shape, narrow_product::left(&step, shape, &mut other, &dealer_seed, rows)))
             }
             (Some(shape), Side::Right) => {
-                let rows = RightRows { categories: &columns.categories, present: columns.present.as_deref() };
-                Some((shape, count_product::right(&step, shape, &mut other, &mut dealer, &dealer_seed, rows)))
+                let (values, present) = (values(), columns.present.as_deref());
+                let rows = RightRows { categories: &columns.categories, present, values: &values };
+                let shares = narrow_product::right(&step, shape, &mut other, &mut dealer, &dealer_seed, rows);
+                Some((shape, shares))
             }
         };
         // Step 5.
         let shares = match product {
-            None => CellSums::of_one_owner(self.question()).own_cells(totals),
+            None => CellSums::of_one_owner(self.question()).own_cells(totals, columns.constants),
             Some((shape, product)) => {
-                let sums = CellSums::of_two_owners(self.question(), &shape, columns.absent);
-                sums.cells(&product.map_err(explain)?, &totals)
+                let sums = CellSums::of_two_owners(self.question(), shape, columns.absent);
+                sums.cells(&product.map_err(explain)?, &totals, columns.constants)
             }
         };
         // Step 6.
@@ -520,7 +557,9 @@ impl Task {
                 side: self.side,
                 sent: Hash(sent),
                 received: Hash(received),
-                shares,
+                shares: shares.counts,
+                sums: shares.sums,
+                squares: shares.squares,
             }),
         })
     }

@@ -26,18 +26,24 @@ use std::thread;
 use datafusion::arrow::array::{Array, Float64Array, StringArray};
 use kobling_model::catalogue::{AvailableDates, DataType, Temporality, ValueDomain};
 use kobling_model::expression::{Value, ValueType};
+use kobling_model::interval::Interval;
 use kobling_model::plan::{Dimension, Fragment, Source};
+use kobling_model::value::Coding;
 use kobling_model::{Day, VariableName};
 use tokio::sync::oneshot;
 
-use crate::register::{RegisterStore, StoreError};
+use crate::cells::Absent;
+use crate::register::{RegisterStore, StoreError, Winsorised};
+use crate::values::Values;
 
+mod column;
 mod columns;
 mod expression;
 mod functions;
 #[cfg(test)]
 mod tests;
 
+use self::column::Column;
 use self::columns::{Dense, Reader};
 use self::expression::Program;
 
@@ -62,6 +68,8 @@ pub struct Extractor {
 pub struct Extracted {
     /// By unit number: the composite category, below [`Fragment::categories`], or [`NO_CELL`].
     pub categories: Vec<u32>,
+    /// The value column, if the fragment has one.
+    pub values: Option<Values>,
 }
 
 /// Why a fragment cannot be evaluated. Names variables, never values.
@@ -134,6 +142,7 @@ impl Extractor {
     ///
     /// With `population`, units without a row in the first source are in no cell: the population is the
     /// first import. Without, every unit is evaluated, with missing values where it has no row.
+    /// `coding` is that of the fragment's value column, given exactly where it has one.
     ///
     /// # Errors
     /// [`ExtractError`]; never because of one unit's values.
@@ -142,35 +151,42 @@ impl Extractor {
         fragment: &Fragment,
         population: bool,
         units: u32,
+        coding: Option<Coding>,
     ) -> Result<Extracted, ExtractError> {
         if population && fragment.sources.is_empty() {
             return Err(ExtractError::NoPopulation);
         }
         let (store, fragment) = (self.store.clone(), fragment.clone());
         on_own_thread(move |stop| {
-            let work = Work::prepare(&store, fragment)?;
-            let categories = work.run(population, units, stop)?;
-            Ok(Extracted { categories })
+            let work = Work::prepare(&store, fragment, coding)?;
+            work.run(population, units, stop)
         })
         .await
     }
 
-    /// The composite category of a unit that has no row in any source, if it is in a cell at all.
+    /// The composite category of a unit that has no row in any source, if it is in a cell at all, and the code of its
+    /// value.
     ///
     /// The second owner's fragment puts all units of the population that the owner does not have there. It depends
     /// on the plan only, so both workers compute it; the releases need not be here.
     ///
     /// # Errors
     /// [`ExtractError`] for a plan that no checked script leads to.
-    pub async fn absent_category(&self, fragment: &Fragment) -> Result<Option<u32>, ExtractError> {
+    pub async fn absent_unit(
+        &self,
+        fragment: &Fragment,
+        coding: Option<Coding>,
+    ) -> Result<Option<Absent>, ExtractError> {
         let fragment = fragment.clone();
         on_own_thread(move |_| {
             let types: Vec<_> = fragment.sources.iter().map(|source| source.value_type).collect();
             let program = Program::compile(&fragment, &types)?;
             let missing: Vec<_> = types.iter().map(|value_type| Dense::missing(*value_type, 1)).collect();
-            let mut category = [NO_CELL];
-            program.run(&missing, 0, &mut category)?;
-            Ok(Some(category[0]).filter(|category| *category != NO_CELL))
+            let (mut category, mut value) = ([NO_CELL], [f64::NAN]);
+            program.run(&missing, 0, &mut category, &mut value)?;
+            let everything = Interval { low: f64::MIN, high: f64::MAX, whole: false };
+            let code = coding.filter(|_| !value[0].is_nan()).map(|coding| coding.code(value[0], &everything));
+            Ok((category[0] != NO_CELL).then_some(Absent { category: category[0], code }))
         })
         .await
     }
@@ -181,6 +197,8 @@ struct Work {
     registers: PathBuf,
     reads: Vec<Read>,
     program: Program,
+    /// The value column's coding and secret bounds.
+    value: Option<(Coding, Interval)>,
 }
 
 /// How one source is read.
@@ -204,7 +222,11 @@ enum Moment {
 }
 
 impl Work {
-    fn prepare(store: &RegisterStore, fragment: Fragment) -> Result<Self, ExtractError> {
+    fn prepare(
+        store: &RegisterStore,
+        fragment: Fragment,
+        coding: Option<Coding>,
+    ) -> Result<Self, ExtractError> {
         let mut reads = Vec::with_capacity(fragment.sources.len());
         let mut unit_type = None;
         for source in &fragment.sources {
@@ -227,15 +249,30 @@ impl Work {
         }
         let types: Vec<_> = reads.iter().map(|read| read.value_type).collect();
         let program = Program::compile(&fragment, &types)?;
-        Ok(Self { registers: store.registers_folder(), reads, program })
+        let value = match (&fragment.value, coding) {
+            (None, None) => None,
+            (Some(expression), Some(coding)) => {
+                let bounds = |source| {
+                    let Winsorised { low, high, .. } = store.winsorised(source)?;
+                    Interval::new(low, high, false)
+                };
+                let bounds: Vec<_> = fragment.sources.iter().map(bounds).collect();
+                let bounds = Interval::of(expression, &bounds);
+                Some((coding, bounds.ok_or(ExtractError::Expression { what: "a value without bounds" })?))
+            }
+            _ => return Err(ExtractError::Expression { what: "a value without its form" }),
+        };
+        Ok(Self { registers: store.registers_folder(), reads, program, value })
     }
 
-    fn run(&self, population: bool, units: u32, stop: &AtomicBool) -> Result<Vec<u32>, ExtractError> {
+    fn run(&self, population: bool, units: u32, stop: &AtomicBool) -> Result<Extracted, ExtractError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|_| ExtractError::Failed)?;
         let reader = Reader::open(&self.registers)?;
-        let mut categories = vec![NO_CELL; units as usize];
-        for (range, categories) in categories.chunks_mut(RANGE_UNITS as usize).enumerate() {
+        let mut all_categories = vec![NO_CELL; units as usize];
+        let mut column = self.value.map(|(coding, bounds)| Column::new(coding, bounds, units as usize));
+        let mut values = Vec::new();
+        for (range, categories) in all_categories.chunks_mut(RANGE_UNITS as usize).enumerate() {
             let first = range as u32 * RANGE_UNITS;
             let mut columns = Vec::with_capacity(self.reads.len());
             for read in &self.reads {
@@ -245,7 +282,12 @@ impl Work {
             for (batch, categories) in categories.chunks_mut(BATCH_UNITS).enumerate() {
                 proceed(stop)?;
                 let from = batch * BATCH_UNITS;
-                self.program.run(&columns, from, categories)?;
+                values.clear();
+                values.resize(categories.len(), f64::NAN);
+                self.program.run(&columns, from, categories, &mut values)?;
+                if let Some(column) = &mut column {
+                    column.add(&values);
+                }
                 if population {
                     for (at, category) in categories.iter_mut().enumerate() {
                         if columns[0].is_missing(from + at) {
@@ -255,7 +297,7 @@ impl Work {
                 }
             }
         }
-        Ok(categories)
+        Ok(Extracted { categories: all_categories, values: column.map(Column::finish) })
     }
 }
 
@@ -347,13 +389,24 @@ impl Program {
         if composite == NO_CELL {
             return Err(ExtractError::TooManyCategories);
         }
-        Ok(Self { schema: compiler.schema(), filters, dimensions })
+        let value = fragment.value.as_ref().map(|value| match compiler.compile(value)? {
+            (compiled, ValueType::Number) => Ok(compiled),
+            (_, ValueType::Text) => Err(ExtractError::Expression { what: "a text as a value" }),
+        });
+        Ok(Self { schema: compiler.schema(), filters, dimensions, value: value.transpose()? })
     }
 
     /// Evaluates the units from `from` on, as many as there are `categories`.
     ///
-    /// A composite category counts its dimensions like digits, the first one slowest.
-    fn run(&self, columns: &[Dense], from: usize, categories: &mut [u32]) -> Result<(), ExtractError> {
+    /// A composite category counts its dimensions like digits, the first one slowest. `values` become those of the value
+    /// column, not a number where there is none or it is missing.
+    fn run(
+        &self,
+        columns: &[Dense],
+        from: usize,
+        categories: &mut [u32],
+        values: &mut [f64],
+    ) -> Result<(), ExtractError> {
         let batch = columns::batch(&self.schema, columns, from, categories.len())?;
         categories.fill(0);
         for filter in &self.filters {
@@ -372,6 +425,15 @@ impl Program {
             for (category, found) in categories.iter_mut().zip(found) {
                 if *category != NO_CELL {
                     *category = found.map_or(NO_CELL, |found| *category * lookup.categories + found);
+                }
+            }
+        }
+        if let Some(value) = &self.value {
+            let found = value.numbers(&batch)?;
+            for (unit, (category, value)) in categories.iter_mut().zip(values).enumerate() {
+                match found.is_null(unit) {
+                    true => *category = NO_CELL,
+                    false => *value = found.value(unit),
                 }
             }
         }

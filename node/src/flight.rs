@@ -10,6 +10,7 @@ use arrow_flight::{
     HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
 };
 use futures::Stream;
+use kobling_model::partial::PartialAggregate;
 use kobling_proto::flight::v1::ticket::Content;
 use kobling_proto::flight::{self, FlightError};
 use kobling_proto::transport::Callers;
@@ -81,7 +82,9 @@ impl FlightService for Columns {
                     ("transcript.sent".to_owned(), partial.sent.to_string()),
                     ("transcript.received".to_owned(), partial.received.to_string()),
                 ]);
-                Ok(Response::new(Box::pin(flight::partial_stream(partial.shares, metadata))))
+                let PartialAggregate { shares, sums, squares, .. } = partial;
+                let partial = flight::Partial { values: shares, sums, squares, metadata };
+                Ok(Response::new(Box::pin(flight::partial_stream(partial))))
             }
             _ => not_offered(),
         }

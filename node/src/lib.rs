@@ -28,6 +28,7 @@ pub mod service;
 pub mod session;
 pub mod state;
 pub mod status;
+pub mod values;
 pub mod watched;
 
 pub use serve::{RunningNode, StartError, StartOptions, start};

@@ -270,9 +270,8 @@ fn record_releases(store: &RegisterStore, state: &StateDir, log: &mut AuditLog) 
             release: crate::node::release_of(&datastore),
             manifest: manifest.expect("a release has a manifest"),
         };
-        let known = recorded
-            .as_ref()
-            .is_ok_and(|log| log.entries().iter().any(|entry| entry.record.event == event));
+        let known =
+            recorded.as_ref().is_ok_and(|log| log.entries().iter().any(|entry| entry.record.event == event));
         if !known {
             log.append(event, now_ms())?;
         }

@@ -8,13 +8,15 @@
 use kobling_crypto::protocol::ProtocolError;
 use kobling_crypto::protocol::engine::Engine;
 use kobling_crypto::protocol::lookup;
-use kobling_crypto::protocol::protect::{self, CellShares, Program, ProtectShape};
+use kobling_crypto::protocol::protect::{self, CellShares, Program, ProtectShape, ReleasedShares};
 use kobling_crypto::share::OpeningPermit;
 use kobling_disclosure::PerturbationTable;
 use kobling_model::partial::PartialAggregate;
 use kobling_model::plan::{Question, QuestionKind};
 use kobling_model::rules::{Refusal, Rules};
 use kobling_model::table::layout;
+
+use crate::values;
 
 /// What may leave once its outcome is recorded.
 #[derive(Debug)]
@@ -33,7 +35,7 @@ pub enum Verdict {
     /// The population passed.
     Passed,
     /// The table passed: this worker's re-randomised shares, margins included.
-    Table(Vec<u32>),
+    Table(ReleasedShares),
 }
 
 /// The numbers of the rules do not fit the question: another perturbation table than the published one.
@@ -56,6 +58,7 @@ pub fn shape(question: &Question, rules: &Rules) -> Result<ProtectShape, Unknown
                 small_max: rules.small_cell_units_max,
                 small_percent_max: rules.small_cells_percent_max,
                 counted: layout.inner().collect(),
+                values: question.value().map(|column| values::shape(column, rules)),
             };
             (layout.cells(), program)
         }
@@ -86,7 +89,7 @@ pub fn clear(
     Ok(match judged.open(engine, permit())? {
         protect::Verdict::Refused => Verdict::Refused,
         protect::Verdict::PopulationPassed => Verdict::Passed,
-        protect::Verdict::TablePassed(table) => Verdict::Table(table.release(permit()).into_elements()),
+        protect::Verdict::TablePassed(table) => Verdict::Table(table.release(permit())),
     })
 }
 

@@ -20,8 +20,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use kobling_crypto::seal::SealKey;
 use ::parquet::errors::ParquetError;
+use kobling_crypto::seal::SealKey;
 use kobling_model::catalogue::{Datastore, Variable};
 use kobling_model::plan::{Release, Source};
 use kobling_model::{DatastoreId, Hash, OwnerId, UnitType, VariableName, Version};
@@ -512,15 +512,11 @@ impl StoredRelease {
             && (&catalogue.id, catalogue.version) == release
             && catalogue.owner == manifest.owner
             && catalogue.variables.len() == manifest.files.len()
-            && catalogue
-                .variables
-                .iter()
-                .zip(&manifest.files)
-                .all(|(variable, file)| {
-                    variable.name == file.variable
-                        && variable.data == file.data
-                        && variable.range == file.winsorised.and_then(|winsorised| winsorised.range())
-                });
+            && catalogue.variables.iter().zip(&manifest.files).all(|(variable, file)| {
+                variable.name == file.variable
+                    && variable.data == file.data
+                    && variable.range == file.winsorised.and_then(|winsorised| winsorised.range())
+            });
         if !consistent {
             return Err(damaged("manifest.json"));
         }

@@ -6,18 +6,19 @@
 //! `kobling-crypto` nor `kobling-disclosure` nor a node's reader or query engine. Of the product it takes the
 //! plan and the form of a table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
 use aes::Aes128;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use kobling_model::expression::{BinaryOperator, Expression, Function, Value};
+use kobling_model::interval::Interval;
 use kobling_model::plan::{
-    Category, Dimension, Fragment, Plan, Question, QuestionKind, Side, Source, TableShape,
+    Category, Dimension, Fragment, Plan, Question, QuestionKind, Show, Side, Source, TableShape,
 };
 use kobling_model::rules::{Refusal, Rules};
-use kobling_model::table::{Axis, Cell, Table};
+use kobling_model::table::{Axis, Cell, Statistics, Summary, Table};
 use kobling_model::{DatastoreId, Day, OwnerId, UnitType, VariableName};
 use ring::hmac;
 
@@ -141,6 +142,26 @@ impl Registers {
         rows.iter().find(|row| register.holds(row, source.date)).map(|row| row.value.clone())
     }
 
+    /// The bounds that rule 2 fixes at import: the 1st and 99th percentile over all rows; none for texts.
+    fn winsorised(&self, source: &Source) -> Option<Interval> {
+        let number = |row: &Row| match &row.value {
+            Value::Number(number) => Some(*number),
+            Value::Text(_) => None,
+        };
+        let mut values: Vec<f64> =
+            self.register(source).rows.values().flatten().map(number).collect::<Option<_>>()?;
+        values.sort_unstable_by(f64::total_cmp);
+        let last = values.len().checked_sub(1)?;
+        Interval::new(values[last / 100], values[(99 * last).div_ceil(100)], false)
+    }
+
+    /// Everybody in the datastores of a fragment, at any date.
+    fn identities(&self, fragment: &Fragment) -> BTreeSet<&str> {
+        let of: BTreeSet<&DatastoreId> = fragment.sources.iter().map(|source| &source.datastore).collect();
+        let registers = self.0.iter().filter(|((datastore, _), _)| of.contains(datastore));
+        registers.flat_map(|(_, register)| register.rows.keys().map(String::as_str)).collect()
+    }
+
     /// Identities with a row of a source at its date, in order.
     fn population(&self, source: &Source) -> Vec<&str> {
         let register = self.register(source);
@@ -198,13 +219,209 @@ pub fn answer(plan: &Plan, registers: &Registers, keys: &Keys, rules: &Rules) ->
     outcomes
 }
 
-/// True count and key sums of one cell.
+/// True count, key sums and sums of values of one cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TrueCell {
     /// Units.
     pub count: u64,
     /// Sums of the limbs of their record keys, not reduced.
     pub keys: [u64; 3],
+    /// Sum of the codes of the value column.
+    pub sum: i128,
+    /// Sum of their squared distances from the centre.
+    pub squares: i128,
+    /// Sum of their squared sizes in sevenths of the bound.
+    pub sizes: i128,
+}
+
+/// A value column over all units of its owner, unfiltered: what `docs/PROTECTION.md` says of sums.
+struct ValueColumn<'a> {
+    column: &'a kobling_model::value::ValueColumn,
+    fragment: &'a Fragment,
+    expression: &'a Expression,
+    bounds: Interval,
+    fingerprint: [u8; 8],
+    mean: i128,
+    width: i128,
+    square_mean: i128,
+    square_width: i128,
+}
+
+impl<'a> ValueColumn<'a> {
+    fn of(question: &'a Question, registers: &Registers, secret: &[u8; 32]) -> Option<Self> {
+        let column = question.value()?;
+        let fragment = question.fragment(column.side).expect("the value's side is there");
+        let expression = fragment.value.as_ref().expect("the value's expression is there");
+        let bounds: Vec<_> = fragment.sources.iter().map(|source| registers.winsorised(source)).collect();
+        let bounds = Interval::of(expression, &bounds).expect("a checked value has bounds");
+        let mut whole = Self {
+            column,
+            fragment,
+            expression,
+            bounds,
+            fingerprint: [0; 8],
+            mean: 0,
+            width: whole_width(column, &bounds),
+            square_mean: 0,
+            square_width: 0,
+        };
+        let [low, high] = [bounds.low, bounds.high].map(|bound| whole.code(bound));
+        whole.square_width = whole.square(low).max(whole.square(high));
+        let (mut count, mut mixed) = (0, [0_u64; 2]);
+        for identity in registers.identities(fragment) {
+            let Some(value) = whole.value(registers, identity) else { continue };
+            let code = whole.code(value);
+            count += 1;
+            whole.mean += code;
+            whole.square_mean += whole.square(code);
+            let width = bounds.high - bounds.low;
+            let place = if width > 0.0 { (bounds.clamp(value) - bounds.low) / width } else { 0.0 };
+            let step = (place * 1_048_576.0).round() as u64;
+            let [a, b, c] = record_key(secret, question.unit_type, identity).map(u64::from);
+            for (sum, step) in mixed.iter_mut().zip([step, 1_048_576 - step]) {
+                *sum = sum.wrapping_add(mix(mix(a + (b << 16) + (c << 32)).wrapping_add(step)));
+            }
+        }
+        whole.mean /= count.max(1);
+        whole.square_mean /= count.max(1);
+        mixed.sort_unstable();
+        let mut message = Vec::new();
+        let sums = mixed.map(u64::to_le_bytes);
+        let parts: [&[u8]; 4] =
+            [b"kobling column v1", question.unit_type.as_str().as_bytes(), &sums[0], &sums[1]];
+        for part in parts {
+            message.extend((part.len() as u32).to_le_bytes());
+            message.extend(part);
+        }
+        let digest = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), &message);
+        whole.fingerprint.copy_from_slice(&digest.as_ref()[..8]);
+        Some(whole)
+    }
+
+    /// The value at a unit, not yet brought within bounds.
+    fn value(&self, registers: &Registers, identity: &str) -> Option<f64> {
+        let values: Vec<Datum> =
+            self.fragment.sources.iter().map(|source| registers.value(source, identity)).collect();
+        match evaluate(self.expression, &values)? {
+            Value::Number(number) => Some(number),
+            Value::Text(text) => panic!("a text as a value: {text}"),
+        }
+    }
+
+    fn code(&self, value: f64) -> i128 {
+        code(self.column, &self.bounds, value)
+    }
+
+    fn square(&self, code: i128) -> i128 {
+        let coding = self.column.coding;
+        let centre = i128::from(coding.centre);
+        let farthest = (i128::from(coding.high) - centre).max(centre - i128::from(coding.low));
+        // Distances keep twenty bits.
+        let (mut unit, mut rest) = (1, farthest);
+        while rest >= 1 << 20 {
+            (unit, rest) = (2 * unit, rest / 2);
+        }
+        (((code - centre).abs() + unit / 2) / unit).pow(2)
+    }
+
+    fn bound(&self) -> i128 {
+        let coding = self.column.coding;
+        i128::from(coding.low).abs().max(i128::from(coding.high).abs())
+    }
+
+    fn add(&self, cell: &mut TrueCell, value: f64) {
+        let code = self.code(value);
+        cell.sum += code;
+        cell.squares += self.square(code);
+        let bound = self.bound().max(1);
+        cell.sizes += ((7 * code.abs() + bound - 1) / bound).pow(2);
+    }
+
+    /// Perturbed sum and sum of squares of a cell; none where they are hidden.
+    fn protected(
+        &self,
+        cell: &TrueCell,
+        perturbed: u64,
+        table: &Perturbation,
+        keys: &Keys,
+        rules: &Rules,
+    ) -> Option<(i128, i128)> {
+        let output = cipher(cell, &self.fingerprint, &keys.noise_key);
+        let e = i128::from(perturbed) - i128::from(cell.count);
+        let large = |key: u8| i128::from(table.0.last().expect("rows")[usize::from(key)]);
+        let dither = |from: usize, width: i128| {
+            let bits = (128 - width.leading_zeros()).max(1);
+            let mut bytes = [0; 16];
+            bytes[..6].copy_from_slice(&output[from..from + 6]);
+            (i128::from_le_bytes(bytes) & ((1 << bits) - 1)) - (1 << (bits - 1))
+        };
+        let coding = self.column.coding;
+        let largest_square = self.square(i128::from(coding.low)).max(self.square(i128::from(coding.high)));
+        let sum = cell.sum
+            + e * self.mean
+            + large(output[0]) * self.width
+            + dither(3, i128::from(coding.high) - i128::from(coding.low));
+        let squares = cell.squares
+            + e * self.square_mean
+            + large(output[1]) * self.square_width
+            + dither(9, largest_square);
+        let kappa = rules.two_largest_percent_max.min(100 - rules.others_percent_of_largest_min);
+        let factor = 16 * 49 * i128::from(kappa).pow(2) / 20_000;
+        let dominated =
+            factor * cell.sum.pow(2) < self.bound().pow(2) * i128::from(16 + output[2] % 8) * cell.sizes;
+        (!dominated && perturbed >= u64::from(rules.statistic_units_min)).then_some((sum, squares))
+    }
+
+    /// What is shown of a cell.
+    fn statistics(&self, shape: &TableShape, count: u64, (sum, squares): (i128, i128)) -> Statistics {
+        let coding = self.column.coding;
+        let scaled = |code: f64| match coding.decimals {
+            decimals @ 0.. => code / 10_f64.powi(decimals),
+            decimals => code * 10_f64.powi(-decimals),
+        };
+        let three = |value: f64| format!("{value:.2e}").parse::<f64>().expect("a number");
+        let shows = |show| shape.shows.contains(&show);
+        let n = count as f64;
+        let mean = sum as f64 / n;
+        let centre = coding.centre as f64;
+        let farthest = (coding.high - coding.centre).max(coding.centre - coding.low);
+        let mut unit = 1.0;
+        while farthest as f64 / unit >= 1_048_576.0 {
+            unit *= 2.0;
+        }
+        let variance = unit * unit * (squares as f64 / n) - (mean - centre) * (mean - centre);
+        let deviation = (variance.max(0.0) * (n / (n - 1.0))).sqrt();
+        let decimals = usize::try_from(coding.decimals.max(0)).expect("not negative");
+        let whole_sum = format!("{:.decimals$}", scaled(sum as f64)).parse().expect("a number");
+        Statistics {
+            mean: shows(Show::Mean).then(|| three(scaled(mean))),
+            standard_deviation: shows(Show::StandardDeviation).then(|| three(scaled(deviation))),
+            sum: shows(Show::Sum).then_some(whole_sum),
+        }
+    }
+}
+
+/// The whole number that stands for a value.
+fn code(column: &kobling_model::value::ValueColumn, bounds: &Interval, value: f64) -> i128 {
+    let decimals = column.coding.decimals;
+    let value = bounds.clamp(value);
+    let scaled = match decimals {
+        0.. => value * 10_f64.powi(decimals),
+        _ => value / 10_f64.powi(-decimals),
+    };
+    (scaled.round() as i128).clamp(column.coding.low.into(), column.coding.high.into())
+}
+
+fn whole_width(column: &kobling_model::value::ValueColumn, bounds: &Interval) -> i128 {
+    code(column, bounds, bounds.high) - code(column, bounds, bounds.low)
+}
+
+/// SplitMix64's last step.
+fn mix(x: u64) -> u64 {
+    let mut x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
 }
 
 fn answer_question(
@@ -217,24 +434,53 @@ fn answer_question(
     let cells = true_cells(question, registers, &keys.record_key_secret);
     let perturbed = cells.iter().map(|cell| table.perturbed(cell.count, cell_key(cell, &keys.noise_key)));
     let perturbed: Vec<u64> = perturbed.collect();
+    let column = ValueColumn::of(question, registers, &keys.record_key_secret);
+    let sums = column.as_ref().map(|column| {
+        let protected =
+            |(cell, perturbed): (&TrueCell, &u64)| column.protected(cell, *perturbed, table, keys, rules);
+        (column, cells.iter().zip(&perturbed).map(protected).collect::<Vec<_>>())
+    });
     match &question.kind {
         QuestionKind::Population { .. } if perturbed[0] < u64::from(rules.population_units_min) => {
             Outcome::Refused(Refusal::PopulationFloor)
         }
         QuestionKind::Population { .. } => Outcome::Passed,
-        QuestionKind::Table(shape) => protected_table(question, shape, &perturbed, rules),
+        QuestionKind::Table(shape) => match protected_table(question, shape, &perturbed, rules) {
+            Outcome::Table(table) => {
+                let summary = sums.map(|(column, sums)| Summary {
+                    variable: column.column.name.clone(),
+                    cells: (sums.into_iter().zip(&perturbed))
+                        .map(|(sums, count)| sums.map(|sums| column.statistics(shape, *count, sums)))
+                        .collect(),
+                });
+                Outcome::Table(Table { summary, ..table })
+            }
+            refused => refused,
+        },
     }
 }
 
 /// True cells with margins, before any protection: what must be in no message of any party.
 pub fn true_cells(question: &Question, registers: &Registers, record_key_secret: &[u8; 32]) -> Vec<TrueCell> {
     let form = Form::of(question);
+    let column = ValueColumn::of(question, registers, record_key_secret);
     let mut cells = vec![TrueCell::default(); form.cells()];
     for identity in registers.population(&question.left.sources[0]) {
         let Some(place) = place(question, registers, identity) else { continue };
+        let value = match &column {
+            None => None,
+            Some(column) => match column.value(registers, identity) {
+                // Without a value, in no cell.
+                None => continue,
+                value => value,
+            },
+        };
         let record_key = record_key(record_key_secret, question.unit_type, identity);
         for at in form.cells_of(&place) {
             cells[at].count += 1;
+            if let (Some(column), Some(value)) = (&column, value) {
+                column.add(&mut cells[at], value);
+            }
             for (sum, limb) in cells[at].keys.iter_mut().zip(record_key) {
                 *sum += u64::from(limb);
             }
@@ -290,11 +536,11 @@ impl Form {
     }
 
     fn rows(&self) -> usize {
-        self.sizes[0]
+        self.sizes.first().copied().unwrap_or(1)
     }
 
     fn columns(&self) -> usize {
-        self.sizes[1..].iter().product()
+        self.sizes.iter().skip(1).product()
     }
 
     fn width(&self) -> usize {
@@ -302,7 +548,8 @@ impl Form {
     }
 
     fn cells(&self) -> usize {
-        if self.population { 1 } else { (self.rows() + 1) * self.width() }
+        // A table without variables has one cell, and no margins.
+        if self.population || self.sizes.is_empty() { 1 } else { (self.rows() + 1) * self.width() }
     }
 
     /// Whether a cell is no margin.
@@ -312,7 +559,7 @@ impl Form {
 
     /// Every cell that a unit in these categories counts in.
     fn cells_of(&self, place: &[usize]) -> Vec<usize> {
-        if self.population {
+        if self.population || self.sizes.is_empty() {
             return vec![0];
         }
         let (row, others) = place.split_first().expect("a table has a variable");
@@ -355,21 +602,26 @@ fn protected_table(question: &Question, shape: &TableShape, perturbed: &[u64], r
         axes: axes(question, shape),
         shows: shape.shows.clone(),
         cells: perturbed.iter().map(shown).collect(),
+        summary: None,
     })
 }
 
 /// Key of a cell: the first byte of AES-128 over fingerprint and column id.
 pub fn cell_key(cell: &TrueCell, noise_key: &[u8; 16]) -> u8 {
+    cipher(cell, b"count\0\0\0", noise_key)[0]
+}
+
+fn cipher(cell: &TrueCell, column: &[u8; 8], noise_key: &[u8; 16]) -> [u8; 16] {
     let mut block = [0; 16];
     let words = [cell.count, cell.keys[0], cell.keys[1], cell.keys[2]];
     for (at, word) in words.into_iter().enumerate() {
         let reduced = (word % 65_536) as u16;
         block[2 * at..2 * at + 2].copy_from_slice(&reduced.to_le_bytes());
     }
-    block[8..].copy_from_slice(b"count\0\0\0");
+    block[8..].copy_from_slice(column);
     let mut block = block.into();
     Aes128::new(&(*noise_key).into()).encrypt_block(&mut block);
-    block[0]
+    block.into()
 }
 
 /// The three limbs of a unit's record key.
@@ -566,6 +818,9 @@ pub fn loosest_rules() -> Rules {
         perturbation_table: kobling_model::Hash::parse(hash).expect("a hash"),
         small_cell_units_max: 4,
         small_cells_percent_max: 50,
+        statistic_units_min: 15,
+        two_largest_percent_max: 90,
+        others_percent_of_largest_min: 10,
     }
 }
 
@@ -576,11 +831,9 @@ pub fn owners(question: &Question) -> Vec<OwnerId> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use kobling_model::Hash;
     use kobling_model::expression::ValueType;
-    use kobling_model::plan::{Show, TableVariable};
+    use kobling_model::plan::TableVariable;
 
     use super::*;
 
@@ -624,7 +877,13 @@ mod tests {
     }
 
     fn fragment(owner: &str, sources: Vec<Source>, dimensions: Vec<Dimension>) -> Fragment {
-        Fragment { owner: OwnerId::new(owner).expect("valid"), sources, filters: Vec::new(), dimensions }
+        Fragment {
+            owner: OwnerId::new(owner).expect("valid"),
+            sources,
+            filters: Vec::new(),
+            dimensions,
+            value: None,
+        }
     }
 
     fn question(left: Fragment, right: Option<Fragment>, sides: &[(Side, usize)]) -> Question {
@@ -637,6 +896,7 @@ mod tests {
             variables: sides.iter().map(variable).collect(),
             shows: vec![Show::Frequency],
             missing: false,
+            value: None,
         };
         Question {
             line: 1,
@@ -676,7 +936,7 @@ mod tests {
     #[test]
     fn the_cell_key_is_the_first_byte_of_the_cipher() {
         // Computed with OpenSSL: aes-128-ecb of 0300 0100 0200 ffff 636f756e74000000 under key 000102…0f.
-        let cell = TrueCell { count: 65_539, keys: [1, 65_538, 65_535] };
+        let cell = TrueCell { count: 65_539, keys: [1, 65_538, 65_535], ..TrueCell::default() };
         let key: [u8; 16] = std::array::from_fn(|at| at as u8);
         assert_eq!(cell_key(&cell, &key), 0xca);
     }

@@ -525,6 +525,10 @@ impl World {
             rules.population_units_min = rules.population_units_min.max(own.population_units_min);
             rules.small_cell_units_max = rules.small_cell_units_max.max(own.small_cell_units_max);
             rules.small_cells_percent_max = rules.small_cells_percent_max.min(own.small_cells_percent_max);
+            rules.statistic_units_min = rules.statistic_units_min.max(own.statistic_units_min);
+            rules.two_largest_percent_max = rules.two_largest_percent_max.min(own.two_largest_percent_max);
+            rules.others_percent_of_largest_min =
+                rules.others_percent_of_largest_min.max(own.others_percent_of_largest_min);
         }
         rules
     }

@@ -74,10 +74,13 @@ fn question(out: &mut String, row: &QuestionRow<'_>) {
     line(
         out,
         format_args!(
-            "         rules: population at least {}, cells to {} suppressed, at most {} % of cells, noise table {}",
+            "         rules: population at least {}, cells to {} suppressed, at most {} % of cells, \
+             statistics from {}, two largest at most {} %, noise table {}",
             rules.population_units_min,
             rules.small_cell_units_max,
             rules.small_cells_percent_max,
+            rules.statistic_units_min,
+            rules.dominance_percent_max(),
             short(&rules.perturbation_table.to_string())
         ),
     );

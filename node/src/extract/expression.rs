@@ -34,6 +34,7 @@ pub(super) struct Program {
     pub(super) schema: SchemaRef,
     pub(super) filters: Vec<Compiled>,
     pub(super) dimensions: Vec<(Compiled, CategoryLookup)>,
+    pub(super) value: Option<Compiled>,
 }
 
 /// One expression, ready to run over batches.

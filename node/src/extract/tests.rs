@@ -41,7 +41,7 @@ fn dimension(expression: Expression, categories: Vec<Category>) -> Dimension {
 }
 
 fn fragment(sources: Vec<Source>, filters: Vec<Expression>, dimensions: Vec<Dimension>) -> Fragment {
-    Fragment { owner: OwnerId::new("test").expect("a name"), sources, filters, dimensions }
+    Fragment { owner: OwnerId::new("test").expect("a name"), sources, filters, dimensions, value: None }
 }
 
 fn number(value: f64) -> Expression {
@@ -59,7 +59,7 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
 impl World {
     fn evaluate(&self, fragment: &Fragment, population: bool, units: u32) -> Result<Vec<u32>, ExtractError> {
         let store = RegisterStore::open(self.state())?;
-        wait(Extractor::new(Arc::new(store)).evaluate(fragment, population, units))
+        wait(Extractor::new(Arc::new(store)).evaluate(fragment, population, units, None))
             .map(|extracted| extracted.categories)
     }
 
@@ -188,8 +188,9 @@ fn absent_units_are_units_without_any_value() {
     let source = source(&world, "X", None, ValueType::Number);
     let absent = |filters, categories| {
         let dimensions = vec![dimension(Expression::Source(0), categories)];
-        wait(extractor.absent_category(&fragment(vec![source.clone()], filters, dimensions)))
+        wait(extractor.absent_unit(&fragment(vec![source.clone()], filters, dimensions), None))
             .expect("evaluated")
+            .map(|absent| absent.category)
     };
     let with_missing = || [numbers(&[1.0]), vec![category(None)]].concat();
     assert_eq!(absent(vec![], numbers(&[1.0])), None);
@@ -257,7 +258,7 @@ fn expressions_may_be_deep_and_not_endless() {
         wait(on_own_thread(move |_| {
             let program = Program::compile(&fragment(vec![], vec![], vec![dimension]), &[])?;
             let mut category = [NO_CELL];
-            program.run(&[], 0, &mut category)?;
+            program.run(&[], 0, &mut category, &mut [f64::NAN])?;
             Ok(category[0])
         }))
     };
@@ -278,10 +279,10 @@ fn a_data_file_changed_after_opening_is_noticed_before_it_is_read() {
     flipped[good.len() / 2] ^= 1;
     for bad in [flipped, good[..good.len() / 2].to_vec()] {
         fs::write(&path, bad).expect("written");
-        let error = wait(extractor.evaluate(&of, true, 1)).err().expect("damaged");
+        let error = wait(extractor.evaluate(&of, true, 1, None)).err().expect("damaged");
         assert_eq!(error.to_string(), "no.test.db 1.0.0: the file X is damaged or missing");
         fs::write(&path, &good).expect("written");
-        assert_eq!(wait(extractor.evaluate(&of, true, 1)).expect("whole").categories, [0]);
+        assert_eq!(wait(extractor.evaluate(&of, true, 1, None)).expect("whole").categories, [0]);
     }
 }
 
@@ -360,7 +361,7 @@ fn a_question_that_nobody_waits_for_ends() {
     world.dataset("X", "FIXED", "LONG", &[(0, "1", "", "")]);
     world.import("1.0.0").expect("imported");
     let of = fragment(vec![source(&world, "X", None, ValueType::Number)], vec![], vec![]);
-    let work = Work::prepare(&world.store, of).expect("prepared");
+    let work = Work::prepare(&world.store, of, None).expect("prepared");
     assert!(work.run(true, 1, &AtomicBool::new(false)).is_ok());
     assert!(matches!(work.run(true, 1, &AtomicBool::new(true)), Err(ExtractError::Failed)));
     let stopped = Arc::new(AtomicBool::new(false));

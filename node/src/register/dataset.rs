@@ -290,8 +290,8 @@ impl Reading<'_> {
             self.warnings.csv(line, Some(ATTRIBUTE), ProblemKind::AttributeIgnored);
         }
         // Each field is judged whatever the others are, so that all problems of a line are named at once.
-        let dates = self.temporality.and_then(|temporality| {
-            match self.dates.read(start, stop, temporality) {
+        let dates =
+            self.temporality.and_then(|temporality| match self.dates.read(start, stop, temporality) {
                 Ok(dates) => {
                     if dates.ignored {
                         self.warnings.csv(line, Some(START), ProblemKind::DatesIgnored);
@@ -304,8 +304,7 @@ impl Reading<'_> {
                     }
                     None
                 }
-            }
-        });
+            });
         let unit = match self.unit_type {
             Some(unit_type) => identity(id, unit_type, self.identities)?.map(Some),
             None => Ok(None),
@@ -402,7 +401,9 @@ impl DateReader {
                 Temporality::Event if start > stop => wrong_stop(ProblemKind::StopBeforeStart),
                 _ => Ok(Dates { start, stop, ignored: false }),
             },
-            (start, stop) => Err([start.err().map(|kind| (START, kind)), stop.err().map(|kind| (STOP, kind))]),
+            (start, stop) => {
+                Err([start.err().map(|kind| (START, kind)), stop.err().map(|kind| (STOP, kind))])
+            }
         }
     }
 }
@@ -803,7 +804,12 @@ mod tests {
             (Fixed, Double, format!("{id};9876,5;;;"), "field 2 (value): expected a number"),
             (Fixed, Double, format!("{id};\u{2212}0;;;"), "field 2 (value): expected a number"),
             (Fixed, Long, format!("{id};nan;;;"), "field 2 (value): expected a whole number"),
-            (Fixed, Long, format!("{id};-9223372036854775809;;;"), "field 2 (value): the whole number is beyond"),
+            (
+                Fixed,
+                Long,
+                format!("{id};-9223372036854775809;;;"),
+                "field 2 (value): the whole number is beyond",
+            ),
             (Fixed, Date, format!("{id};10000-01-01;;;"), "field 2 (value): expected a day"),
             (Fixed, Date, format!("{id};inf;;;"), "field 2 (value): expected a day"),
             (Fixed, String, format!("{id};a\u{202e}b;;;"), "field 2 (value): the text has control"),

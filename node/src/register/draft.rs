@@ -28,8 +28,8 @@ use serde::{Deserialize, Serialize};
 
 use super::dataset::DataFile;
 use super::{
-    FORMAT, ImportError, ImportReport, ManifestFile, RegisterStore, StoreError, Unfinished, lock, registers, space,
-    sync_folder,
+    FORMAT, ImportError, ImportReport, ManifestFile, RegisterStore, StoreError, Unfinished, lock, registers,
+    space, sync_folder,
 };
 use crate::identity_map::IdentityMaps;
 use crate::random;
@@ -308,9 +308,15 @@ impl RegisterStore {
     ///
     /// # Errors
     /// [`ReleaseError::NotInDraft`]; no item is then another than before.
-    pub fn make_pending(&mut self, datastore: &DatastoreId, names: &[VariableName]) -> Result<(), ReleaseError> {
+    pub fn make_pending(
+        &mut self,
+        datastore: &DatastoreId,
+        names: &[VariableName],
+    ) -> Result<(), ReleaseError> {
         self.change_draft(datastore, names, |item, name| match item {
-            Some(item) if item.content.is_some() => Ok(Some(Item { state: ItemState::PendingRelease, ..item })),
+            Some(item) if item.content.is_some() => {
+                Ok(Some(Item { state: ItemState::PendingRelease, ..item }))
+            }
             Some(item) => Ok(Some(item)),
             None => Err(ReleaseError::NotInDraft { datastore: datastore.clone(), name: name.clone() }),
         })
@@ -326,7 +332,8 @@ impl RegisterStore {
         names: &[VariableName],
     ) -> Result<(), ReleaseError> {
         let newest = self.newest(datastore).cloned();
-        let released = |name: &VariableName| newest.as_ref().is_some_and(|newest| newest.variable(name).is_some());
+        let released =
+            |name: &VariableName| newest.as_ref().is_some_and(|newest| newest.variable(name).is_some());
         self.change_draft(datastore, names, |item, name| {
             let (datastore, name) = (datastore.clone(), name.clone());
             match item {
@@ -368,8 +375,10 @@ impl RegisterStore {
         let _lock = locked(&registers)?;
         let nothing = || ReleaseError::NothingPending { datastore: datastore.clone() };
         let mut draft = self.read_draft(datastore)?.ok_or_else(nothing)?;
-        let (pending, waiting) =
-            draft.items.into_iter().partition::<BTreeMap<_, _>, _>(|(_, item)| item.state != ItemState::Draft);
+        let (pending, waiting) = draft
+            .items
+            .into_iter()
+            .partition::<BTreeMap<_, _>, _>(|(_, item)| item.state != ItemState::Draft);
         draft.items = waiting;
         if pending.is_empty() {
             return Err(nothing());
@@ -377,7 +386,8 @@ impl RegisterStore {
         let newest = self.newest(datastore);
         let changes: Vec<_> =
             pending.iter().map(|(name, item)| (name.clone(), item.change(newest, name))).collect();
-        let version = next_version(newest.map(|newest| newest.version), changes.iter().map(|(_, change)| *change));
+        let version =
+            next_version(newest.map(|newest| newest.version), changes.iter().map(|(_, change)| *change));
         let release = Release { datastore: datastore.clone(), version, owner: draft.owner.clone() };
 
         let unfinished = Unfinished::begin(&registers)?;
@@ -402,9 +412,9 @@ impl RegisterStore {
                 *known = (*known).max(*count);
             }
         }
-        let catalogue =
-            Datastore { id: datastore.clone(), owner: release.owner.clone(), version, variables };
-        let (_, stored) = self.finish_release(unfinished, catalogue, files, units, || Ok::<_, ReleaseError>(()))?;
+        let catalogue = Datastore { id: datastore.clone(), owner: release.owner.clone(), version, variables };
+        let (_, stored) =
+            self.finish_release(unfinished, catalogue, files, units, || Ok::<_, ReleaseError>(()))?;
         self.releases.insert((datastore.clone(), version), stored);
         // The release is there: a draft that cannot be written now is put right when it is read.
         let _ = self.write_draft(datastore, &draft);
@@ -563,7 +573,9 @@ fn locked(registers: &Path) -> Result<File, ReleaseError> {
 
 /// The version of a release with these changes; the first one is 1.0.0.
 fn next_version(newest: Option<Version>, changes: impl Iterator<Item = Change>) -> Version {
-    let Some(Version { major, minor, patch }) = newest else { return Version { major: 1, minor: 0, patch: 0 } };
+    let Some(Version { major, minor, patch }) = newest else {
+        return Version { major: 1, minor: 0, patch: 0 };
+    };
     let (mut breaks, mut adds) = (false, false);
     for change in changes {
         breaks |= matches!(change, Change::Change | Change::Remove);

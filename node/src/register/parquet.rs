@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use arrow::array::types::{Date32Type, Float64Type, Int64Type};
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, RecordBatch, StringDictionaryBuilder};
-use arrow::array::{Date32Array, DictionaryArray, Float64Array, Int32Array, Int64Array, StringArray, UInt32Array};
+use arrow::array::{
+    Date32Array, DictionaryArray, Float64Array, Int32Array, Int64Array, StringArray, UInt32Array,
+};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::{ArrowWriter, ProjectionMask};
@@ -60,9 +62,9 @@ impl<'a> Writer<'a> {
             .build();
         let file = ArrowWriter::try_new(File::create_new(path)?, schema.clone(), Some(properties))?;
         let texts = match column {
-            Column::Text(texts) if texts.len() <= SHARED_TEXTS_MAX => {
-                Some(Arc::new(StringArray::from_iter_values((0..texts.len() as u32).map(|at| texts.text(at)))))
-            }
+            Column::Text(texts) if texts.len() <= SHARED_TEXTS_MAX => Some(Arc::new(
+                StringArray::from_iter_values((0..texts.len() as u32).map(|at| texts.text(at))),
+            )),
             _ => None,
         };
         Ok(Self { file, schema, column, texts, rows: Vec::new() })
@@ -152,6 +154,10 @@ pub(super) fn numbers(path: &Path, show: &mut dyn FnMut(&[f64])) -> Result<(), P
     Ok(())
 }
 
-fn extend<T: ArrowPrimitiveType>(numbers: &mut Vec<f64>, column: &dyn Array, number: impl Fn(T::Native) -> f64) {
+fn extend<T: ArrowPrimitiveType>(
+    numbers: &mut Vec<f64>,
+    column: &dyn Array,
+    number: impl Fn(T::Native) -> f64,
+) {
     numbers.extend(column.as_primitive::<T>().values().iter().map(|value| number(*value)));
 }

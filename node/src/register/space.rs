@@ -28,7 +28,8 @@ pub(super) fn needed(folders: &[(String, PathBuf)], maps: u64) -> u64 {
         largest = largest.max(bytes);
     }
     // A line of a person's identity number and a value has 17 bytes; most have more.
-    let runs = if largest / LINE_BYTES_MIN > CHUNK_ROWS as u64 { largest / 17 * Row::BYTES as u64 } else { 0 };
+    let runs =
+        if largest / LINE_BYTES_MIN > CHUNK_ROWS as u64 { largest / 17 * Row::BYTES as u64 } else { 0 };
     (all / 2).saturating_add(runs).saturating_add(maps).saturating_add(SMALL_FILES)
 }
 

@@ -164,10 +164,8 @@ fn floor_two_digits(value: f64) -> f64 {
         return nearest;
     }
     let (digits, exponent) = text.split_once('e').expect("written with an exponent");
-    let (digits, exponent): (i32, i32) = (
-        digits.replace('.', "").parse().expect("two digits"),
-        exponent.parse().expect("a whole number"),
-    );
+    let (digits, exponent): (i32, i32) =
+        (digits.replace('.', "").parse().expect("two digits"), exponent.parse().expect("a whole number"));
     // One step down in the second digit; below 1.0 comes 9.9 of the next power.
     let (digits, exponent) = if digits == 10 { (99, exponent - 1) } else { (digits - 1, exponent) };
     number(&format!("{digits}e{}", exponent - 1))
@@ -247,7 +245,9 @@ mod tests {
     #[test]
     fn ranks_are_those_of_the_definition() {
         let numbers = |count: u32| (0..count).rev().map(f64::from).collect::<Vec<_>>();
-        for (count, low, high) in [(1, 0.0, 0.0), (2, 0.0, 1.0), (100, 0.0, 99.0), (101, 1.0, 99.0), (201, 2.0, 198.0)] {
+        for (count, low, high) in
+            [(1, 0.0, 0.0), (2, 0.0, 1.0), (100, 0.0, 99.0), (101, 1.0, 99.0), (201, 2.0, 198.0)]
+        {
             let found = of(&numbers(count)).expect("values");
             assert_eq!((found.low, found.high), (low, high), "of {count}");
         }

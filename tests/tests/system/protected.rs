@@ -95,6 +95,85 @@ fn made_variables_labels_and_dates_equal_the_reference() {
 }
 
 #[test]
+fn sums_and_means_over_one_owner_or_two_equal_the_reference() {
+    let world = World::seeded(21);
+    let wages = "import ssb/LONN 2021-05-01 as l\n";
+    let alone = world.check(&script(
+        &world,
+        &format!(
+            "import ssb/KJOENN as k\n{wages}tabulate k, summarize(l)\ntabulate k, summarize(l) mean std sum freq\n\
+             summarize l\nsummarize l if k == \"1\""
+        ),
+    ));
+    assert_eq!(alone.tables.len(), 4);
+    let shown = alone.tables.iter().filter_map(|table| table.summary.as_ref());
+    assert!(shown.flat_map(|summary| &summary.cells).any(Option::is_some), "a case where all is hidden");
+    for first in [SSB_FIRST, KRG_FIRST] {
+        let both = world.check(&script(
+            &world,
+            &format!(
+                "{first}{wages}tabulate k s, summarize(l) mean std sum\ntabulate s, summarize(l)\n\
+                 tabulate k s, summarize(t) std mean missing\ntabulate k, summarize(t) sum\nsummarize t l"
+            ),
+        ));
+        assert_eq!(both.tables.len(), 6);
+        let shown = both.tables.iter().filter_map(|table| table.summary.as_ref());
+        assert!(shown.flat_map(|summary| &summary.cells).any(Option::is_some), "a case where all is hidden");
+    }
+}
+
+#[test]
+fn values_made_of_others_and_of_missing_ones_equal_the_reference() {
+    let world = World::seeded(22);
+    for rest in [
+        // Units that the second owner does not have get a value by the plan.
+        "replace t = 0 if sysmiss(t)\ntabulate k, summarize(t) mean std sum\nsummarize t",
+        "generate syk = !sysmiss(s)\ntabulate k b, summarize(syk) mean sum\ntabulate b, summarize(syk) if k == \"2\"",
+        "replace t = 7.25 if sysmiss(t)\ntabulate k s, summarize(t) mean std missing",
+        // Negative, scaled and fractional values.
+        "import ssb/LONN 2021-05-01 as l\ngenerate m = 1000 - l * 3\ntabulate s, summarize(m) mean std sum",
+        "import ssb/LONN 2021-05-01 as l\ngenerate q = l / 7\ntabulate k s, summarize(q) mean std sum\nsummarize q",
+        "import ssb/FODT as f\ntabulate s, summarize(f) mean std",
+        "import krg/DIAGNOSE as dg\ngenerate år = year(dg) - 2000\ntabulate k, summarize(år) std sum",
+        // A constant.
+        "generate en = 1\ntabulate k s, summarize(en) mean std sum",
+    ] {
+        world.check(&script(&world, &format!("{SSB_FIRST}{rest}")));
+    }
+    world.check(&script(
+        &world,
+        "import fhi/VEKT as v\nimport krg/STADIUM as t\ntabulate t, summarize(v) mean std sum missing\nsummarize v t",
+    ));
+}
+
+#[test]
+fn a_column_in_other_words_has_the_same_noise() {
+    let world = World::seeded(23);
+    let ends = ["summarize(l)", "summarize(m)", "summarize(p)"];
+    let means: Vec<Vec<Option<f64>>> = (ends.iter())
+        .map(|end| {
+            let result = world.check(&script(
+                &world,
+                &format!(
+                    "{SSB_FIRST}import ssb/LONN 2021-05-01 as l\ngenerate m = l * 10\ngenerate p = 0 - l\n\
+                     tabulate k s, {end} sum"
+                ),
+            ));
+            let summary = result.tables[0].summary.clone().expect("a value column");
+            summary.cells.iter().map(|cell| cell.and_then(|cell| cell.sum)).collect()
+        })
+        .collect();
+    assert!(means[0].iter().any(Option::is_some), "a case where all is hidden");
+    // The noise is the same part of the column's width; its finest digits are drawn at the column's own resolution.
+    for (l, m) in means[0].iter().zip(&means[1]) {
+        assert_eq!(l.is_some(), m.is_some());
+        if let (Some(l), Some(m)) = (l, m) {
+            assert!((10.0 * l - m).abs() <= 10.0 * 2_097_152.0, "{l} and {m}");
+        }
+    }
+}
+
+#[test]
 fn small_cells_are_suppressed_and_tables_of_small_cells_and_small_populations_are_refused() {
     let world = World::seeded(5);
     let rare =
@@ -220,6 +299,21 @@ struct Column {
     conditions: &'static [&'static str],
 }
 
+impl Column {
+    /// A name to sum, where the column has numbers.
+    fn number(&self) -> Option<&'static str> {
+        match self.import {
+            "ssb/LONN 2021-05-01 as l" => Some("lønn"),
+            "ssb/FODT as f" => Some("f"),
+            "krg/STADIUM as t" => Some("t"),
+            "krg/DIAGNOSE as dg" => Some("dg"),
+            "fhi/DOSER 2020-06-01 as doser" => Some("doser"),
+            "fhi/VEKT as v" => Some("v"),
+            _ => None,
+        }
+    }
+}
+
 const fn column(
     import: &'static str,
     derive: &'static str,
@@ -247,7 +341,7 @@ const COLUMNS: [&[Column]; 3] = [
         column("ssb/SIVSTAND 2020-06-01 as siv", "", "siv", &["siv >= 2", "inlist(siv, 1, 9)", "siv != 3"]),
         column(
             "ssb/LONN 2021-05-01 as l",
-            "recode l (min/300000 = 1 lav) (300001/max = 2 høy)",
+            "generate lønn = l\nrecode l (min/300000 = 1 lav) (300001/max = 2 høy)",
             "l",
             &["l == 2", "l < 2 | sysmiss(l)"],
         ),
@@ -314,8 +408,13 @@ fn random_script(world: &World, dice: &mut Dice) -> String {
         let variables: Vec<&str> =
             (0..1 + dice.below(3)).map(|_| dice_column(&columns, dice).table).collect();
         let suffix = if wrapped.is_empty() { String::new() } else { format!(" if {}", wrapped.join(" & ")) };
-        let missing = if dice.percent(50) { ", missing" } else { "" };
-        rest += &format!("tabulate {}{suffix}{missing}\n", variables.join(" "));
+        let mut options = if dice.percent(50) { " missing" } else { "" }.to_owned();
+        if let (true, Some(number)) = (dice.percent(60), dice_column(&columns, dice).number()) {
+            let shown = *dice.one(&["", " mean std", " sum mean freq", " std sum"]);
+            options += &format!(" summarize({number}){shown}");
+        }
+        let options = if options.is_empty() { options } else { format!(",{options}") };
+        rest += &format!("tabulate {}{suffix}{options}\n", variables.join(" "));
         if dice.percent(30) && !wrapped.is_empty() {
             rest += &format!("keep if {}\n", wrapped.join(" & "));
         }

@@ -1,0 +1,60 @@
+//! A value column while it is evaluated: codes, and what the protection needs to know of the whole column.
+
+use kobling_model::interval::Interval;
+use kobling_model::value::Coding;
+
+use crate::values::{NO_VALUE, STEPS, Values, WholeColumn};
+
+pub(super) struct Column {
+    coding: Coding,
+    bounds: Interval,
+    codes: Vec<i64>,
+    steps: Vec<u32>,
+    count: u64,
+    sum: i128,
+    squares: u128,
+}
+
+impl Column {
+    pub(super) fn new(coding: Coding, bounds: Interval, units: usize) -> Self {
+        let (codes, steps) = (Vec::with_capacity(units), Vec::with_capacity(units));
+        Self { coding, bounds, codes, steps, count: 0, sum: 0, squares: 0 }
+    }
+
+    /// The next units' values; not a number where missing.
+    pub(super) fn add(&mut self, values: &[f64]) {
+        let width = self.bounds.high - self.bounds.low;
+        for value in values {
+            if value.is_nan() {
+                self.codes.push(NO_VALUE);
+                self.steps.push(u32::MAX);
+                continue;
+            }
+            let code = self.coding.code(*value, &self.bounds);
+            self.count += 1;
+            self.sum += i128::from(code);
+            self.squares += u128::from(self.coding.square(code));
+            let above = self.bounds.clamp(*value) - self.bounds.low;
+            let place = if width > 0.0 { above / width } else { 0.0 };
+            self.codes.push(code);
+            self.steps.push((place * f64::from(STEPS)).round() as u32);
+        }
+    }
+
+    pub(super) fn finish(self) -> Values {
+        let Self { coding, bounds, .. } = self;
+        let [low, high] = [bounds.low, bounds.high].map(|bound| coding.code(bound, &bounds));
+        let count = self.count.max(1);
+        Values {
+            codes: self.codes,
+            steps: self.steps,
+            whole: WholeColumn {
+                // Toward zero; below the coding's resolution.
+                mean: (self.sum / i128::from(count)) as i64,
+                width: high.abs_diff(low),
+                square_mean: (self.squares / u128::from(count)) as u64,
+                square_width: coding.square(low).max(coding.square(high)),
+            },
+        }
+    }
+}

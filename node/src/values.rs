@@ -1,0 +1,284 @@
+//! A value column between registers and shares: codes, the limbs they travel in, and the sums that limbs make up.
+//!
+//! A code ([`Coding`]) becomes three non-negative numbers: its offset above the smallest code, the square of its distance from the
+//! centre where squares are asked for, and the square of its contribution (rule 10). Each is cut into limbs of at most eight bits,
+//! lowest first and all of one width, which travel as columns of their own; sums of limbs add up to sums of numbers.
+//! How many there are follows from the public coding alone.
+
+use kobling_crypto::protocol::protect_sums::{ColumnConstants, ValueShape};
+use kobling_crypto::pseudonym::RecordKeySecret;
+use kobling_crypto::ring::Ring;
+use kobling_crypto::roles::Role;
+use kobling_crypto::share::Share;
+use kobling_model::UnitType;
+use kobling_model::plan::Side;
+use kobling_model::rules::Rules;
+use kobling_model::value::{Coding, ValueColumn};
+
+/// The code of a unit without a value.
+pub const NO_VALUE: i64 = i64::MIN;
+
+/// Most bits of a limb.
+const LIMB_BITS: u32 = 8;
+/// Bits of a squared contribution: 7² is below 2⁶.
+const CONTRIBUTION_BITS: u32 = 6;
+
+/// A value column of this owner, in codes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Values {
+    /// By unit number; [`NO_VALUE`] where missing.
+    pub codes: Vec<i64>,
+    /// By unit number: where the value lies between the secret bounds, from 0 to [`STEPS`]; beyond where missing.
+    pub steps: Vec<u32>,
+    /// What the protection needs to know of the whole column.
+    pub whole: WholeColumn,
+}
+
+/// Steps that a value brought to [0, 1] is rounded to before it is fingerprinted: enough to tell columns apart, few enough
+/// that the rounding of a double does not.
+pub const STEPS: u32 = 1 << 20;
+
+/// Constants of a whole, unfiltered column. Secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WholeColumn {
+    /// Mean of the codes.
+    pub mean: i64,
+    /// Distance of the secret bounds.
+    pub width: u64,
+    /// Mean of the squares.
+    pub square_mean: u64,
+    /// Largest square within the secret bounds.
+    pub square_width: u64,
+}
+
+impl Values {
+    /// What the owner enters.
+    ///
+    /// The fingerprint is a keyed hash of two sums over all units with a value, of a mix of the unit's record key with its
+    /// step, and with one minus it: the same for x, 2x, x + 1 and −x, at whichever node and in whichever order the units
+    /// were imported. Record keys are secret, so nobody outside can aim at a fingerprint.
+    pub fn constants(
+        &self,
+        secret: &RecordKeySecret,
+        unit_type: UnitType,
+        keys: &[[u16; 3]],
+    ) -> ColumnConstants {
+        let mut sums = [0_u64; 2];
+        for (step, [a, b, c]) in self.steps.iter().zip(keys).filter(|(step, _)| **step <= STEPS) {
+            let key = u64::from(*a) | u64::from(*b) << 16 | u64::from(*c) << 32;
+            for (sum, step) in sums.iter_mut().zip([*step, STEPS - *step]) {
+                *sum = sum.wrapping_add(mix(mix(key).wrapping_add(u64::from(step))));
+            }
+        }
+        ColumnConstants {
+            fingerprint: secret.column_fingerprint(unit_type.as_str(), sums),
+            mean: self.whole.mean,
+            width: self.whole.width,
+            square_mean: self.whole.square_mean,
+            square_width: self.whole.square_width,
+        }
+    }
+}
+
+/// The finaliser of SplitMix64: G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number generators",
+/// OOPSLA 2014, figure 16.
+fn mix(x: u64) -> u64 {
+    let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ x >> 31
+}
+
+/// A number for each category or cell of each of the three that a code becomes.
+pub struct Sums<T> {
+    /// Of offsets.
+    pub offsets: T,
+    /// Of squares; where they are asked for.
+    pub squares: Option<T>,
+    /// Of squared contributions.
+    pub contributions: T,
+}
+
+/// How a value column travels.
+#[derive(Clone, Debug)]
+pub struct Limbs {
+    coding: Coding,
+    squares: bool,
+}
+
+impl Limbs {
+    /// The form of a column.
+    pub fn of(column: &ValueColumn) -> Self {
+        Self { coding: column.coding, squares: column.squares }
+    }
+
+    /// Number and width of the limbs of each of the three.
+    fn cuts(&self) -> Vec<(usize, u32)> {
+        let cut = |bits: u32| {
+            let limbs = bits.div_ceil(LIMB_BITS);
+            (limbs as usize, bits.div_ceil(limbs))
+        };
+        let squares = self.squares.then(|| cut(self.coding.square_bits()));
+        std::iter::once(cut(self.coding.offset_bits()))
+            .chain(squares)
+            .chain([cut(CONTRIBUTION_BITS)])
+            .collect()
+    }
+
+    /// The numbers that a code becomes, in the order of their limbs.
+    fn numbers(&self, code: i64) -> impl Iterator<Item = u64> {
+        let square = self.squares.then(|| self.coding.square(code));
+        std::iter::once(self.coding.offset(code)).chain(square).chain([self.coding.contribution(code).pow(2)])
+    }
+
+    /// Bits of each column that travels.
+    pub fn bits(&self) -> Vec<u8> {
+        self.cuts().into_iter().flat_map(|(limbs, bits)| std::iter::repeat_n(bits as u8, limbs)).collect()
+    }
+
+    /// The columns that travel, of codes in row order. A row without a value has zeros.
+    pub fn columns(&self, codes: &[i64]) -> Vec<Vec<u8>> {
+        let cuts = self.cuts();
+        let mut columns = vec![vec![0; codes.len()]; cuts.iter().map(|(limbs, _)| limbs).sum()];
+        for (row, code) in codes.iter().enumerate() {
+            if *code == NO_VALUE {
+                continue;
+            }
+            let mut column = 0;
+            for (number, (limbs, bits)) in self.numbers(*code).zip(&cuts) {
+                for limb in 0..*limbs {
+                    columns[column][row] = (number >> (limb as u32 * bits) & ((1 << bits) - 1)) as u8;
+                    column += 1;
+                }
+            }
+        }
+        columns
+    }
+
+    /// Shares of the sums of the three, from shares of the sums of their limbs.
+    pub fn join(&self, limbs: &[Share<u128>]) -> Sums<Share<u128>> {
+        let mut limbs = limbs.iter();
+        let mut joined = self.cuts().into_iter().map(|(count, bits)| {
+            let first = limbs.next().expect("a share for each limb").times(1);
+            (1..count as u32).fold(first, |sum, limb| {
+                sum.plus(&limbs.next().expect("a share for each limb").times(1 << (limb * bits)))
+            })
+        });
+        let offsets = joined.next().expect("offsets");
+        let squares = if self.squares { joined.next() } else { None };
+        Sums { offsets, squares, contributions: joined.next().expect("contributions") }
+    }
+
+    /// This owner's sums by category, in clear: its shares where it owns the column, as the other's are zero. Categories outside
+    /// `0..categories` count nowhere.
+    pub fn totals(&self, categories: usize, by_unit: &[u32], codes: &[i64]) -> Sums<Share<u128>> {
+        let mut sums = vec![vec![0_u128; categories]; 2 + usize::from(self.squares)];
+        for (category, code) in by_unit.iter().zip(codes) {
+            let category = *category as usize;
+            if category < categories && *code != NO_VALUE {
+                for (sums, number) in sums.iter_mut().zip(self.numbers(*code)) {
+                    sums[category] = sums[category].plus(u128::from(number));
+                }
+            }
+        }
+        let mut sums = sums.into_iter().map(Share::from_elements);
+        Sums {
+            offsets: sums.next().expect("offsets"),
+            squares: if self.squares { sums.next() } else { None },
+            contributions: sums.next().expect("contributions"),
+        }
+    }
+
+    /// The part of a worker that adds nothing.
+    pub fn nothing(&self, length: usize) -> Sums<Share<u128>> {
+        Sums {
+            offsets: Share::zeros(length),
+            squares: self.squares.then(|| Share::zeros(length)),
+            contributions: Share::zeros(length),
+        }
+    }
+
+    /// What one unit with this code adds.
+    pub fn of_code(&self, code: i64) -> Sums<u128> {
+        let mut numbers = self.numbers(code).map(u128::from);
+        Sums {
+            offsets: numbers.next().expect("an offset"),
+            squares: if self.squares { numbers.next() } else { None },
+            contributions: numbers.next().expect("a contribution"),
+        }
+    }
+
+    /// What is added to an offset to make it a code.
+    pub fn lowest(&self) -> u128 {
+        i128::from(self.coding.low) as u128
+    }
+}
+
+/// The public shape of a value column's protection under the rules in force.
+pub fn shape(column: &ValueColumn, rules: &Rules) -> ValueShape {
+    ValueShape {
+        owner: match column.side {
+            Side::Left => Role::Left,
+            Side::Right => Role::Right,
+        },
+        squares: column.squares,
+        sum_bits: column.coding.offset_bits(),
+        square_bits: column.coding.square_bits(),
+        bound: column.coding.bound(),
+        units_min: rules.statistic_units_min,
+        dominance_percent_max: rules.dominance_percent_max(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kobling_model::interval::Interval;
+
+    use super::*;
+
+    fn limbs(low: f64, high: f64, squares: bool) -> Limbs {
+        let bounds = Interval::new(low, high, true).expect("in order");
+        Limbs { coding: Coding::of(&bounds, low).expect("small enough"), squares }
+    }
+
+    #[test]
+    fn wages_travel_in_three_limbs_of_seven_bits_and_a_contribution() {
+        assert_eq!(limbs(0.0, 1_300_000.0, false).bits(), [7, 7, 7, 6]);
+        assert_eq!(limbs(0.0, 1_300_000.0, true).bits(), [7, 7, 7, 8, 8, 8, 8, 8, 6]);
+        assert_eq!(limbs(0.0, 0.0, false).bits(), [1, 6]);
+    }
+
+    #[test]
+    fn the_widest_column_has_no_more_limbs_than_a_product_takes() {
+        use kobling_crypto::protocol::narrow_product::ProductShape;
+        assert!(limbs(-1e10, 1e10, true).bits().len() <= ProductShape::VALUES_MAX);
+    }
+
+    #[test]
+    fn limbs_add_up_to_the_numbers_they_were_cut_from() {
+        for (low, high) in [(0.0, 1_300_000.0), (-1e10, 1e10), (-5.0, 2.0)] {
+            let limbs = limbs(low, high, true);
+            let (least, most) = (limbs.coding.low, limbs.coding.high);
+            let codes = [least, most, NO_VALUE, least + 1, (least + most) / 2];
+            let columns = limbs.columns(&codes);
+            assert!(
+                columns
+                    .iter()
+                    .zip(limbs.bits())
+                    .all(|(column, bits)| { column.iter().all(|limb| u32::from(*limb) < 1 << bits) })
+            );
+            let shares: Vec<_> = columns
+                .iter()
+                .map(|column| Share::from_elements(vec![column.iter().map(|limb| u128::from(*limb)).sum()]))
+                .collect();
+            let joined = limbs.join(&shares);
+            let totals = limbs.totals(1, &[0; 5], &codes);
+            let open = |share: Share<u128>| {
+                share.release(&kobling_crypto::share::OpeningPermit::asserted()).remove(0)
+            };
+            assert_eq!(open(joined.offsets), open(totals.offsets));
+            assert_eq!(joined.squares.map(open), totals.squares.map(open));
+            assert_eq!(open(joined.contributions), open(totals.contributions));
+        }
+    }
+}
