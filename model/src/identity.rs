@@ -55,7 +55,7 @@ impl Identity {
     /// # Errors
     /// As [`Self::parse`].
     pub fn canonical_of(unit_type: UnitType, raw: &str) -> Result<&str, InvalidIdentity> {
-        let text = raw.trim();
+        let text = trimmed(raw);
         if text.is_empty() {
             return Err(InvalidIdentity::Empty);
         }
@@ -79,6 +79,14 @@ impl Identity {
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Identity(hidden)")
+    }
+}
+
+/// Without surrounding white space; most texts have none, which is soon seen.
+pub fn trimmed(text: &str) -> &str {
+    match text.as_bytes() {
+        [b'!'..=b'~', .., b'!'..=b'~'] | [b'!'..=b'~'] => text,
+        _ => text.trim(),
     }
 }
 

@@ -823,4 +823,124 @@ mod tests {
         let loaded = world.store.identity_map(UnitType::Person, &seal_key(1));
         assert!(matches!(loaded, Err(IdentityMapError::Behind { .. })));
     }
+
+    fn source(world: &World, name: &str) -> Source {
+        let datastore = &world.store.catalogue()[0];
+        let variable = datastore.variables.iter().find(|variable| variable.name.as_str() == name).expect("there");
+        Source {
+            datastore: datastore.id.clone(),
+            version: datastore.version,
+            variable: variable.name.clone(),
+            date: None,
+            value_type: kobling_model::expression::ValueType::Number,
+            data: variable.data,
+        }
+    }
+
+    #[test]
+    fn numbers_have_secret_constants_and_a_public_range_and_nothing_else_has() {
+        let mut world = World::new();
+        let income: Vec<_> = (0..300).map(|n| (n * 1013).to_string()).collect();
+        let rows: Vec<_> = income.iter().zip(0..).map(|(value, n)| (n, value.as_str(), "", "")).collect();
+        world.dataset("INCOME", "FIXED", "LONG", &rows);
+        world.dataset("DAY", "FIXED", "DATE", &[(0, "1999-12-31", "", "")]);
+        world.dataset("TEXT", "FIXED", "STRING", &[(0, "a", "", "")]);
+        let other = person(1);
+        world.dataset("MOTHER", "FIXED", "-> PERSON", &[(0, &other, "", "")]);
+        world.import("1.0.0").expect("imported");
+        let found = world.store.winsorised(&source(&world, "INCOME")).expect("numbers");
+        // floor(0.01 · 299) = 2 and ceil(0.99 · 299) = 297.
+        assert_eq!((found.low, found.high), (2.0 * 1013.0, 297.0 * 1013.0));
+        let range = |name| {
+            let datastore = &world.store.catalogue()[0];
+            datastore.variables.iter().find(|v| v.name.as_str() == name).expect("there").range
+        };
+        let income = range("INCOME").expect("numbers");
+        assert_eq!((income.low, income.high, income.centre), (2000.0, 310_000.0, 200_000.0));
+        assert_eq!(world.store.winsorised(&source(&world, "DAY")).map(|day| day.low), Some(10_956.0));
+        for name in ["TEXT", "MOTHER"] {
+            assert_eq!((world.store.winsorised(&source(&world, name)), range(name)), (None, None));
+        }
+        let again = RegisterStore::open(world.state()).expect("opened");
+        assert_eq!(again.winsorised(&source(&world, "INCOME")), Some(found));
+        assert!(!format!("{again:?}").contains("300861"), "the constants are not printed");
+    }
+
+    #[test]
+    fn a_release_of_the_format_before_is_named_with_what_to_do() {
+        let mut world = World::new();
+        world.dataset("X", "FIXED", "LONG", &[(0, "1", "", "")]);
+        world.import("1.0.0").expect("imported");
+        let path = world.state().join("registers/no.test.db/1.0.0/manifest.json");
+        let text = fs::read_to_string(&path).expect("there");
+        fs::write(&path, text.replace("\"format\": 2", "\"format\": 1")).expect("written");
+        let error = RegisterStore::open(world.state()).expect_err("another format");
+        assert!(error.to_string().contains("no.test.db 1.0.0 is in format 1"), "{error}");
+    }
+
+    #[test]
+    fn more_than_the_disk_has_is_refused_before_a_line_is_read() {
+        let mut world = World::new();
+        world.dataset("X", "FIXED", "LONG", &[(0, "1", "", "")]);
+        let csv = File::options().write(true).open(world.folder_of("X").join("X.csv")).expect("there");
+        // A hole, which takes no room itself.
+        csv.set_len(1 << 42).expect("a sparse file");
+        assert!(matches!(world.import("1.0.0"), Err(ImportError::DiskSpace { .. })));
+        assert!(!world.state().join("identity").exists());
+        let left = fs::read_dir(world.state().join("registers")).expect("a folder").count();
+        assert_eq!(left, 1, "the lock alone");
+    }
+
+    #[test]
+    fn a_full_disk_is_one_error_wherever_it_is_noticed() {
+        let full = || io::Error::from_raw_os_error(28);
+        let name = VariableName::new("X").expect("a name");
+        let map = IdentityMapError::Io { unit_type: UnitType::Person, source: full() };
+        for error in [
+            ImportError::from(full()),
+            ImportError::from(map),
+            ImportError::of_parquet(&name, &ParquetError::from(full())),
+            ImportError::from(ReleaseError::from(full())),
+        ] {
+            assert!(matches!(error.or_disk_full(), ImportError::DiskFull));
+        }
+        let other = ImportError::of_parquet(&name, &ParquetError::General("x".to_owned()));
+        assert!(matches!(other.or_disk_full(), ImportError::Parquet { .. }));
+    }
+
+    #[test]
+    fn cut_and_flipped_data_files_are_imported_whole_or_named() {
+        let mut world = World::new();
+        world.dataset("X", "EVENT", "LONG", &[(0, "17", "2001-02-03", "2004-05-06"), (1, "2", "2001-02-03", "")]);
+        let path = world.folder_of("X").join("X.csv");
+        let good = fs::read(&path).expect("there");
+        let cut = (0..good.len()).map(|length| good[..length].to_vec());
+        let flipped = (0..good.len()).map(|at| {
+            let mut bytes = good.clone();
+            bytes[at] ^= 1 << (at % 8);
+            bytes
+        });
+        for (version, bytes) in cut.chain(flipped).enumerate() {
+            fs::write(&path, &bytes).expect("written");
+            match world.import(&format!("{version}.0.0")) {
+                Ok(report) => assert_eq!(report.problems(), 0),
+                Err(ImportError::Invalid(report)) => {
+                    assert!(report.datasets[0].problems.iter().all(|problem| problem.dataset == "X"));
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_metadata_does_not_hide_what_is_wrong_with_the_data() {
+        let mut world = World::new();
+        world.dataset("X", "FIXED", "LONG", &[(0, "one", "", ""), (1, "2", "", "")]);
+        let path = world.folder_of("X").join("X.json");
+        let text = fs::read_to_string(&path).expect("there").replace("PERSON_GENERAL", "SECRET");
+        fs::write(&path, text).expect("written");
+        let Err(ImportError::Invalid(report)) = world.import("1.0.0") else { panic!("two are wrong") };
+        let problems: Vec<_> = report.datasets[0].problems.iter().map(ToString::to_string).collect();
+        assert!(problems[0].contains("sensitivityLevel") && problems[1].contains("line 1"), "{problems:?}");
+    }
 }

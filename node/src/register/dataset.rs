@@ -286,7 +286,7 @@ impl Reading<'_> {
                 return Ok(None);
             }
         };
-        if !attribute.trim().is_empty() {
+        if !attribute.is_empty() && !attribute.trim().is_empty() {
             self.warnings.csv(line, Some(ATTRIBUTE), ProblemKind::AttributeIgnored);
         }
         // Each field is judged whatever the others are, so that all problems of a line are named at once.
@@ -449,7 +449,7 @@ impl ValueReader {
         start: Option<i32>,
         identities: &mut IdentityMaps,
     ) -> Result<Result<u64, ProblemKind>, TooManyUnits> {
-        let raw = raw.trim();
+        let raw = identity::trimmed(raw);
         if raw.is_empty() {
             return Ok(Err(ProblemKind::ValueEmpty));
         }

@@ -589,3 +589,166 @@ fn next_version(newest: Option<Version>, changes: impl Iterator<Item = Change>) 
         Version { major, minor, patch: patch + 1 }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{World, seal_key};
+    use super::*;
+
+    fn datastore() -> DatastoreId {
+        DatastoreId::new("no.test.db").expect("a name")
+    }
+
+    fn name(text: &str) -> VariableName {
+        VariableName::new(text).expect("a name")
+    }
+
+    fn version(bumped: &Bumped) -> String {
+        bumped.release.version.to_string()
+    }
+
+    /// Imports what is in the world's folder as a draft, and releases it.
+    fn release(world: &mut World, names: &[&str]) -> Bumped {
+        world.import_draft().expect("imported");
+        let names: Vec<_> = names.iter().map(|text| name(text)).collect();
+        world.store.make_pending(&datastore(), &names).expect("pending");
+        world.store.bump(&datastore()).expect("released")
+    }
+
+    fn set_title(world: &World, variable: &str, title: &str) {
+        let path = world.folder_of(variable).join(format!("{variable}.json"));
+        let text = fs::read_to_string(&path).expect("there");
+        let mut json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        json["measureVariables"][0]["name"][0]["value"] = title.into();
+        fs::write(&path, json.to_string()).expect("written");
+    }
+
+    #[test]
+    fn the_version_follows_from_what_changes_and_old_releases_stay() {
+        let mut world = World::new();
+        world.dataset("A", "FIXED", "LONG", &[(0, "1", "", "")]);
+        world.dataset("B", "FIXED", "LONG", &[(1, "1", "", "")]);
+        assert_eq!(version(&release(&mut world, &["A", "B"])), "1.0.0");
+        world.remove("A");
+        world.remove("B");
+        world.dataset("C", "FIXED", "LONG", &[(2, "1", "", "")]);
+        let added = release(&mut world, &["C"]);
+        assert_eq!((version(&added).as_str(), added.changes), ("1.1.0", vec![(name("C"), Change::Add)]));
+        fs::remove_file(world.folder_of("C").join("C.csv")).expect("removed");
+        set_title(&world, "C", "Another title");
+        let texts = release(&mut world, &["C"]);
+        assert_eq!((version(&texts).as_str(), texts.changes), ("1.1.1", vec![(name("C"), Change::Texts)]));
+        world.dataset("C", "FIXED", "LONG", &[(2, "2", "", "")]);
+        assert_eq!(version(&release(&mut world, &["C"])), "2.0.0");
+        world.store.make_pending_delete(&datastore(), &[name("A")]).expect("released");
+        assert_eq!(version(&world.store.bump(&datastore()).expect("removed")), "3.0.0");
+
+        let store = RegisterStore::open(world.state()).expect("whole");
+        assert_eq!(store.catalogue(), world.store.catalogue());
+        let names = |at: usize| {
+            let names = store.catalogue()[at].variables.iter().map(|v| v.name.to_string()).collect::<Vec<_>>();
+            names.join(" ")
+        };
+        assert_eq!([0, 1, 2, 3, 4].map(names), ["A B", "A B C", "A B C", "A B C", "B C"]);
+        let data = |at: usize, name: &str| {
+            let catalogue = store.catalogue();
+            catalogue[at].variables.iter().find(|v| v.name.as_str() == name).map(|v| v.data)
+        };
+        assert_eq!(data(0, "B"), data(4, "B"), "an unchanged variable keeps its file");
+        assert_eq!(data(1, "C"), data(2, "C"), "new texts keep the data");
+        assert_ne!(data(2, "C"), data(3, "C"));
+        store.verify().expect("old files are whole");
+        assert_eq!(store.identity_map(UnitType::Person, &seal_key(1)).expect("sealed").len(), 3);
+        assert!(store.draft(&datastore()).expect("empty").is_empty());
+    }
+
+    #[test]
+    fn nothing_is_released_that_is_not_pending() {
+        let mut world = World::new();
+        world.dataset("A", "FIXED", "LONG", &[(0, "1", "", "")]);
+        world.dataset("B", "FIXED", "LONG", &[(1, "1", "", "")]);
+        world.import_draft().expect("imported");
+        assert!(matches!(world.store.bump(&datastore()), Err(ReleaseError::NothingPending { .. })));
+        world.store.make_pending(&datastore(), &[name("A"), name("B")]).expect("pending");
+        world.store.withdraw(&datastore(), &[name("B")]).expect("a draft again");
+        let store = RegisterStore::open(world.state()).expect("opened");
+        let items = store.draft(&datastore()).expect("two");
+        assert_eq!([items[0].state, items[1].state], [ItemState::PendingRelease, ItemState::Draft]);
+        world.store.bump(&datastore()).expect("released");
+        assert_eq!(world.store.catalogue()[0].variables.len(), 1);
+        world.store.withdraw(&datastore(), &[name("B")]).expect("dropped");
+        assert!(world.store.draft(&datastore()).expect("none").is_empty());
+        let left = fs::read_dir(world.store.draft_folder(&datastore())).expect("a folder").count();
+        assert_eq!(left, 1, "data files that no item names are removed");
+    }
+
+    #[test]
+    fn each_step_that_cannot_be_taken_says_why_and_changes_nothing() {
+        let mut world = World::new();
+        let (a, z) = ([name("A")], [name("A"), name("Z")]);
+        assert!(matches!(world.store.make_pending(&datastore(), &a), Err(ReleaseError::NotInDraft { .. })));
+        world.dataset("A", "FIXED", "LONG", &[(0, "1", "", "")]);
+        world.import_draft().expect("imported");
+        assert!(matches!(world.store.make_pending(&datastore(), &z), Err(ReleaseError::NotInDraft { .. })));
+        assert_eq!(world.store.draft(&datastore()).expect("one")[0].state, ItemState::Draft);
+        let not_released = world.store.make_pending_delete(&datastore(), &a);
+        assert!(matches!(not_released, Err(ReleaseError::NotReleased { .. })));
+        world.store.make_pending(&datastore(), &a).expect("pending");
+        world.store.bump(&datastore()).expect("released");
+        world.store.make_pending_delete(&datastore(), &a).expect("pending");
+        assert!(matches!(world.store.bump(&datastore()), Err(ReleaseError::Empty { .. })));
+        assert_eq!(world.store.catalogue().len(), 1);
+        assert_eq!(world.store.draft(&datastore()).expect("one").len(), 1);
+    }
+
+    #[test]
+    fn a_crash_after_the_release_does_not_release_again() {
+        let mut world = World::new();
+        world.dataset("A", "FIXED", "LONG", &[(0, "1", "", "")]);
+        world.import_draft().expect("imported");
+        world.store.make_pending(&datastore(), &[name("A")]).expect("pending");
+        let path = world.store.draft_folder(&datastore()).join("draft.json");
+        let before = fs::read(&path).expect("there");
+        world.store.bump(&datastore()).expect("released");
+        fs::write(&path, before).expect("as after a crash");
+        let mut store = RegisterStore::open(world.state()).expect("opened");
+        assert!(store.draft(&datastore()).expect("done").is_empty());
+        assert!(matches!(store.bump(&datastore()), Err(ReleaseError::NothingPending { .. })));
+    }
+
+    #[test]
+    fn a_wrong_draft_leaves_the_draft_as_it_was_and_damage_is_named() {
+        let mut world = World::new();
+        world.dataset("A", "FIXED", "LONG", &[(0, "1", "", "")]);
+        world.import_draft().expect("imported");
+        world.dataset("B", "FIXED", "LONG", &[(0, "x", "", "")]);
+        assert!(matches!(world.import_draft(), Err(ImportError::Invalid(_))));
+        assert_eq!(world.store.draft(&datastore()).expect("one").len(), 1);
+        world.store.make_pending(&datastore(), &[name("A")]).expect("pending");
+        let folder = world.store.draft_folder(&datastore());
+        let data = fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+        for path in data.filter(|path| path.extension().is_some_and(|extension| extension == "parquet")) {
+            fs::write(path, b"other").expect("written");
+        }
+        assert!(matches!(world.store.bump(&datastore()), Err(ReleaseError::Damaged { .. })));
+        assert!(world.store.catalogue().is_empty());
+        fs::write(folder.join("draft.json"), b"{").expect("written");
+        assert!(matches!(world.import_draft(), Err(ImportError::Draft(_))));
+    }
+
+    #[test]
+    fn without_a_data_file_only_texts_change() {
+        let mut world = World::new();
+        world.dataset("A", "FIXED", "LONG", &[(0, "1", "", "")]);
+        release(&mut world, &["A"]);
+        fs::remove_file(world.folder_of("A").join("A.csv")).expect("removed");
+        let found = |world: &mut World| match world.import_draft() {
+            Err(ImportError::Invalid(report)) => report.datasets[0].problems[0].to_string(),
+            other => panic!("{other:?}"),
+        };
+        assert!(found(&mut world).contains("no text is another"));
+        world.dataset("A", "FIXED", "DOUBLE", &[]);
+        fs::remove_file(world.folder_of("A").join("A.csv")).expect("removed");
+        assert!(found(&mut world).contains("measureVariables[0]: without a data file only texts"));
+    }
+}

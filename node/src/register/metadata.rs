@@ -796,4 +796,66 @@ mod tests {
         let mut findings = Findings::new("X");
         assert!(read(format!("\u{feff}{}", good()).as_bytes(), &mut findings).0.is_some());
     }
+
+    #[test]
+    fn texts_are_shown_on_one_line_in_their_own_direction() {
+        let mut json = good();
+        json["measureVariables"][0]["name"] = text("\u{202e}Drop\r\ntable;\u{1b}[2J -- ../x\u{200b}");
+        let mut findings = Findings::new("X");
+        let (metadata, _) = read(json.to_string().as_bytes(), &mut findings);
+        assert_eq!(metadata.expect("good").title, "Drop  table;[2J -- ../x");
+        let code = "/measureVariables/0/valueDomain/codeList/0/code";
+        assert!(problems(&with(code, Some(json!("1\u{2067}"))))[0].contains("the text has control characters"));
+    }
+
+    #[test]
+    fn unknown_fields_are_named_at_every_depth() {
+        let measure = "/measureVariables/0";
+        for parent in [
+            "".to_owned(),
+            "/populationDescription/0".to_owned(),
+            "/spatialCoverageDescription/0".to_owned(),
+            "/subjectFields/0/0".to_owned(),
+            "/dataRevision".to_owned(),
+            "/dataRevision/description/0".to_owned(),
+            "/dataRevision/temporalEnd".to_owned(),
+            "/identifierVariables/0".to_owned(),
+            measure.to_owned(),
+            format!("{measure}/name/0"),
+            format!("{measure}/valueDomain"),
+            format!("{measure}/valueDomain/codeList/0"),
+            format!("{measure}/valueDomain/codeList/0/categoryTitle/0"),
+            format!("{measure}/valueDomain/sentinelAndMissingValues/0"),
+        ] {
+            let found = problems(&with(&format!("{parent}/xyzzy"), Some(json!(1))));
+            assert_eq!(found.len(), 1, "{parent}: {found:?}");
+            assert!(found[0].contains("xyzzy: there is no field of this name"), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_of_a_wrong_type_is_a_problem_wherever_it_stands() {
+        let paths = |json: &Value| {
+            fn walk(json: &Value, path: String, all: &mut Vec<String>) {
+                match json {
+                    Value::Object(fields) => {
+                        fields.iter().for_each(|(name, value)| walk(value, format!("{path}/{name}"), all))
+                    }
+                    Value::Array(list) => {
+                        list.iter().zip(0..).for_each(|(value, at)| walk(value, format!("{path}/{at}"), all))
+                    }
+                    _ => {}
+                }
+                all.push(path);
+            }
+            let mut all = Vec::new();
+            walk(json, String::new(), &mut all);
+            all
+        };
+        for path in paths(&good()).into_iter().filter(|path| !path.is_empty()) {
+            for wrong in [json!(true), json!(1.5), json!({"a": 1}), json!([[[]]])] {
+                assert!(!problems(&with(&path, Some(wrong.clone()))).is_empty(), "{path} = {wrong}");
+            }
+        }
+    }
 }
