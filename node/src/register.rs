@@ -826,7 +826,8 @@ mod tests {
 
     fn source(world: &World, name: &str) -> Source {
         let datastore = &world.store.catalogue()[0];
-        let variable = datastore.variables.iter().find(|variable| variable.name.as_str() == name).expect("there");
+        let variable =
+            datastore.variables.iter().find(|variable| variable.name.as_str() == name).expect("there");
         Source {
             datastore: datastore.id.clone(),
             version: datastore.version,
@@ -911,7 +912,12 @@ mod tests {
     #[test]
     fn cut_and_flipped_data_files_are_imported_whole_or_named() {
         let mut world = World::new();
-        world.dataset("X", "EVENT", "LONG", &[(0, "17", "2001-02-03", "2004-05-06"), (1, "2", "2001-02-03", "")]);
+        world.dataset(
+            "X",
+            "EVENT",
+            "LONG",
+            &[(0, "17", "2001-02-03", "2004-05-06"), (1, "2", "2001-02-03", "")],
+        );
         let path = world.folder_of("X").join("X.csv");
         let good = fs::read(&path).expect("there");
         let cut = (0..good.len()).map(|length| good[..length].to_vec());

@@ -84,14 +84,20 @@ fn alike(cases: &mut Vec<Case>) {
     add(true, metadata("FIXED", "STRING"), format!(" {id} ; a b ;;;\n"));
     add(true, metadata("FIXED", "STRING"), format!("{id};NA;;;\n"));
     add(true, metadata("FIXED", "DATE"), format!("{id};1999-12-31;;;\n"));
-    add(true, metadata("STATUS", "LONG"), format!("{id};1;2020-01-01;2020-01-01;\n{id};1;2021-01-01;2021-01-01;\n"));
-    add(true, metadata("ACCUMULATED", "LONG"), format!("{id};1;2020-01-01;2020-12-31;\n{id};1;2021-01-01;2021-12-31;\n"));
+    add(
+        true,
+        metadata("STATUS", "LONG"),
+        format!("{id};1;2020-01-01;2020-01-01;\n{id};1;2021-01-01;2021-01-01;\n"),
+    );
+    add(
+        true,
+        metadata("ACCUMULATED", "LONG"),
+        format!("{id};1;2020-01-01;2020-12-31;\n{id};1;2021-01-01;2021-12-31;\n"),
+    );
     add(true, metadata("EVENT", "LONG"), format!("{id};1;2020-01-01;2020-12-31;\n{id};1;2021-01-01;;\n"));
     add(true, codes("LONG", json!([code(json!(1), "1900-01-01", None)])), line());
-    let halves = json!([
-        code(json!("1"), "1900-01-01", Some("1999-12-31")),
-        code(json!("1"), "2000-01-01", None)
-    ]);
+    let halves =
+        json!([code(json!("1"), "1900-01-01", Some("1999-12-31")), code(json!("1"), "2000-01-01", None)]);
     add(true, codes("STRING", halves), line());
     let pointer = json!({"name": text("Mor"), "description": text("Mor"), "unitType": "PERSON"});
     add(true, with(fixed(), "/measureVariables/0", pointer.clone()), format!("{id};{};;;\n", person(1)));
@@ -112,10 +118,18 @@ fn alike(cases: &mut Vec<Case>) {
     add(false, fixed(), format!("{id},1,,,\n"));
     add(false, fixed(), format!("{id};1;;;\n{id};2;;;\n"));
     add(false, metadata("STATUS", "LONG"), format!("{id};1;2020-01-01;2020-01-02;\n"));
-    add(false, metadata("STATUS", "LONG"), format!("{id};1;2020-01-01;2020-01-01;\n{id};2;2020-01-01;2020-01-01;\n"));
+    add(
+        false,
+        metadata("STATUS", "LONG"),
+        format!("{id};1;2020-01-01;2020-01-01;\n{id};2;2020-01-01;2020-01-01;\n"),
+    );
     add(false, metadata("STATUS", "LONG"), format!("{id};1;01.01.2020;2020-01-01;\n"));
     add(false, metadata("ACCUMULATED", "LONG"), format!("{id};1;2020-12-31;2020-01-01;\n"));
-    add(false, metadata("ACCUMULATED", "LONG"), format!("{id};1;2020-01-01;2020-12-31;\n{id};1;2020-06-01;2021-05-31;\n"));
+    add(
+        false,
+        metadata("ACCUMULATED", "LONG"),
+        format!("{id};1;2020-01-01;2020-12-31;\n{id};1;2020-06-01;2021-05-31;\n"),
+    );
     add(false, metadata("EVENT", "LONG"), format!("{id};1;2021-01-01;2020-01-01;\n"));
     add(false, metadata("EVENT", "LONG"), format!("{id};1;;2020-01-01;\n"));
     add(false, metadata("EVENT", "LONG"), format!("{id};1;2020-01-01;;\n{id};1;2021-01-01;2021-12-31;\n"));
@@ -181,8 +195,18 @@ fn otherwise(cases: &mut Vec<Case>) {
     add("HEXADECIMAL", false, fixed(), format!("{id};0x1F;;;\n"));
     // Unknown fields are errors at every depth of the format; the tool lets some pass.
     add("UNKNOWN_AT_TOP", false, with(fixed(), "/population", json!("x")), format!("{id};1;;;\n"));
-    add("UNKNOWN_IN_MEASURE", false, with(fixed(), "/measureVariables/0/datatype", json!("LONG")), format!("{id};1;;;\n"));
-    add("UNKNOWN_IN_TEXT", false, with(fixed(), "/populationDescription/0/language", json!("nb")), format!("{id};1;;;\n"));
+    add(
+        "UNKNOWN_IN_MEASURE",
+        false,
+        with(fixed(), "/measureVariables/0/datatype", json!("LONG")),
+        format!("{id};1;;;\n"),
+    );
+    add(
+        "UNKNOWN_IN_TEXT",
+        false,
+        with(fixed(), "/populationDescription/0/language", json!("nb")),
+        format!("{id};1;;;\n"),
+    );
     // A code is not to be used outside its period: its meaning there is another.
     let ended = json!({"codeList": [
         code(json!(1), "1900-01-01", Some("1999-12-31")), code(json!(2), "1900-01-01", None)

@@ -13,7 +13,11 @@ fn microdata_tools_accepts_every_dataset() {
     write_registers(&Config { people: 5000, seed: 1 }, folder.path()).expect("written");
     let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("../node/tests/judge.py");
     for owner in OWNERS {
-        let judged = Command::new("python").arg(&driver).arg(folder.path().join(owner.owner)).output().expect("python");
+        let judged = Command::new("python")
+            .arg(&driver)
+            .arg(folder.path().join(owner.owner))
+            .output()
+            .expect("python");
         assert!(judged.status.success(), "{}", String::from_utf8_lossy(&judged.stderr));
         let judged: BTreeMap<String, Vec<String>> = serde_json::from_slice(&judged.stdout).expect("JSON");
         assert_eq!(judged.len(), owner.datasets.len());

@@ -646,7 +646,8 @@ mod tests {
         let store = RegisterStore::open(world.state()).expect("whole");
         assert_eq!(store.catalogue(), world.store.catalogue());
         let names = |at: usize| {
-            let names = store.catalogue()[at].variables.iter().map(|v| v.name.to_string()).collect::<Vec<_>>();
+            let names =
+                store.catalogue()[at].variables.iter().map(|v| v.name.to_string()).collect::<Vec<_>>();
             names.join(" ")
         };
         assert_eq!([0, 1, 2, 3, 4].map(names), ["A B", "A B C", "A B C", "A B C", "B C"]);

@@ -805,7 +805,9 @@ mod tests {
         let (metadata, _) = read(json.to_string().as_bytes(), &mut findings);
         assert_eq!(metadata.expect("good").title, "Drop  table;[2J -- ../x");
         let code = "/measureVariables/0/valueDomain/codeList/0/code";
-        assert!(problems(&with(code, Some(json!("1\u{2067}"))))[0].contains("the text has control characters"));
+        assert!(
+            problems(&with(code, Some(json!("1\u{2067}"))))[0].contains("the text has control characters")
+        );
     }
 
     #[test]
