@@ -198,8 +198,8 @@ impl<R: Ring> ScatterSums<R> {
     pub(crate) fn add(&mut self, categories: &[u32], factor: impl Fn(usize) -> R, panel: &Panel<'_, R>) {
         let (columns, start) = (self.columns, panel.columns.start);
         debug_assert_eq!(panel.columns.len(), columns);
-        for row in 0..categories.len() {
-            let at = (categories[row] as usize).min(self.categories) * columns;
+        for (row, category) in categories.iter().enumerate() {
+            let at = (*category as usize).min(self.categories) * columns;
             let row_of_block = &panel.block[row * panel.width + start..][..columns];
             let sums = &mut self.sums[at..][..columns];
             let factor = factor(row);

@@ -236,7 +236,7 @@ impl Node {
                 let mut state = session.state();
                 // An attempt that was aborted meanwhile is not handed out.
                 if state.running.contains_key(&attempt) {
-                    state.partials.insert(attempt, (partial, signature));
+                    state.partials.insert(attempt, (*partial, signature));
                     Progress::Ready(content)
                 } else {
                     Progress::Failed(NodeError::Aborted)
@@ -548,7 +548,7 @@ impl Task {
         Ok(match cleared {
             protect::Verdict::Refused => return Err(Ending::Refused(protect::refusal(self.question()))),
             protect::Verdict::Passed => Cleared::Passed,
-            protect::Verdict::Table(shares) => Cleared::Table(PartialAggregate {
+            protect::Verdict::Table(shares) => Cleared::Table(Box::new(PartialAggregate {
                 session: self.session.id,
                 attempt: self.attempt,
                 plan: self.plan,
@@ -560,7 +560,7 @@ impl Task {
                 shares: shares.counts,
                 sums: shares.sums,
                 squares: shares.squares,
-            }),
+            })),
         })
     }
 

@@ -24,7 +24,7 @@ pub enum Cleared {
     /// A population that passed its floor: nothing but that.
     Passed,
     /// This worker's share of a protected table.
-    Table(PartialAggregate),
+    Table(Box<PartialAggregate>),
 }
 
 /// What the opened bit says.

@@ -193,7 +193,7 @@ fn attack_20c_retries_and_failures_use_fresh_masks() {
         let counter = seen.clone();
         world.tap.on_frame(move |_, _, _, frame| {
             let step = frame.header.as_ref().map(|header| header.step.clone()).unwrap_or_default();
-            if step == "product/left/counts" && counter.fetch_add(1, Ordering::Relaxed) == broken_at {
+            if step == "product/left" && counter.fetch_add(1, Ordering::Relaxed) == broken_at {
                 let mut body = frame.body.to_vec();
                 body[0] ^= 1;
                 frame.body = body.into();

@@ -128,7 +128,7 @@ fn values_made_of_others_and_of_missing_ones_equal_the_reference() {
     for rest in [
         // Units that the second owner does not have get a value by the plan.
         "replace t = 0 if sysmiss(t)\ntabulate k, summarize(t) mean std sum\nsummarize t",
-        "generate syk = !sysmiss(s)\ntabulate k b, summarize(syk) mean sum\ntabulate b, summarize(syk) if k == \"2\"",
+        "generate syk = !sysmiss(s)\ntabulate k b, summarize(syk) mean sum\ntabulate b if k == \"2\", summarize(syk)",
         "replace t = 7.25 if sysmiss(t)\ntabulate k s, summarize(t) mean std missing",
         // Negative, scaled and fractional values.
         "import ssb/LONN 2021-05-01 as l\ngenerate m = 1000 - l * 3\ntabulate s, summarize(m) mean std sum",

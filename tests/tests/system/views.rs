@@ -52,6 +52,11 @@ fn masked(messages: &[Message]) -> BTreeMap<(OwnerId, OwnerId, String), Vec<u8>>
     bodies
 }
 
+/// Whether a step of a product has a few numbers for each cell, and none for each row: too few bytes to judge alone.
+fn is_by_cell(step: &str) -> bool {
+    step.starts_with("product/dealer") || step.starts_with("product/lift")
+}
+
 #[test]
 fn everything_that_passes_between_workers_and_from_the_dealer_is_uniform() {
     let world = World::seeded(21);
@@ -59,16 +64,18 @@ fn everything_that_passes_between_workers_and_from_the_dealer_is_uniform() {
     world.check(&script(&world, &format!("{imports}tabulate k b s t")));
     let bodies = masked(&world.tap.messages());
     let steps: BTreeSet<&str> = bodies.keys().map(|(_, _, step)| step.as_str()).collect();
-    let all = ["product/left/counts", "product/left/keys", "product/right", "protect/deal", "protect/open"];
+    let all =
+        ["product/left", "product/right", "product/lift/left", "product/lift/right", "product/lift/dealer"];
+    assert!(all.iter().all(|step| steps.contains(step)), "{steps:?}");
+    let all = ["product/dealer", "product/dealer/keys", "protect/deal", "protect/open"];
     assert!(all.iter().all(|step| steps.contains(step)), "{steps:?}");
     for ((from, to, step), bytes) in bodies {
-        // The corrections of a product are one number for each cell; they are judged together with all others.
-        if !step.starts_with("product/dealer") {
+        if !is_by_cell(&step) {
             assert_uniform(&format!("{step} from {from} to {to}"), &bytes);
         }
     }
     let corrections: Vec<u8> = (world.tap.messages().iter())
-        .filter(|message| message.step().starts_with("product/dealer"))
+        .filter(|message| is_by_cell(message.step()))
         .flat_map(|message| message.body().to_vec())
         .collect();
     let distinct: HashSet<&[u8]> = corrections.chunks_exact(4).collect();
@@ -82,7 +89,7 @@ fn a_row_without_a_category_looks_like_any_other() {
     let imports = "import ssb/KJOENN as k\nimport krg/STED as s\n";
     world.check(&script(&world, &format!("{imports}tabulate k s if k == \"9\" & s == \"C99\"")));
     for ((from, to, step), bytes) in masked(&world.tap.messages()) {
-        if step.starts_with("product/") && !step.starts_with("product/dealer") {
+        if step.starts_with("product/") && !is_by_cell(&step) {
             assert_uniform(&format!("{step} from {from} to {to}"), &bytes);
         }
     }
@@ -133,6 +140,30 @@ fn sizes_and_names_of_messages_are_the_same_whatever_the_data_and_the_filter() {
 }
 
 #[test]
+fn sums_look_alike_whatever_the_filter_and_whoever_has_the_value() {
+    let world = World::seeded(26);
+    let imports = "import ssb/KJOENN as k\nimport ssb/LONN 2021-05-01 as l\nimport krg/STED as s\nimport krg/STADIUM as t\n";
+    for value in ["l", "t"] {
+        let of = |condition: &str| {
+            world.tap.forget();
+            let end = format!("tabulate k s {condition}, summarize({value}) std");
+            world.check(&script(&world, &format!("{imports}{end}")));
+            for ((from, to, step), bytes) in masked(&world.tap.messages()) {
+                if step.starts_with("product/") && !is_by_cell(&step) {
+                    assert_uniform(&format!("{step} from {from} to {to}"), &bytes);
+                }
+            }
+            shapes(&world.tap.messages())
+        };
+        let all = of("");
+        assert_eq!(all.len(), 2, "a population and a table");
+        for condition in ["if k == \"9\"", "if s == \"C50\" & l > 400000", "if sysmiss(t)"] {
+            assert!(of(condition) == all, "{condition} looks different");
+        }
+    }
+}
+
+#[test]
 fn traffic_is_what_rows_and_categories_say() {
     let world = World::seeded(25);
     let imports = "import ssb/KJOENN as k\nimport ssb/BOSTED 2020-01-01 as b\nimport krg/STED as s\n";
@@ -151,10 +182,14 @@ fn traffic_is_what_rows_and_categories_say() {
         });
         of.map(|message| message.body().len()).sum()
     };
-    assert_eq!(bytes("ssb", "krg", "product/left/counts"), rows * left * 4);
-    assert_eq!(bytes("ssb", "krg", "product/left/keys"), rows * left * 3 * 2);
-    assert_eq!(bytes("krg", "ssb", "product/right"), rows * right * 4);
-    assert_eq!(bytes("fhi", "krg", "product/dealer"), left * right * (4 + 3 * 2));
+    assert_eq!(bytes("ssb", "krg", "product/left"), rows * left * 4 * 2);
+    assert_eq!(bytes("krg", "ssb", "product/right"), rows * right * 2);
+    // Counts are lifted after every 16 384 rows, their wraps once.
+    let (cells, stretches) = (left * right, rows / 16_384);
+    assert_eq!(bytes("fhi", "krg", "product/dealer"), cells * (stretches * 2 + 3 * 2));
+    assert_eq!(bytes("ssb", "krg", "product/lift"), cells * (stretches * 2 + 16));
+    assert_eq!(bytes("krg", "ssb", "product/lift"), cells * (stretches * 2 + 16));
+    assert_eq!(bytes("fhi", "krg", "product/lift"), cells * (2 + 16));
     assert_eq!(bytes("fhi", "ssb", "product"), 0, "nothing for a row goes to or from the dealer");
     assert_eq!(bytes("ssb", "krg", "protect/open"), bytes("krg", "ssb", "protect/open"));
     // All that was recorded is what these steps, and the small ones around them, add up to.
