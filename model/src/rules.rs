@@ -18,11 +18,19 @@ pub struct Rules {
     /// Rule 5: a table with more than this share of suppressed cells is refused. Whole percent.
     pub small_cells_percent_max: u32,
     /// Rule 7: statistics of a cell whose perturbed count is below this are hidden.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub statistic_units_min: u32,
     /// Rule 10: a cell of which the two largest contributors may have more than this is hidden. Whole percent.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub two_largest_percent_max: u32,
     /// Rule 10, p %: what the others contribute must be at least this of the largest contributor. Whole percent.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub others_percent_of_largest_min: u32,
+}
+
+/// Records of before rules 7 and 10 have no numbers for them: they are read as 0, and stay as they were written.
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Rules {
