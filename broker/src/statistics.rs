@@ -12,7 +12,7 @@ const SUM_MAX: u128 = 1 << 100;
 /// shown is computed; a division by a count of 0, or by 1 − 1, gives nothing.
 ///
 /// - mean = value(s'/c'), three significant digits;
-/// - variance of the codes = (4^shift·q'/c' − (s'/c' − z)²)·c'/(c' − 1), at least 0: noise may bring it below;
+/// - variance of the codes = (4^shift·q'/c' − (s'/c' − z)²)·c'/(c' − 1); where noise brings it below 0, there is no deviation to show;
 /// - standard deviation = value(√variance), three significant digits. A code is a number moved by whole digits, so
 ///   nothing else turns its deviations into those of the numbers;
 /// - sum = value(s'): it has the coding's decimals at most, since s' is whole.
@@ -34,8 +34,8 @@ pub fn statistics(
     let deviation = || {
         let from_centre = mean? - coding.centre as f64;
         let squared = squares? as f64 * 4_f64.powi(coding.square_shift() as i32) / units;
-        let variance = (squared - from_centre * from_centre).max(0.0) * units / (units - 1.0);
-        (count > 1).then(|| three_digits(coding.value(variance.sqrt())))
+        let variance = (squared - from_centre * from_centre) * units / (units - 1.0);
+        (count > 1 && variance >= 0.0).then(|| three_digits(coding.value(variance.sqrt())))
     };
     let statistics = Statistics {
         mean: mean.filter(|_| shown(Show::Mean)).map(|mean| three_digits(coding.value(mean))),
@@ -107,10 +107,10 @@ mod tests {
     }
 
     #[test]
-    fn noise_that_would_make_a_variance_negative_makes_it_zero() {
+    fn noise_that_makes_a_variance_negative_leaves_no_deviation() {
         let wages = coding(0.0, 1_300_000.0, true, 410_000.0);
         let shown = statistics(&wages, &ALL, 100, 41_000_000, Some(-7)).expect("possible").expect("shown");
-        assert_eq!((shown.mean, shown.standard_deviation), (Some(410_000.0), Some(0.0)));
+        assert_eq!((shown.mean, shown.standard_deviation), (Some(410_000.0), None));
     }
 
     #[test]

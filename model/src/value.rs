@@ -91,15 +91,6 @@ impl Coding {
         Some(Self { decimals, low, high, centre })
     }
 
-    /// Whether it is one that [`Self::of`] can give; for codings from another party.
-    pub fn is_usable(&self) -> bool {
-        (-5..=12).contains(&self.decimals)
-            && -Self::LARGEST <= self.low
-            && self.low <= self.centre
-            && self.centre <= self.high
-            && self.high <= Self::LARGEST
-    }
-
     /// The code of a value that is brought within `bounds` first.
     pub fn code(&self, value: f64, bounds: &Interval) -> i64 {
         (scale(bounds.clamp(value), self.decimals).round() as i64).clamp(self.low, self.high)
@@ -220,7 +211,6 @@ mod tests {
         assert_eq!((largest.decimals, largest.high), (0, Coding::LARGEST));
         let larger = coding(0.0, 1e15, true, 1e15);
         assert_eq!((larger.decimals, larger.high), (-5, Coding::LARGEST));
-        assert!(larger.is_usable());
         assert_eq!(Coding::of(&Interval::new(0.0, 1.1e15, true).expect("in order"), 0.0), None);
     }
 

@@ -390,12 +390,14 @@ impl<'a> ValueColumn<'a> {
             unit *= 2.0;
         }
         let variance = unit * unit * (squares as f64 / n) - (mean - centre) * (mean - centre);
-        let deviation = (variance.max(0.0) * (n / (n - 1.0))).sqrt();
+        let deviation = (variance >= 0.0).then(|| (variance * n / (n - 1.0)).sqrt());
         let decimals = usize::try_from(coding.decimals.max(0)).expect("not negative");
         let whole_sum = format!("{:.decimals$}", scaled(sum as f64)).parse().expect("a number");
         Statistics {
             mean: shows(Show::Mean).then(|| three(scaled(mean))),
-            standard_deviation: shows(Show::StandardDeviation).then(|| three(scaled(deviation))),
+            standard_deviation: deviation
+                .filter(|_| shows(Show::StandardDeviation))
+                .map(|deviation| three(scaled(deviation))),
             sum: shows(Show::Sum).then_some(whole_sum),
         }
     }
@@ -450,7 +452,11 @@ fn answer_question(
                 let summary = sums.map(|(column, sums)| Summary {
                     variable: column.column.name.clone(),
                     cells: (sums.into_iter().zip(&perturbed))
-                        .map(|(sums, count)| sums.map(|sums| column.statistics(shape, *count, sums)))
+                        .map(|(sums, count)| {
+                            let statistics = sums.map(|sums| column.statistics(shape, *count, sums));
+                            // A cell of which nothing can be said is hidden.
+                            statistics.filter(|statistics| *statistics != Statistics::default())
+                        })
                         .collect(),
                 });
                 Outcome::Table(Table { summary, ..table })

@@ -382,7 +382,6 @@ pub fn left(
             for (lifted, sums) in lifted.iter().zip(&mut sums) {
                 match lifted.left.checked_sub(BEFORE_VALUES) {
                     // The one.
-                    None if lifted.right == 0 => sums.add(of_part, |_| 1, &panel(0)),
                     None => sums.add(of_part, |_| 1, &panel(lifted.right)),
                     Some(value) => {
                         let values = &rows.values[value][part.clone()];

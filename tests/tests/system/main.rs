@@ -10,6 +10,7 @@
 //! | `layering` | who may know whom, in the source |
 
 mod attacks;
+mod attacks_on_sums;
 mod layering;
 mod protected;
 mod records;
