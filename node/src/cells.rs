@@ -117,7 +117,10 @@ impl CellSums {
                     let sums = limbs.join(&product.left_values);
                     Sums {
                         offsets: self.sum(&sums.offsets, &totals.offsets),
-                        squares: both(&sums.squares, &totals.squares)
+                        squares: sums
+                            .squares
+                            .as_ref()
+                            .zip(totals.squares.as_ref())
                             .map(|(sums, totals)| self.sum(sums, totals)),
                         contributions: self.sum(&sums.contributions, &totals.contributions),
                     }
@@ -223,8 +226,4 @@ impl CellSums {
             Some(layout) => inner.gather(layout.cells(), layout.parts()),
         }
     }
-}
-
-fn both<'a, T>(one: &'a Option<T>, other: &'a Option<T>) -> Option<(&'a T, &'a T)> {
-    one.as_ref().zip(other.as_ref())
 }

@@ -379,7 +379,8 @@ fn side(is_left: bool) -> &'static str {
     if is_left { "left" } else { "right" }
 }
 
-fn add_all<R: Ring>(sums: &mut [R], more: &[R]) {
+/// Adds numbers to sums, one by one.
+pub(crate) fn add_all<R: Ring>(sums: &mut [R], more: &[R]) {
     for (sum, more) in sums.iter_mut().zip(more) {
         *sum = sum.plus(*more);
     }

@@ -44,7 +44,7 @@ use std::ops::Range;
 
 use crate::channel::{Channel, StepName};
 use crate::kernel::{Panel, ProductSums, ScatterSums, add_one_hot, negate};
-use crate::protocol::lift::{DealtLift, Lift, Tile, stretch_rows};
+use crate::protocol::lift::{DealtLift, Lift, Tile, add_all, stretch_rows};
 use crate::protocol::wide_body::{Inbox, Outbox};
 use crate::protocol::{ProtocolError, decode, inner_product};
 use crate::ring::Ring;
@@ -637,12 +637,6 @@ fn encoded(block: &[u16]) -> Vec<u8> {
     let mut body = Vec::new();
     u16::encode(block, &mut body);
     body
-}
-
-fn add_all(sums: &mut [u16], more: &[u16]) {
-    for (sum, more) in sums.iter_mut().zip(more) {
-        *sum = sum.plus(*more);
-    }
 }
 
 #[cfg(test)]
