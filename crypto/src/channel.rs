@@ -10,11 +10,12 @@
 //! The transcript of one direction is a running hash:
 //!
 //! ```text
-//! h₀     = SHA-256(canonical("kobling transcript v1", session, attempt, sender, receiver))
-//! hᵢ₊₁   = SHA-256(hᵢ ‖ canonical header ‖ SHA-256(body))
+//! h₀     = SHA-256(canonical("kobling transcript v2", session, attempt, sender, receiver))
+//! hᵢ₊₁   = SHA-256(hᵢ ‖ canonical header ‖ BLAKE3(body))
 //! ```
 //!
-//! and a message carries the hash that it leads to, so a change anywhere earlier shows here. The canonical header
+//! and a message carries the hash that it leads to, so a change anywhere earlier shows here. Bodies are most of what is
+//! hashed, and BLAKE3 takes a third of the time that SHA-256 does. The canonical header
 //! is the length-prefixed list (each part preceded by its length, four bytes little-endian) of: the ASCII text
 //! `kobling header v1`, session, attempt, step, index (eight bytes little-endian), sender, shape (eight bytes
 //! little-endian for each dimension). The transcript field itself is not in it.
@@ -117,13 +118,13 @@ impl Transcript {
     /// The transcript before the first message from `sender` to `receiver`.
     pub fn start(session: &[u8; 16], attempt: &[u8; 16], sender: &str, receiver: &str) -> Self {
         let parts: [&[u8]; 5] =
-            [b"kobling transcript v1", session, attempt, sender.as_bytes(), receiver.as_bytes()];
+            [b"kobling transcript v2", session, attempt, sender.as_bytes(), receiver.as_bytes()];
         Self(sha256(&[&length_prefixed(&parts)]))
     }
 
     /// The transcript once this message has been added.
     pub fn after(&self, header: &Header, body: &[u8]) -> Self {
-        Self(sha256(&[&self.0, &header.canonical(), &sha256(&[body])]))
+        Self(sha256(&[&self.0, &header.canonical(), blake3::hash(body).as_bytes()]))
     }
 
     /// The hash.

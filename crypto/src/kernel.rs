@@ -1,70 +1,66 @@
-//! The inner loops that carry every row: matrix products of blocks, and scatter-adds.
+//! The inner loops that carry every row: dot products of columns, and what makes columns.
 //!
-//! All of this is local arithmetic on one party's own numbers and masks. No branch and no number of steps
-//! depends on a value: a row without a category is added to a spare row of sums that is thrown away.
+//! All of this is local arithmetic on one party's own numbers and masks. No branch and no number of steps depends on a
+//! value: a row without a category writes a zero into its first column.
 //!
 //! Loops count an index over slices cut to length beforehand. That is the form that the compiler turns into vector
 //! instructions in every profile; chains of iterators need inlining across code units, which not every profile has.
+//!
+//! The functions marked `multiversion` are compiled for several sets of vector instructions, and the processor's is
+//! picked when they are first called; what they call is inlined into each. The example `rates` shows the rate of each.
 
 use std::ops::Range;
 
+use multiversion::multiversion;
+
 use crate::ring::Ring;
 
-/// Some neighbouring columns of a block of rows.
-pub(crate) struct Panel<'a, R> {
-    /// Rows one after the other.
+/// Some neighbouring columns of a block of rows, over some of its rows. In a block, column lies after column.
+#[derive(Clone)]
+pub(crate) struct Columns<'a, R> {
+    /// Column after column.
     pub(crate) block: &'a [R],
-    /// Columns of the block.
-    pub(crate) width: usize,
-    /// Those meant.
+    /// Rows of the block.
+    pub(crate) height: usize,
+    /// Columns meant.
     pub(crate) columns: Range<usize>,
+    /// Rows meant.
+    pub(crate) rows: Range<usize>,
 }
 
-impl<'a, R> Panel<'a, R> {
-    /// All columns of a block.
-    pub(crate) fn whole(block: &'a [R], width: usize) -> Self {
-        Self { block, width, columns: 0..width }
+impl<'a, R> Columns<'a, R> {
+    /// All of a block of this many rows.
+    pub(crate) fn whole(block: &'a [R], height: usize) -> Self {
+        let width = block.len().checked_div(height).unwrap_or(0);
+        Self { block, height, columns: 0..width, rows: 0..height }
     }
 
-    fn rows(&self) -> usize {
-        self.block.len() / self.width
+    #[inline(always)]
+    fn column(&self, at: usize) -> &'a [R] {
+        &self.block[(self.columns.start + at) * self.height..][self.rows.clone()]
     }
 }
 
-/// Sums of products of two blocks of columns, gathered over many blocks of rows.
+/// Sums of products of two blocks of columns, gathered over many blocks of rows: adds `AᵀB` for each pair of blocks
+/// A (rows × `left`) and B (rows × `right`).
 ///
-/// Adds `AᵀB` for each pair of blocks A (rows × `left`) and B (rows × `right`), both row by row.
-///
-/// The blocks are turned so that columns lie contiguously; a sum is then a plain dot product over rows, a loop
-/// that the compiler turns into vector instructions for every word, and no number of columns wastes lanes.
+/// A sum is a plain dot product of two columns, which no number of columns keeps from being vector instructions.
 pub(crate) struct ProductSums<R: Ring> {
     left: usize,
     right: usize,
     /// left × right, row by row.
     sums: Vec<R>,
-    left_columns: Vec<R>,
-    right_columns: Vec<R>,
 }
 
 impl<R: Ring> ProductSums<R> {
     pub(crate) fn new(left: usize, right: usize) -> Self {
-        let sums = vec![R::ZERO; left * right];
-        Self { left, right, sums, left_columns: Vec::new(), right_columns: Vec::new() }
+        Self { left, right, sums: vec![R::ZERO; left * right] }
     }
 
-    pub(crate) fn add(&mut self, left: &Panel<'_, R>, right: &Panel<'_, R>) {
+    pub(crate) fn add(&mut self, left: &Columns<'_, R>, right: &Columns<'_, R>) {
         debug_assert_eq!((left.columns.len(), right.columns.len()), (self.left, self.right));
-        let rows = left.rows();
-        turn(left, &mut self.left_columns);
-        turn(right, &mut self.right_columns);
-        let mut l = 0;
-        while l < self.left {
-            l += match self.left - l {
-                4.. => self.add_columns::<4>(l, rows),
-                2.. => self.add_columns::<2>(l, rows),
-                _ => self.add_columns::<1>(l, rows),
-            };
-        }
+        debug_assert_eq!(left.rows.len(), right.rows.len());
+        add_products(self, left, right);
     }
 
     /// The sums, left × right, row by row.
@@ -72,33 +68,42 @@ impl<R: Ring> ProductSums<R> {
         self.sums
     }
 
-    /// The sums of some columns of left with some of right, which begin again at zero.
-    pub(crate) fn take(&mut self, left: Range<usize>, right: Range<usize>) -> Vec<R> {
-        let mut taken = Vec::with_capacity(left.len() * right.len());
-        for row in left {
-            let sums = &mut self.sums[row * self.right..][right.clone()];
-            taken.extend_from_slice(sums);
-            sums.fill(R::ZERO);
-        }
-        taken
+    /// The sums, left × right, row by row, which begin again at zero.
+    pub(crate) fn take(&mut self) -> Vec<R> {
+        let zeros = vec![R::ZERO; self.sums.len()];
+        std::mem::replace(&mut self.sums, zeros)
     }
 
     /// Adds the products of L columns of left with all of right's.
-    fn add_columns<const L: usize>(&mut self, l: usize, rows: usize) -> usize {
+    #[inline(always)]
+    fn add_columns<const L: usize>(
+        &mut self,
+        l: usize,
+        left: &Columns<'_, R>,
+        right: &Columns<'_, R>,
+    ) -> usize {
         let mut r = 0;
         while r < self.right {
             r += match self.right - r {
-                4.. => self.add_tile::<L, 4>(l, r, rows),
-                2.. => self.add_tile::<L, 2>(l, r, rows),
-                _ => self.add_tile::<L, 1>(l, r, rows),
+                4.. => self.add_tile::<L, 4>(l, r, left, right),
+                2.. => self.add_tile::<L, 2>(l, r, left, right),
+                _ => self.add_tile::<L, 1>(l, r, left, right),
             };
         }
         L
     }
 
-    fn add_tile<const L: usize, const W: usize>(&mut self, l: usize, r: usize, rows: usize) -> usize {
-        let left = std::array::from_fn(|i| &self.left_columns[(l + i) * rows..(l + i + 1) * rows]);
-        let right = std::array::from_fn(|i| &self.right_columns[(r + i) * rows..(r + i + 1) * rows]);
+    #[inline(always)]
+    fn add_tile<const L: usize, const W: usize>(
+        &mut self,
+        l: usize,
+        r: usize,
+        left: &Columns<'_, R>,
+        right: &Columns<'_, R>,
+    ) -> usize {
+        let rows = left.rows.len();
+        let left = std::array::from_fn(|i| left.column(l + i));
+        let right = std::array::from_fn(|i| right.column(r + i));
         let tile = dots::<R, L, W>(left, right, rows);
         for (i, tile_row) in tile.iter().enumerate() {
             let at = (l + i) * self.right + r;
@@ -110,7 +115,20 @@ impl<R: Ring> ProductSums<R> {
     }
 }
 
+#[multiversion(targets = "simd")]
+fn add_products<R: Ring>(sums: &mut ProductSums<R>, left: &Columns<'_, R>, right: &Columns<'_, R>) {
+    let mut l = 0;
+    while l < sums.left {
+        l += match sums.left - l {
+            4.. => sums.add_columns::<4>(l, left, right),
+            2.. => sums.add_columns::<2>(l, left, right),
+            _ => sums.add_columns::<1>(l, left, right),
+        };
+    }
+}
+
 /// Dot products of each of L columns with each of W columns.
+#[inline(always)]
 fn dots<R: Ring, const L: usize, const W: usize>(
     left: [&[R]; L],
     right: [&[R]; W],
@@ -129,18 +147,19 @@ fn dots<R: Ring, const L: usize, const W: usize>(
 }
 
 /// From row by row to column by column, in tiles of which both forms stay in the nearest cache.
-fn turn<R: Ring>(panel: &Panel<'_, R>, turned: &mut Vec<R>) {
+#[multiversion(targets = "simd")]
+pub(crate) fn turn<R: Ring>(block: &[R], width: usize, turned: &mut Vec<R>) {
     const TILE: usize = 32;
-    let (rows, columns, start) = (panel.rows(), panel.columns.len(), panel.columns.start);
-    turned.resize(rows * columns, R::ZERO);
+    let rows = block.len() / width;
+    turned.resize(block.len(), R::ZERO);
     let mut tile = [[R::ZERO; TILE]; TILE];
     for first_row in (0..rows).step_by(TILE) {
         let tile_rows = TILE.min(rows - first_row);
-        let band = &panel.block[first_row * panel.width..(first_row + tile_rows) * panel.width];
-        for first_column in (0..columns).step_by(TILE) {
-            let tile_columns = TILE.min(columns - first_column);
+        let band = &block[first_row * width..(first_row + tile_rows) * width];
+        for first_column in (0..width).step_by(TILE) {
+            let tile_columns = TILE.min(width - first_column);
             for row in 0..tile_rows {
-                let run = &band[row * panel.width + start + first_column..][..tile_columns];
+                let run = &band[row * width + first_column..][..tile_columns];
                 for column in 0..tile_columns {
                     tile[column][row] = run[column];
                 }
@@ -153,67 +172,32 @@ fn turn<R: Ring>(panel: &Panel<'_, R>, turned: &mut Vec<R>) {
     }
 }
 
-/// Replaces each element by its negative.
-pub(crate) fn negate<R: Ring>(block: &mut [R]) {
-    for element in block {
-        *element = element.negated();
+/// The message of a block less its masks.
+#[multiversion(targets = "simd")]
+pub(crate) fn masked(block: &[u16], masks: &[u16]) -> Vec<u8> {
+    let mut message = vec![0; 2 * block.len()];
+    let (places, _) = message.as_chunks_mut();
+    let (places, masks) = (&mut places[..block.len()], &masks[..block.len()]);
+    for i in 0..block.len() {
+        places[i] = block[i].wrapping_sub(masks[i]).to_le_bytes();
     }
+    message
 }
 
-/// Adds `one` of a row into the column of its category, in every row of a block; nothing in a row without one.
-///
-/// Such a row adds zero to its first column: no branch depends on a category.
-pub(crate) fn add_one_hot<R: Ring>(
-    block: &mut [R],
-    width: usize,
+/// Writes `weight` of a row into the column of its category, in every row of a block of zeros; a row without one gets
+/// a zero in its first column: no branch depends on a category.
+pub(crate) fn one_hot(
+    block: &mut [u16],
     first_column: usize,
     categories: &[u32],
-    one: impl Fn(usize) -> R,
+    weight: impl Fn(usize) -> u16,
 ) {
-    for row in 0..categories.len() {
+    let height = categories.len();
+    for row in 0..height {
         let category = categories[row];
         let there = category != u32::MAX;
         let column = first_column + category as usize * usize::from(there);
-        let place = &mut block[row * width + column];
-        *place = place.plus(one(row).times(R::from_bit(there)));
-    }
-}
-
-/// Sums of rows of a block by category: what a one-hot matrix does as the left factor.
-pub(crate) struct ScatterSums<R: Ring> {
-    categories: usize,
-    columns: usize,
-    /// One row for each category, and a spare one for rows without a category.
-    sums: Vec<R>,
-}
-
-impl<R: Ring> ScatterSums<R> {
-    pub(crate) fn new(categories: usize, columns: usize) -> Self {
-        Self { categories, columns, sums: vec![R::ZERO; (categories + 1) * columns] }
-    }
-
-    /// Adds each row of `block`, times its factor, into the sums of its category; a category beyond the last
-    /// means none.
-    #[inline(always)]
-    pub(crate) fn add(&mut self, categories: &[u32], factor: impl Fn(usize) -> R, panel: &Panel<'_, R>) {
-        let (columns, start) = (self.columns, panel.columns.start);
-        debug_assert_eq!(panel.columns.len(), columns);
-        for (row, category) in categories.iter().enumerate() {
-            let at = (*category as usize).min(self.categories) * columns;
-            let row_of_block = &panel.block[row * panel.width + start..][..columns];
-            let sums = &mut self.sums[at..][..columns];
-            let factor = factor(row);
-            for column in 0..columns {
-                sums[column] = sums[column].plus(factor.times(row_of_block[column]));
-            }
-        }
-    }
-
-    /// The sums, categories × columns, row by row, which begin again at zero.
-    pub(crate) fn take(&mut self) -> Vec<R> {
-        let taken = self.sums[..self.categories * self.columns].to_vec();
-        self.sums.fill(R::ZERO);
-        taken
+        block[column * height + row] = weight(row) * u16::from(there);
     }
 }
 
@@ -240,10 +224,13 @@ mod tests {
         {
             let mut sums = ProductSums::new(l, r);
             let (mut left, mut right) = (Vec::new(), Vec::new());
-            for rows in [0, 1, 5, 64] {
+            for rows in [1, 5, 64] {
                 let a: Vec<R> = (0..rows * l).map(|_| draw()).collect();
                 let b: Vec<R> = (0..rows * r).map(|_| draw()).collect();
-                sums.add(&Panel::whole(&a, l), &Panel::whole(&b, r));
+                let (mut a_turned, mut b_turned) = (Vec::new(), Vec::new());
+                turn(&a, l, &mut a_turned);
+                turn(&b, r, &mut b_turned);
+                sums.add(&Columns::whole(&a_turned, rows), &Columns::whole(&b_turned, rows));
                 left.extend(a);
                 right.extend(b);
             }
@@ -261,16 +248,22 @@ mod tests {
     }
 
     #[test]
-    fn scatter_sums_are_the_product_with_a_one_hot_matrix() {
-        let categories = [0, 2, u32::MAX, 2, 1, 9];
-        let block: Vec<u32> = (1..=12).collect();
-        let mut sums = ScatterSums::new(3, 2);
-        sums.add(&categories, |_| 1, &Panel::whole(&block, 2));
-        assert_eq!(sums.take(), [1, 2, 9, 10, 10, 12]);
-        sums.add(&categories, |row| row as u32 + 1, &Panel::whole(&block, 2));
-        assert_eq!(sums.take(), [1, 2, 45, 50, 34, 40]);
-        sums = ScatterSums::new(3, 1);
-        sums.add(&categories, |_| 1, &Panel { block: &block, width: 2, columns: 1..2 });
-        assert_eq!(sums.take(), [2, 10, 12]);
+    fn some_rows_of_some_columns_are_a_product_of_their_own() {
+        let block: Vec<u16> = (0..12).collect();
+        let other: Vec<u16> = (0..8).map(|x| 3 * x + 1).collect();
+        let mut sums = ProductSums::new(2, 1);
+        let left = Columns { block: &block, height: 4, columns: 1..3, rows: 1..3 };
+        sums.add(&left, &Columns { block: &other, height: 4, columns: 1..2, rows: 1..3 });
+        // Columns 5 6 and 9 10 with 16 19.
+        assert_eq!(sums.take(), [5 * 16 + 6 * 19, 9 * 16 + 10 * 19]);
+        assert_eq!(sums.take(), [0, 0]);
+    }
+
+    #[test]
+    fn each_row_stands_in_the_column_of_its_category_and_one_without_nowhere() {
+        let mut block = vec![0; 3 * 4];
+        one_hot(&mut block, 1, &[1, u32::MAX, 0], |row| row as u16 + 7);
+        assert_eq!(block, [0, 0, 0, 0, 0, 9, 7, 0, 0, 0, 0, 0]);
+        assert_eq!(masked(&[1, 5], &[2, 3]), [0xff, 0xff, 2, 0]);
     }
 }

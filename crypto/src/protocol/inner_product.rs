@@ -26,7 +26,7 @@
 //! masks taken from seeds as in P. Mohassel and Y. Zhang, "SecureML", IEEE S&P 2017, section 4.1.
 
 use crate::channel::{Channel, StepName};
-use crate::kernel::{Panel, ProductSums};
+use crate::kernel::{Columns, ProductSums, turn};
 use crate::protocol::{ProtocolError, decode};
 use crate::ring::Ring;
 use crate::seeds::{MaskStream, PairSeed, SeedError};
@@ -111,6 +111,7 @@ pub fn left<R: Ring>(
     }
     let mut masks = names.left_mask(dealer_seed)?;
     let mut sums = ProductSums::new(shape.left_columns, shape.right_columns);
+    let mut turned = [Vec::new(), Vec::new()];
     for (index, rows) in shape.blocks() {
         let own = &columns[rows.start * shape.left_columns..rows.end * shape.left_columns];
         let (own_shape, body) = masked(&mut masks, rows.start, shape.left_columns, own);
@@ -118,7 +119,7 @@ pub fn left<R: Ring>(
         let their_shape = [rows.len() as u64, shape.right_columns as u64, R::BYTES as u64];
         let theirs = right.receive(&names.right, index, &their_shape)?;
         let theirs = decode(&theirs, &names.right)?;
-        sums.add(&Panel::whole(own, shape.left_columns), &Panel::whole(&theirs, shape.right_columns));
+        add(&mut sums, &mut turned, [own, &theirs], shape);
     }
     let mut result_mask = vec![R::ZERO; shape.left_columns * shape.right_columns];
     names.result_mask(dealer_seed)?.fill(0, &mut result_mask);
@@ -143,6 +144,7 @@ pub fn right<R: Ring>(
     }
     let mut masks = names.right_mask(dealer_seed)?;
     let mut sums = ProductSums::new(shape.left_columns, shape.right_columns);
+    let mut turned = [Vec::new(), Vec::new()];
     let mut mask = Vec::new();
     for (index, rows) in shape.blocks() {
         let own = &columns[rows.start * shape.right_columns..rows.end * shape.right_columns];
@@ -153,7 +155,7 @@ pub fn right<R: Ring>(
         mask.resize(own.len(), R::ZERO);
         masks.fill((rows.start * shape.right_columns) as u64, &mut mask);
         let theirs = decode(&theirs, &names.left)?;
-        sums.add(&Panel::whole(&theirs, shape.left_columns), &Panel::whole(&mask, shape.right_columns));
+        add(&mut sums, &mut turned, [&theirs, &mask], shape);
     }
     let correction_shape = [shape.left_columns as u64, shape.right_columns as u64, R::BYTES as u64];
     let correction = dealer.receive(&names.dealer, 0, &correction_shape)?;
@@ -176,18 +178,32 @@ pub fn deal<R: Ring>(
     let mut left_masks = names.left_mask::<R>(left_seed)?;
     let mut right_masks = names.right_mask::<R>(right_seed)?;
     let mut sums = ProductSums::new(shape.left_columns, shape.right_columns);
+    let mut turned = [Vec::new(), Vec::new()];
     let (mut u, mut v) = (Vec::new(), Vec::new());
     for (_, rows) in shape.blocks() {
         u.resize(rows.len() * shape.left_columns, R::ZERO);
         v.resize(rows.len() * shape.right_columns, R::ZERO);
         left_masks.fill((rows.start * shape.left_columns) as u64, &mut u);
         right_masks.fill((rows.start * shape.right_columns) as u64, &mut v);
-        sums.add(&Panel::whole(&u, shape.left_columns), &Panel::whole(&v, shape.right_columns));
+        add(&mut sums, &mut turned, [&u, &v], shape);
     }
     let mut masks = names.result_mask(left_seed)?;
     let body = less_masks(&sums.into_sums(), &mut masks);
     let correction_shape = [shape.left_columns as u64, shape.right_columns as u64, R::BYTES as u64];
     Ok(right.send(&names.dealer, 0, &correction_shape, body)?)
+}
+
+/// Adds the products of two blocks that lie row by row.
+fn add<R: Ring>(
+    sums: &mut ProductSums<R>,
+    turned: &mut [Vec<R>; 2],
+    [left, right]: [&[R]; 2],
+    shape: MatrixShape,
+) {
+    let rows = left.len() / shape.left_columns;
+    turn(left, shape.left_columns, &mut turned[0]);
+    turn(right, shape.right_columns, &mut turned[1]);
+    sums.add(&Columns::whole(&turned[0], rows), &Columns::whole(&turned[1], rows));
 }
 
 /// Numbers minus the first masks of a stream, as a message.

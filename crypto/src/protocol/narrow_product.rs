@@ -26,7 +26,7 @@
 //! | 5 | dealer → right, at the end: the same for the key sums | none | nothing |
 //!
 //! ```text
-//! left:   Xᵀ(Y − V) + R               (a scatter-add, since X is one-hot)
+//! left:   Xᵀ(Y − V) + R
 //! right:  (X − U)ᵀV + (UᵀV − R)
 //! sum:    XᵀY
 //! ```
@@ -34,6 +34,9 @@
 //! Why R, and why a fresh one for each product and stretch: without it right could read off a category with one unit
 //! from UᵀV and V. Why one U and one V may serve several products: X − U and Y − V are sent once, and every result is
 //! masked independently.
+//!
+//! A block of rows travels column after column, and its masks lie in their streams in that order: every sum is then a dot
+//! product of two runs of memory. Stretches that end in one block come product by product, each in order of rows.
 //!
 //! Sizes, names and number of messages follow from [`ProductShape`] alone; a row without a category is sent,
 //! and worked on, like any other. The dealer receives nothing.
@@ -43,11 +46,10 @@
 use std::ops::Range;
 
 use crate::channel::{Channel, StepName};
-use crate::kernel::{Panel, ProductSums, ScatterSums, add_one_hot, negate};
+use crate::kernel::{Columns, ProductSums, masked, one_hot};
 use crate::protocol::lift::{DealtLift, Lift, Tile, add_all, stretch_rows};
 use crate::protocol::wide_body::{Inbox, Outbox};
 use crate::protocol::{ProtocolError, decode, inner_product};
-use crate::ring::Ring;
 use crate::seeds::{MaskStream, PairSeed};
 use crate::share::Share;
 
@@ -198,13 +200,6 @@ impl ProductShape {
         starts.enumerate().map(move |(index, start)| (index as u64, start..rows.min(start + block_rows)))
     }
 
-    /// The parts of a block between which stretches end: all stretches are powers of two.
-    fn steps(&self, block: Range<usize>) -> impl Iterator<Item = Range<usize>> {
-        let shortest = self.tiles().iter().map(|tile| tile.stretch).min().unwrap_or(self.block_rows);
-        let starts = block.clone().step_by(shortest.min(self.block_rows));
-        starts.map(move |start| start..block.end.min(start + shortest))
-    }
-
     fn left_block(&self, rows: usize) -> [u64; 3] {
         [rows as u64, self.left_width() as u64, 2]
     }
@@ -334,23 +329,18 @@ pub fn left(
     {
         return Err(ProtocolError::Input);
     }
-    let (width, their_width, categories) = (shape.left_width(), shape.right_width(), shape.left_categories);
-    let lifted = shape.lifted();
+    let (width, categories) = (shape.left_width(), shape.left_categories);
     let mut masks = names.left_masks(dealer_seed)?;
     let mut results = names.result_masks(dealer_seed)?;
     let mut lift = Lift::new(&names.lift, true, dealer_seed, shape.tiles(), shape.rows)?;
-    // One scatter for each product: the lifted ones, then the keys'.
-    let scatter = |right| ScatterSums::<u16>::new(categories, shape.right_range(right).len());
-    let mut sums: Vec<_> = lifted.iter().map(|lifted| scatter(lifted.right)).collect();
-    let mut key_sums = [(); LIMBS].map(|()| scatter(0));
-    let (mut block, mut result, mut position) = (Vec::new(), Vec::new(), 0);
+    let mut products = Products::new(shape);
+    let (mut x, mut u, mut result, mut position) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for (index, range) in shape.blocks() {
         // Step 1. A row without a category is treated like any other: no branch, no other traffic.
-        let start = (range.start * width) as u64;
-        negated_masks(&mut masks, start, range.len() * width, &mut block);
+        zeros(&mut x, range.len() * width);
         let of_block = &rows.categories[range.clone()];
-        let mut enter = |left: usize, weight: &dyn Fn(usize) -> u16| {
-            add_one_hot(&mut block, width, left * categories, of_block, weight);
+        let mut enter = |matrix: usize, weight: &dyn Fn(usize) -> u16| {
+            one_hot(&mut x, matrix * categories, of_block, weight);
         };
         enter(0, &|_| 1);
         for limb in 0..LIMBS {
@@ -361,8 +351,7 @@ pub fn left(
             let values = &values[range.clone()];
             enter(BEFORE_VALUES + value, &|row| u16::from(values[row]));
         }
-        let body = encoded(&block);
-        masks.used(start, block.len(), &body);
+        let body = masked_by(&mut masks, range.start * width, &mut u, &x);
         right.send(&names.left, index, &shape.left_block(range.len()), body)?;
         if index > 0 {
             lift.send(right)?;
@@ -374,36 +363,13 @@ pub fn left(
         if index > 0 {
             lift.receive(right)?;
         }
-        for part in shape.steps(range.clone()) {
-            let of_part = &rows.categories[part.clone()];
-            let from = (part.start - range.start) * their_width;
-            let block = &theirs[from..from + part.len() * their_width];
-            let panel = |right| Panel { block, width: their_width, columns: shape.right_range(right) };
-            for (lifted, sums) in lifted.iter().zip(&mut sums) {
-                match lifted.left.checked_sub(BEFORE_VALUES) {
-                    // The one.
-                    None => sums.add(of_part, |_| 1, &panel(lifted.right)),
-                    Some(value) => {
-                        let values = &rows.values[value][part.clone()];
-                        sums.add(of_part, |row| u16::from(values[row]), &panel(0));
-                    }
-                }
-            }
-            let keys = &rows.keys[part.clone()];
-            for (limb, sums) in key_sums.iter_mut().enumerate() {
-                sums.add(of_part, |row| keys[row][limb], &panel(0));
-            }
+        for (tile, mut share) in products.add(range, &x, &theirs) {
             // Step 3: R.
-            for (tile, (lifted, sums)) in lifted.iter().zip(&mut sums).enumerate() {
-                if lifted.tile.ends_at(part.end, shape.rows) {
-                    let mut share = sums.take();
-                    result.resize(share.len(), 0);
-                    results.fill(position, &mut result);
-                    position += share.len() as u64;
-                    add_all(&mut share, &result);
-                    lift.add(tile, &share);
-                }
-            }
+            result.resize(share.len(), 0);
+            results.fill(position, &mut result);
+            position += share.len() as u64;
+            add_all(&mut share, &result);
+            lift.add(tile, &share);
         }
     }
     if shape.rows > 0 {
@@ -411,57 +377,76 @@ pub fn left(
         lift.receive(right)?;
     }
     // Step 5.
-    let mut keys = key_sums.map(|mut sums| sums.take()).concat();
+    let mut keys = products.keys();
     result.resize(keys.len(), 0);
     names.key_result_masks(dealer_seed)?.fill(0, &mut result);
     add_all(&mut keys, &result);
     Ok(ProductShares::new(shape, &keys, lift.finish(right, None, dealer_seed)?))
 }
 
-/// Sums of products of one side's masked columns with the other's masks: what right and the dealer take.
+/// All products of left's columns with right's, whichever of the four matrices they are.
 struct Products {
-    lifted: Vec<Lifted>,
-    /// All of left's columns with right's first matrix.
-    first: ProductSums<u16>,
-    /// Left's ones with right's values.
-    values: Option<ProductSums<u16>>,
+    rows: usize,
+    lifted: Vec<(Lifted, Product)>,
+    /// Those of left's record keys, summed over all rows.
+    keys: Product,
+}
+
+/// Neighbouring columns of left's with neighbouring ones of right's.
+struct Product {
+    left: Range<usize>,
+    right: Range<usize>,
+    sums: ProductSums<u16>,
+}
+
+impl Product {
+    fn new(left: Range<usize>, right: Range<usize>) -> Self {
+        let sums = ProductSums::new(left.len(), right.len());
+        Self { left, right, sums }
+    }
+
+    fn add(&mut self, height: usize, rows: Range<usize>, left: &[u16], right: &[u16]) {
+        let left = Columns { block: left, height, columns: self.left.clone(), rows: rows.clone() };
+        self.sums.add(&left, &Columns { block: right, height, columns: self.right.clone(), rows });
+    }
 }
 
 impl Products {
     fn new(shape: &ProductShape) -> Self {
-        let right_values = shape.right_categories * shape.right_values.len();
+        let product = |lifted: Lifted| {
+            let (left, right) = (shape.left_range(lifted.left), shape.right_range(lifted.right));
+            (lifted, Product::new(left, right))
+        };
         Self {
-            lifted: shape.lifted(),
-            first: ProductSums::new(shape.left_width(), shape.right_columns()),
-            values: (right_values > 0).then(|| ProductSums::new(shape.left_categories, right_values)),
+            rows: shape.rows,
+            lifted: shape.lifted().into_iter().map(product).collect(),
+            keys: Product::new(shape.key_range(), shape.right_range(0)),
         }
     }
 
-    /// Adds a part of a block of left's and right's columns.
-    fn add(&mut self, shape: &ProductShape, left: &[u16], right: &[u16]) {
-        let left_panel = |columns| Panel { block: left, width: shape.left_width(), columns };
-        let right_panel = |columns| Panel { block: right, width: shape.right_width(), columns };
-        self.first.add(&left_panel(0..shape.left_width()), &right_panel(shape.right_range(0)));
-        if let Some(values) = &mut self.values {
-            let columns = shape.right_columns()..shape.right_width();
-            values.add(&left_panel(shape.left_range(0)), &right_panel(columns));
-        }
-    }
-
-    /// The sums of a lifted product since the last time.
-    fn take(&mut self, shape: &ProductShape, tile: usize) -> Vec<u16> {
-        let lifted = &self.lifted[tile];
-        match &mut self.values {
-            Some(values) if lifted.right > 0 => {
-                let start = (lifted.right - 1) * shape.right_categories;
-                values.take(0..shape.left_categories, start..start + shape.right_categories)
+    /// Adds a block of left's and right's columns. Gives the sums of all stretches that ended in it, each with its tile,
+    /// in the same order at all parties.
+    fn add(&mut self, block: Range<usize>, left: &[u16], right: &[u16]) -> Vec<(usize, Vec<u16>)> {
+        let height = block.len();
+        let mut ended = Vec::new();
+        for (at, (lifted, product)) in self.lifted.iter_mut().enumerate() {
+            let tile = lifted.tile;
+            // Blocks and stretches are powers of two: a stretch ends within a block or with one.
+            for start in (0..height).step_by(tile.stretch) {
+                let end = height.min(start + tile.stretch);
+                product.add(height, start..end, left, right);
+                if tile.ends_at(block.start + end, self.rows) {
+                    ended.push((at, product.sums.take()));
+                }
             }
-            _ => self.first.take(shape.left_range(lifted.left), 0..shape.right_columns()),
         }
+        self.keys.add(height, 0..height, left, right);
+        ended
     }
 
-    fn take_keys(&mut self, shape: &ProductShape) -> Vec<u16> {
-        self.first.take(shape.key_range(), 0..shape.right_columns())
+    /// Sums of record keys: for each limb left categories × right columns, row by row.
+    fn keys(self) -> Vec<u16> {
+        self.keys.sums.into_sums()
     }
 }
 
@@ -488,36 +473,28 @@ pub fn right(
     {
         return Err(ProtocolError::Input);
     }
-    let (width, their_width) = (shape.right_width(), shape.left_width());
-    let tiles = shape.tiles();
+    let width = shape.right_width();
     let mut masks = names.right_masks(dealer_seed)?;
     let mut products = Products::new(shape);
-    let mut lift = Lift::new(&names.lift, false, dealer_seed, tiles.clone(), shape.rows)?;
+    let mut lift = Lift::new(&names.lift, false, dealer_seed, shape.tiles(), shape.rows)?;
     let mut corrections = Inbox::new(&names.dealer);
-    let (mut v, mut block) = (Vec::new(), Vec::new());
+    let (mut y, mut v) = (Vec::new(), Vec::new());
     for (index, range) in shape.blocks() {
         // Step 2.
-        let start = (range.start * width) as u64;
-        v.resize(range.len() * width, 0u16);
-        masks.fill(start, &mut v);
-        block.clone_from(&v);
-        negate(&mut block);
+        zeros(&mut y, range.len() * width);
         let of_block = &rows.categories[range.clone()];
-        add_one_hot(&mut block, width, 0, of_block, |_| 1);
+        one_hot(&mut y, 0, of_block, |_| 1);
         for (value, values) in rows.values.iter().enumerate() {
             let values = &values[range.clone()];
-            let first = shape.right_range(1 + value).start;
-            add_one_hot(&mut block, width, first, of_block, |row| u16::from(values[row]));
+            one_hot(&mut y, shape.right_range(1 + value).start, of_block, |row| u16::from(values[row]));
         }
         if let Some(present) = rows.present {
-            let flag = shape.right_categories;
-            for (row, present) in present[range.clone()].iter().enumerate() {
-                let place = &mut block[row * width + flag];
-                *place = place.wrapping_add(u16::from(*present));
+            let flags = &mut y[shape.right_categories * range.len()..][..range.len()];
+            for (flag, present) in flags.iter_mut().zip(&present[range.clone()]) {
+                *flag = u16::from(*present);
             }
         }
-        let body = encoded(&block);
-        masks.used(start, block.len(), &body);
+        let body = masked_by(&mut masks, range.start * width, &mut v, &y);
         left.send(&names.right, index, &shape.right_block(range.len()), body)?;
         if index > 0 {
             lift.send(left)?;
@@ -530,16 +507,7 @@ pub fn right(
             lift.receive(left)?;
         }
         // Step 3: all stretches of a block come in one body.
-        let mut ended: Vec<(usize, Vec<u16>)> = Vec::new();
-        for part in shape.steps(range.clone()) {
-            let (from, to) = (part.start - range.start, part.end - range.start);
-            products.add(shape, &theirs[from * their_width..to * their_width], &v[from * width..to * width]);
-            for (tile, shape_of) in tiles.iter().enumerate() {
-                if shape_of.ends_at(part.end, shape.rows) {
-                    ended.push((tile, products.take(shape, tile)));
-                }
-            }
-        }
+        let ended = products.add(range, &theirs, &v);
         let cells = ended.iter().map(|(_, sums)| sums.len()).sum();
         let corrections = corrections.receive::<u16>(dealer, cells)?;
         let mut at = 0;
@@ -555,7 +523,7 @@ pub fn right(
         lift.receive(left)?;
     }
     // Step 5.
-    let mut keys = products.take_keys(shape);
+    let mut keys = products.keys();
     let correction = Inbox::new(&names.dealer_keys).receive::<u16>(dealer, shape.key_cells())?;
     add_all(&mut keys, &correction);
     Ok(ProductShares::new(shape, &keys, lift.finish(left, Some(dealer), dealer_seed)?))
@@ -588,26 +556,16 @@ pub fn deal(
         right_masks.fill((range.start * right_width) as u64, &mut v);
         // Step 3: never without R.
         let mut ended = Vec::new();
-        for part in shape.steps(range.clone()) {
-            let (from, to) = (part.start - range.start, part.end - range.start);
-            products.add(
-                shape,
-                &u[from * left_width..to * left_width],
-                &v[from * right_width..to * right_width],
-            );
-            for (tile, shape_of) in tiles.iter().enumerate() {
-                if shape_of.ends_at(part.end, shape.rows) {
-                    ended.extend(products.take(shape, tile));
-                    lift.add(tile);
-                }
-            }
+        for (tile, sums) in products.add(range, &u, &v) {
+            ended.extend(sums);
+            lift.add(tile);
         }
         let body = inner_product::less_masks_from(&ended, &mut results, position);
         position += ended.len() as u64;
         outbox.send::<u16>(right, &body)?;
     }
     // Step 5.
-    let keys = products.take_keys(shape);
+    let keys = products.keys();
     let body = inner_product::less_masks(&keys, &mut names.key_result_masks(left_seed)?);
     Outbox::new(&names.dealer_keys).send::<u16>(right, &body)?;
     lift.finish(right, left_seed, right_seed)
@@ -627,15 +585,18 @@ fn fit(values: &[Vec<u8>], bits: &[u8], rows: usize) -> bool {
     values.len() == bits.len() && values.iter().zip(bits).all(fits)
 }
 
-fn negated_masks(masks: &mut MaskStream<u16>, position: u64, count: usize, block: &mut Vec<u16>) {
+/// As many zeros.
+fn zeros(block: &mut Vec<u16>, count: usize) {
+    block.clear();
     block.resize(count, 0);
-    masks.fill(position, block);
-    negate(block);
 }
 
-fn encoded(block: &[u16]) -> Vec<u8> {
-    let mut body = Vec::new();
-    u16::encode(block, &mut body);
+/// The message of a block less its masks, which are left in `drawn`.
+fn masked_by(masks: &mut MaskStream<u16>, position: usize, drawn: &mut Vec<u16>, block: &[u16]) -> Vec<u8> {
+    drawn.resize(block.len(), 0);
+    masks.fill(position as u64, drawn);
+    let body = masked(block, drawn);
+    masks.used(position as u64, block.len(), &body);
     body
 }
 
