@@ -154,22 +154,7 @@ impl Dataset {
 
     /// The metadata file, ready to be written as JSON.
     pub fn metadata(self) -> Metadata {
-        let Facts { nb, en, unit, temporality, sensitivity, subject, measure } = self.facts();
-        let person = unit == "PERSON";
-        Metadata {
-            temporality_type: temporality,
-            sensitivity_level: sensitivity,
-            population_description: if person {
-                both("Oppdiktede personer", "Invented people")
-            } else {
-                both("Oppdiktede hendelser", "Invented events")
-            },
-            spatial_coverage_description: both("Norge", "Norway"),
-            subject_fields: vec![both(subject.0, subject.1)],
-            data_revision: DataRevision { description: both("Første utgave", "First edition") },
-            identifier_variables: [Identifier { unit_type: unit }],
-            measure_variables: [measure.variable(nb, en)],
-        }
+        self.facts().metadata()
     }
 
     fn facts(self) -> Facts {
@@ -192,9 +177,7 @@ impl Dataset {
         let special = |nb, en, subject, measure| facts(nb, en, "FIXED", "PERSON_SPECIAL", subject, measure);
         let case = |nb, en, measure| Facts { unit: "KRG_KREFTTILFELLE", ..special(nb, en, cancer, measure) };
         let episode = |nb, en, measure| Facts { unit: "NPR_EPISODE", ..special(nb, en, health, measure) };
-        let codes = |codes: &[Code]| {
-            Measure::Codes(codes.iter().map(|code| Item::new(*code, "1900-01-01")).collect())
-        };
+        let codes = Measure::codes;
         let sites = || codes(&SITES.map(|site| site.code));
         match self {
             Self::Sex => general("Kjønn", "Sex", "FIXED", codes(&SEXES)),
@@ -267,17 +250,41 @@ impl Dataset {
     }
 }
 
-struct Facts {
-    nb: &'static str,
-    en: &'static str,
-    unit: &'static str,
-    temporality: &'static str,
-    sensitivity: &'static str,
-    subject: (&'static str, &'static str),
-    measure: Measure,
+/// What a dataset's metadata is made from.
+pub(crate) struct Facts {
+    pub(crate) nb: &'static str,
+    pub(crate) en: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) temporality: &'static str,
+    pub(crate) sensitivity: &'static str,
+    pub(crate) subject: (&'static str, &'static str),
+    pub(crate) measure: Measure,
 }
 
-enum Measure {
+impl Facts {
+    /// The metadata file, ready to be written as JSON.
+    pub(crate) fn metadata(self) -> Metadata {
+        let Self { nb, en, unit, temporality, sensitivity, subject, measure } = self;
+        let person = unit == "PERSON";
+        Metadata {
+            temporality_type: temporality,
+            sensitivity_level: sensitivity,
+            population_description: if person {
+                both("Oppdiktede personer", "Invented people")
+            } else {
+                both("Oppdiktede hendelser", "Invented events")
+            },
+            spatial_coverage_description: both("Norge", "Norway"),
+            subject_fields: vec![both(subject.0, subject.1)],
+            data_revision: DataRevision { description: both("Første utgave", "First edition") },
+            identifier_variables: [Identifier { unit_type: unit }],
+            measure_variables: [measure.variable(nb, en)],
+        }
+    }
+}
+
+/// What a dataset's values are.
+pub(crate) enum Measure {
     Codes(Vec<Item>),
     Kroner,
     YearAndMonth,
@@ -286,6 +293,11 @@ enum Measure {
 }
 
 impl Measure {
+    /// Codes that always have been and are valid.
+    pub(crate) fn codes(codes: &[Code]) -> Self {
+        Self::Codes(codes.iter().map(|code| Item::new(*code, "1900-01-01")).collect())
+    }
+
     fn variable(self, nb: &'static str, en: &'static str) -> MeasureVariable {
         let described = |data_type, description, measurement| {
             let (measurement_type, measurement_unit_description) = match measurement {
@@ -410,9 +422,10 @@ enum Domain {
     },
 }
 
+/// A code of a list, with the days it is valid.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Item {
+pub(crate) struct Item {
     code: &'static str,
     category_title: Texts,
     valid_from: &'static str,

@@ -10,11 +10,12 @@
 //! is. Nobody is a canary of the linkage (see `kobling_model::identity`).
 //!
 //! Reading order: [`population`] draws people from the tables of facts ([`facts`]); [`dataset`] says what each
-//! register variable is; [`write`](mod@write) turns people into files.
+//! register variable is; [`write`](mod@write) turns people into files. [`linked`] makes the benchmark's registers.
 
 pub mod dataset;
 mod draw;
 pub mod facts;
+pub mod linked;
 mod number;
 pub mod population;
 pub mod write;

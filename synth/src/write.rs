@@ -6,7 +6,7 @@ use std::path::Path;
 
 use kobling_model::Day;
 
-use crate::dataset::{Dataset, OWNERS};
+use crate::dataset::{Dataset, Metadata, OWNERS};
 use crate::facts::cancer::{BASES, SITES, STAGES};
 use crate::facts::country::COUNTRIES;
 use crate::facts::death::CAUSES;
@@ -47,7 +47,8 @@ pub fn write_registers(config: &Config, folder: &Path) -> io::Result<Summary> {
     let mut files = Vec::with_capacity(Dataset::ALL.len());
     for owner in &OWNERS {
         for dataset in owner.datasets {
-            files.push(Rows::create(*dataset, &folder.join(owner.owner))?);
+            let folder = folder.join(owner.owner);
+            files.push(Rows::create(dataset.name(), &dataset.metadata(), &folder)?);
         }
     }
     let mut registers = Registers { files, cases: 0, episodes: 0 };
@@ -181,24 +182,25 @@ impl Registers {
 }
 
 /// One dataset's CSV file: unit; value; start; stop; and an empty field.
-struct Rows {
+pub(crate) struct Rows {
     writer: BufWriter<File>,
     line: Vec<u8>,
     rows: u64,
 }
 
 impl Rows {
-    fn create(dataset: Dataset, owner: &Path) -> io::Result<Self> {
-        let folder = owner.join(dataset.name());
+    /// Writes the metadata and begins the data of the dataset of this name, in a folder of its own in the owner's.
+    pub(crate) fn create(name: &str, metadata: &Metadata, owner: &Path) -> io::Result<Self> {
+        let folder = owner.join(name);
         fs::create_dir_all(&folder)?;
-        let mut metadata = serde_json::to_string_pretty(&dataset.metadata())?;
+        let mut metadata = serde_json::to_string_pretty(metadata)?;
         metadata.push('\n');
-        fs::write(folder.join(dataset.name()).with_extension("json"), metadata)?;
-        let file = File::create(folder.join(dataset.name()).with_extension("csv"))?;
+        fs::write(folder.join(name).with_extension("json"), metadata)?;
+        let file = File::create(folder.join(name).with_extension("csv"))?;
         Ok(Self { writer: BufWriter::with_capacity(1 << 17, file), line: Vec::with_capacity(96), rows: 0 })
     }
 
-    fn put(
+    pub(crate) fn put(
         &mut self,
         unit: &[u8],
         value: impl Value,
@@ -219,14 +221,14 @@ impl Rows {
         self.writer.write_all(line)
     }
 
-    fn finish(mut self) -> io::Result<u64> {
+    pub(crate) fn finish(mut self) -> io::Result<u64> {
         self.writer.flush()?;
         Ok(self.rows)
     }
 }
 
 /// What a value field may hold. Written by hand, since a nation has a hundred million of them.
-trait Value {
+pub(crate) trait Value {
     fn append_to(&self, line: &mut Vec<u8>);
 }
 
@@ -278,7 +280,7 @@ impl Value for Day {
     }
 }
 
-fn calendar(year: i32, month: u32, day: u32) -> Day {
+pub(crate) fn calendar(year: i32, month: u32, day: u32) -> Day {
     Day::from_civil(year, month, day).expect("a day of the calendar")
 }
 
