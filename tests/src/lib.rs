@@ -12,7 +12,9 @@
 
 pub mod certificates;
 pub mod dice;
-pub mod reference;
 pub mod registers;
 pub mod tap;
 pub mod world;
+
+/// What a protected table must be: a crate of its own, since the benchmark judges its tables by it too.
+pub use kobling_reference as reference;

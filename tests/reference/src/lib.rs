@@ -57,7 +57,7 @@ pub struct Perturbation(Vec<Vec<i64>>);
 impl Perturbation {
     /// Reads the published file.
     pub fn published() -> Self {
-        Self::parse(include_str!("../../disclosure/data/perturbation-d5-v3-js2.csv"))
+        Self::parse(include_str!("../../../disclosure/data/perturbation-d5-v3-js2.csv"))
     }
 
     /// Reads lines of count, key and change. A malformed table is a fault of the test.
@@ -920,7 +920,7 @@ mod tests {
 
     #[test]
     fn the_file_of_the_perturbation_table_is_the_one_that_the_documents_name() {
-        let bytes = include_str!("../../disclosure/data/perturbation-d5-v3-js2.csv");
+        let bytes = include_str!("../../../disclosure/data/perturbation-d5-v3-js2.csv");
         assert_eq!(Hash::of(bytes.as_bytes()), loosest_rules().perturbation_table);
         let table = Perturbation::published();
         // Row 1: 188 keys take the unit away, then 35, 19, 9 and 5 keys add 2 to 5.
