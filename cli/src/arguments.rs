@@ -29,6 +29,11 @@ pub enum Command {
     /// Registers are of people who do not exist. Three nodes and a broker run as processes of their own, speak
     /// mutual TLS over loopback, and end with the demo.
     Demo(DemoArguments),
+    /// Measure what a question costs, over real processes: time, memory and bytes of each party.
+    ///
+    /// Registers are of people who do not exist. The table is held against a plain reference, and the same join and
+    /// group-by is done by one engine in clear. Figures mean something in a release build only.
+    Bench(BenchArguments),
     /// Run a script and show its tables.
     Run(RunArguments),
     /// Check a script without running it: syntax alone, or names, types and dates too with a platform file.
@@ -66,6 +71,32 @@ pub struct DemoArguments {
     /// Write process ids and paths as JSON to this file once the demo serves.
     #[arg(long, value_name = "FILE", hide = true, requires = "serve")]
     pub ready_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct BenchArguments {
+    /// What is asked.
+    #[arg(long, value_enum, default_value_t = BenchCase::LinkedTable)]
+    pub case: BenchCase,
+    /// People in the population register, from 20000 to 6000000.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(20_000..=6_000_000))]
+    pub people: u32,
+    /// The part of them whom the other owner has too, from 0.01 to 1.
+    #[arg(long, value_name = "PART", default_value_t = 0.8, value_parser = overlap)]
+    pub overlap: f64,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Keep everything in this folder, which must not exist or be empty. Without it, nothing stays.
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+}
+
+/// What a benchmark asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BenchCase {
+    /// Education (10) at one owner by cancer site (20) at another: count and mean wage.
+    LinkedTable,
 }
 
 /// The language that people are spoken to in.
@@ -188,6 +219,11 @@ pub struct RegistersArguments {
     pub seed: u64,
     /// Where to write: one folder for each owner.
     pub folder: PathBuf,
+}
+
+fn overlap(text: &str) -> Result<f64, String> {
+    let part: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.01..=1.0).contains(&part) { Ok(part) } else { Err("not between 0.01 and 1".to_owned()) }
 }
 
 fn party(text: &str) -> Result<OwnerId, String> {

@@ -12,39 +12,30 @@
 //! Children end with this process, however it ends. Nothing stays on disk, unless it is to be kept.
 
 mod account;
-mod authority;
-mod parties;
-mod place;
 
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
-use kobling_model::DatastoreId;
 use kobling_synth::OWNERS;
 use serde_json::json;
-use uuid::Uuid;
 
 use crate::arguments::{DemoArguments, Language};
-use crate::client::{Client, ClientError, JobEvent, JobState};
+use crate::client::{Client, JobEvent, JobState};
 use crate::command::print;
 use crate::command::run::{Ending, Watcher, ask};
 use crate::exit::Exit;
+use crate::federation::parties::Parties;
+use crate::federation::place::Place;
+use crate::federation::{self, parties};
 use crate::render::progress::Progress;
 use crate::render::{self, counted, plain, whole};
 use crate::script_file::Script;
 use crate::signals;
-use parties::Parties;
-use place::Place;
 
 /// The script that is run where none is given.
 const SCRIPT: &str = include_str!("../scripts/demo.kob");
 /// Name of its copy in the demo's folder.
 const SCRIPT_FILE: &str = "demo.kob";
-/// The version that the demo's registers are imported as.
-const VERSION: &str = "1.0.0";
-/// How long the parties may take to start and to give each other their secrets.
-const START_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Runs the demo.
 ///
@@ -55,7 +46,7 @@ pub async fn run(arguments: DemoArguments) -> anyhow::Result<Exit> {
         Some(path) => Script::read(path)?,
         None => Script { name: SCRIPT_FILE.to_owned(), text: SCRIPT.to_owned() },
     };
-    let place = Place::create(arguments.keep.as_deref())?;
+    let place = Place::create("demo", arguments.keep.as_deref())?;
     let mut parties = Parties::default();
     let mut progress = Progress::new();
     let ended = tokio::select! {
@@ -90,19 +81,20 @@ async fn stages(
 
     // 2.
     progress.begin("Keys, certificates and the federation file");
-    let ground = parties::found(place).await?;
+    let ground = parties::found(place, "demo").await?;
     progress.done();
 
     // 3.
     let names: Vec<_> = OWNERS.iter().map(|owner| owner.owner).collect();
     progress.begin(format!("Registers imported at {}", names.join(", ")));
-    parties::import_all(place, VERSION).await?;
+    parties::import_all(place).await?;
     progress.done();
 
     // 4.
     progress.begin("Three nodes and a broker, linked by mutual TLS");
     parties.start(place, ground)?;
-    let client = ready(place, parties).await?;
+    let owners: Vec<_> = OWNERS.iter().collect();
+    let client = federation::ready(place, parties, &owners).await?;
     progress.done();
 
     // 5.
@@ -118,41 +110,6 @@ async fn stages(
         parties.watch().await;
     }
     Ok(exit)
-}
-
-/// Waits until all parties answer and hold their secrets: until a session over all of them can be opened.
-async fn ready(place: &Place, parties: &mut Parties) -> anyhow::Result<Client> {
-    let major = VERSION.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(1);
-    let all: Vec<(DatastoreId, u32)> = OWNERS
-        .iter()
-        .map(|owner| DatastoreId::new(owner.datastore).map(|id| (id, major)))
-        .collect::<Result<_, _>>()?;
-    let attempt = async || -> anyhow::Result<Client> {
-        let client = Client::connect(&place.platform()).await?;
-        let session = client.open_session(&Uuid::new_v4().to_string(), &all).await?;
-        client.close_session(&session).await?;
-        Ok(client)
-    };
-    let begun = tokio::time::Instant::now();
-    loop {
-        match attempt().await {
-            Ok(client) => return Ok(client),
-            // Whoever has ended will not answer.
-            Err(error) if parties.all_alive(place)? => {
-                let passing = error.downcast_ref::<ClientError>().is_some_and(is_passing);
-                if !passing || begun.elapsed() > START_TIMEOUT {
-                    return Err(error).context("the federation did not get ready");
-                }
-            }
-            Err(error) => return Err(error),
-        }
-        tokio::time::sleep(Duration::from_millis(150)).await;
-    }
-}
-
-/// Whether an error may go away by itself while parties are starting.
-fn is_passing(error: &ClientError) -> bool {
-    matches!(error.code.as_str(), "unreachable" | "timed-out" | "not-ready")
 }
 
 async fn question(

@@ -6,11 +6,13 @@
 //! Results go to standard output, progress and errors to standard error. An error is one line.
 
 mod arguments;
+mod bench;
 mod client;
 mod command;
 mod demo;
 mod exit;
 mod family;
+mod federation;
 mod render;
 mod script_file;
 mod signals;
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
 async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     let exit = match command {
         Command::Demo(arguments) => demo::run(arguments).await?,
+        Command::Bench(arguments) => bench::run(arguments).await?,
         Command::Run(arguments) => command::run::run(arguments).await?,
         Command::Check(arguments) => command::check::run(arguments).await?,
         Command::Catalogue(arguments) => command::catalogue::run(arguments).await?,

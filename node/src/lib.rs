@@ -19,6 +19,7 @@ pub mod node;
 pub mod observe;
 pub mod operate;
 pub mod peer;
+pub mod pooled;
 pub mod protect;
 pub mod random;
 pub mod register;

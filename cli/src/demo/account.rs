@@ -11,8 +11,8 @@ use kobling_model::OwnerId;
 use kobling_model::federation::Federation;
 use kobling_model::plan::{Plan, Question};
 
-use super::place::Place;
 use super::questions;
+use crate::federation::place::Place;
 use crate::render::{counted, whole};
 
 /// A party's part in a script.

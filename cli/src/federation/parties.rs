@@ -1,4 +1,4 @@
-//! The demo's parties: founded with the commands that an operator uses, and run as processes of their own.
+//! The parties of a federation on this machine: founded with the commands that an operator uses, and run as processes of their own.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -15,16 +15,17 @@ use anyhow::{Context, bail};
 use futures::future::try_join_all;
 use kobling_model::OwnerId;
 use kobling_model::federation::{Federation, Party, Platform};
-use kobling_synth::OWNERS;
+use kobling_synth::{OWNERS, OwnerRegisters};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
+use super::VERSION;
 use super::authority::Authority;
 use super::place::Place;
 use crate::client::Profile;
 
 /// The broker's name.
-const BROKER: &str = "broker";
+pub const BROKER: &str = "broker";
 /// How long a party gets to end in order.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -96,11 +97,11 @@ fn node(name: &str, place: &Place) -> Helper {
         .args([OsStr::new("--state"), place.state(name).as_ref()])
 }
 
-/// Makes keys, certificates and rosters of all parties.
+/// Makes keys, certificates and rosters of all parties of a federation of this name.
 ///
 /// # Errors
 /// Names the party.
-pub async fn found(place: &Place) -> anyhow::Result<Ground> {
+pub async fn found(place: &Place, federation: &str) -> anyhow::Result<Ground> {
     let names = || OWNERS.iter().map(|owner| owner.owner);
     let mut listeners = BTreeMap::new();
     let mut addresses = BTreeMap::new();
@@ -130,7 +131,7 @@ pub async fn found(place: &Place) -> anyhow::Result<Ground> {
     let broker = party(place, BROKER, address, &place.party(BROKER).join("keys"), &said)?;
     let platform = platform(place)?;
 
-    let federation = Federation { name: "demo".into(), broker, platform, nodes };
+    let federation = Federation { name: federation.to_owned(), broker, platform, nodes };
     let file = place.root().join("federation.toml");
     write(&file, &federation.to_toml())?;
     // Every operator pins a copy of its own.
@@ -147,6 +148,36 @@ pub async fn found(place: &Place) -> anyhow::Result<Ground> {
     });
     try_join_all(enrolments).await?;
     Ok(Ground(listeners))
+}
+
+/// Has every party tell its metrics on a port of its own, and says where.
+///
+/// The port is free when it is chosen; the party takes it when it starts.
+///
+/// # Errors
+/// Names the party.
+pub fn open_metrics(place: &Place) -> anyhow::Result<Vec<(String, SocketAddr)>> {
+    let names = OWNERS.iter().map(|owner| owner.owner).chain([BROKER]);
+    // All are held until all are chosen: no two parties get the same.
+    let held: Vec<_> = names
+        .map(|name| TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).map(|held| (name, held)))
+        .collect::<Result<_, _>>()
+        .context("no port on the loopback interface")?;
+    held.into_iter()
+        .map(|(name, held)| {
+            let address = held.local_addr()?;
+            let config = match name {
+                BROKER => place.party(BROKER).join("broker.toml"),
+                node => place.node_config(node),
+            };
+            let mut file = OpenOptions::new()
+                .append(true)
+                .open(&config)
+                .with_context(|| format!("{} cannot be written", config.display()))?;
+            writeln!(file, "\n[telemetry]\nmetrics = \"{address}\"").context("a configuration")?;
+            Ok((name.to_owned(), address))
+        })
+        .collect()
 }
 
 /// A party's entry in the roster, after its authority has signed its request.
@@ -189,16 +220,17 @@ fn platform(place: &Place) -> anyhow::Result<Platform> {
     Ok(Platform { uri: authority.uri().to_owned(), authority: authority.certificate_pem().to_owned() })
 }
 
-/// Has every owner import its registers, all at once.
+/// Has every owner import its registers, all at once; an owner without any imports nothing.
 ///
 /// # Errors
 /// Names the owner.
-pub async fn import_all(place: &Place, version: &str) -> anyhow::Result<()> {
-    let imports = OWNERS.iter().map(|owner| {
+pub async fn import_all(place: &Place) -> anyhow::Result<()> {
+    let has = |owner: &&OwnerRegisters| place.registers().join(owner.owner).is_dir();
+    let imports = OWNERS.iter().filter(has).map(|owner| {
         node(owner.owner, place)
             .arg("import")
             .arg(place.registers().join(owner.owner))
-            .args(["--datastore", owner.datastore, "--version", version])
+            .args(["--datastore", owner.datastore, "--version", VERSION])
             .run()
     });
     try_join_all(imports).await.map(|_| ())

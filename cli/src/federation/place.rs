@@ -1,4 +1,4 @@
-//! The demo's folder: what lies where, and that nothing is left of it.
+//! A federation's folder: what lies where, and that nothing is left of it.
 //!
 //! ```text
 //! federation.toml  platform.toml  demo.kob
@@ -20,21 +20,21 @@ use tempfile::TempDir;
 
 use crate::exit::{unusable, unusable_because};
 
-/// The demo's folder.
+/// A federation's folder.
 pub struct Place {
     root: PathBuf,
     temporary: Option<TempDir>,
 }
 
 impl Place {
-    /// Makes the folder, readable by its owner alone: development keys lie in it.
+    /// Makes the folder, temporary and named after the command or to be kept, readable by its owner alone: development keys lie in it.
     ///
     /// # Errors
     /// Where it cannot be made, or something is in it.
-    pub fn create(keep: Option<&Path>) -> anyhow::Result<Self> {
+    pub fn create(name: &str, keep: Option<&Path>) -> anyhow::Result<Self> {
         let place = match keep {
             None => {
-                let temporary = tempfile::Builder::new().prefix("kobling-demo-").tempdir();
+                let temporary = tempfile::Builder::new().prefix(&format!("kobling-{name}-")).tempdir();
                 let temporary = temporary.context("a temporary folder cannot be made")?;
                 Self { root: temporary.path().to_owned(), temporary: Some(temporary) }
             }
@@ -123,7 +123,7 @@ mod tests {
     fn a_folder_with_something_in_it_is_left_alone() {
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join("mine"), "x").expect("written");
-        let error = Place::create(Some(folder.path())).err().expect("refused");
+        let error = Place::create("test", Some(folder.path())).err().expect("refused");
         assert!(error.to_string().contains("is not empty"), "{error}");
         assert_eq!(fs::read_dir(folder.path()).expect("listed").count(), 1);
     }

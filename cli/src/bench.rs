@@ -1,0 +1,275 @@
+//! `kobling bench`: what a question costs, over real processes.
+//!
+//! 1. Registers of a stated size and overlap are written, and a federation is founded as the demo's is: three nodes and
+//!    a broker, each a process of its own, over mutual TLS on loopback.
+//! 2. The case's script is run twice in one session: once cold, so that units are linked, and once more.
+//! 3. The kernel's own account of every process is read before, between and after: processor seconds, memory, and the
+//!    bytes that each party counted on its sockets.
+//! 4. The same join and group-by is done in this process by DataFusion, pooled and in clear.
+//! 5. Both tables are held against the plain reference, byte for byte. A benchmark of a wrong answer is none.
+
+mod check;
+mod meter;
+mod report;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, ensure};
+use kobling_model::DatastoreId;
+use kobling_model::table::Table;
+use kobling_node::pooled::{Pooled, PooledCell};
+use kobling_synth::linked::{self, LinkedConfig, write_linked};
+use uuid::Uuid;
+
+use crate::arguments::{BenchArguments, BenchCase};
+use crate::client::{Client, JobEvent, JobState};
+use crate::command::{print, print_json};
+use crate::exit::Exit;
+use crate::federation;
+use crate::federation::parties::{self, Parties};
+use crate::federation::place::Place;
+use crate::render::progress::Progress;
+use crate::render::whole;
+use crate::signals;
+use meter::{Meter, Reading, cpu_seconds};
+use report::{Report, Stage};
+
+/// The script of [`BenchCase::LinkedTable`].
+const LINKED_TABLE: &str = include_str!("../scripts/linked-table.kob");
+/// Decides who the people are.
+const SEED: u64 = 1;
+
+/// Runs a case and says what it cost.
+///
+/// # Errors
+/// Names the party or file concerned; also where a table is not what the reference says.
+pub async fn run(arguments: BenchArguments) -> anyhow::Result<Exit> {
+    let place = Place::create("bench", arguments.keep.as_deref())?;
+    let mut parties = Parties::default();
+    let mut progress = if arguments.json { Progress::quiet() } else { Progress::new() };
+    let ended = tokio::select! {
+        ended = measured(&arguments, &place, &mut parties, &mut progress) => ended.map(|()| Exit::DONE),
+        signal = signals::received() => Ok(Exit::signal(signal)),
+    };
+    progress.clear();
+    parties.stop().await;
+    let left = place.leave().await;
+    let exit = ended?;
+    left?;
+    Ok(exit)
+}
+
+async fn measured(
+    arguments: &BenchArguments,
+    place: &Place,
+    parties: &mut Parties,
+    progress: &mut Progress,
+) -> anyhow::Result<()> {
+    let report = match arguments.case {
+        BenchCase::LinkedTable => linked_table(arguments, place, parties, progress).await?,
+    };
+    progress.clear();
+    if arguments.json { print_json(&report) } else { Ok(print(&report.text())) }
+}
+
+/// Education at Statistics Norway by site at the Cancer Registry, with the mean of Statistics Norway's wages.
+async fn linked_table(
+    arguments: &BenchArguments,
+    place: &Place,
+    parties: &mut Parties,
+    progress: &mut Progress,
+) -> anyhow::Result<Report> {
+    let people = arguments.people;
+    let linked = (f64::from(people) * arguments.overlap).round() as u32;
+    let mut stages = Stages(Vec::new());
+
+    // 1.
+    let config = LinkedConfig { people, linked, seed: SEED };
+    stages.begin("registers", progress, format!("Registers of {} people", whole(people.into())));
+    let registers = place.registers();
+    tokio::task::spawn_blocking(move || write_linked(&config, &registers)).await?.context("registers")?;
+    stages.begin("import", progress, "Keys, certificates, registers imported".to_owned());
+    let ground = parties::found(place, "bench").await?;
+    let metrics = parties::open_metrics(place)?;
+    parties::import_all(place).await?;
+    stages.begin("start", progress, "Three nodes and a broker".to_owned());
+    parties.start(place, ground)?;
+    let client = federation::ready(place, parties, &linked::owners()).await?;
+    let meter = Meter::new(parties, metrics)?;
+    stages.end(progress);
+
+    // 2, 3.
+    progress.begin("The question, cold, then once more");
+    let required = kobling_script::required_datastores(LINKED_TABLE)
+        .map_err(|_| anyhow::anyhow!("the case's script is wrong"))?;
+    meter.settle()?;
+    let begun = meter.read()?;
+    let clock = Instant::now();
+    let session = client.open_session(&Uuid::new_v4().to_string(), &required).await?;
+    let opened = Moment { reading: meter.read()?, after: clock.elapsed().as_secs_f64() };
+    let cold = Run::of(&client, &session, &meter, clock).await?;
+    let further = Run::of(&client, &session, &meter, clock).await?;
+    client.close_session(&session).await?;
+    progress.done();
+    let zero = Moment { reading: begun, after: 0.0 };
+    let marks = cold.marks()?;
+    let again = further.marks()?;
+    for (name, from, to) in [
+        ("session", &zero, &opened),
+        ("population", &opened, marks.population_passed),
+        ("link", marks.population_passed, marks.linked),
+        ("table", marks.linked, marks.ended),
+        ("further-table", marks.ended, again.ended),
+    ] {
+        stages.add(name, to.after - from.after, Some(meter.between(&from.reading, &to.reading)));
+    }
+    stages.add("protection", marks.combining.after - marks.protecting.after, None);
+    let bytes = meter.between_nodes(&marks.linked.reading, &marks.ended.reading);
+
+    // 4.
+    let file = |owner: usize, name: &str| -> PathBuf {
+        place.registers().join(linked::owners()[owner].owner).join(name).join(name).with_extension("csv")
+    };
+    stages.begin("pooled-copy", progress, "The same registers pooled in clear".to_owned());
+    let (left, right) = (file(0, linked::EDUCATION), file(1, linked::SITE));
+    let (values, folder) = (file(0, linked::WAGES), place.root().to_owned());
+    let pooled =
+        tokio::task::spawn_blocking(move || Pooled::write(&left, &right, &values, &folder)).await??;
+    stages.begin("pooled", progress, "The same table by one engine in clear".to_owned());
+    let before = cpu_seconds(std::process::id())?;
+    let cells = pooled.table().await?;
+    let pooled_clear_cpu_s = cpu_seconds(std::process::id())? - before;
+    stages.begin("check", progress, "Both tables against the reference".to_owned());
+
+    // 5.
+    check(&client, place, &required, [cold.table, further.table], cells).await?;
+    stages.end(progress);
+
+    let parties = meter.between(&zero.reading, &marks.ended.reading);
+    let cpu: f64 = parties.iter().map(|party| party.cpu_s).sum();
+    Ok(Report {
+        case: "linked-table",
+        people,
+        linked,
+        stages: stages.0,
+        parties,
+        bytes_per_row: bytes as f64 / f64::from(people),
+        pooled_clear_cpu_s,
+        ratio_to_pooled: cpu / pooled_clear_cpu_s,
+    })
+}
+
+async fn check(
+    client: &Client,
+    place: &Place,
+    required: &[(DatastoreId, u32)],
+    tables: [Table; 2],
+    pooled: Vec<PooledCell>,
+) -> anyhow::Result<()> {
+    let catalogue = client.catalogue_for(LINKED_TABLE, required).await?;
+    let plan = kobling_script::plan(LINKED_TABLE, &catalogue)
+        .map_err(|_| anyhow::anyhow!("the case's script does not fit its registers"))?;
+    let files = check::Files::of(place, client.federation())?;
+    let expected = tokio::task::spawn_blocking(move || check::expected(&plan, &files, &pooled)).await??;
+    for table in tables {
+        ensure!(table == expected, "a table is not what the reference says: the figures would mean nothing");
+    }
+    Ok(())
+}
+
+/// Stages as they come.
+struct Stages(Vec<Stage>);
+
+impl Stages {
+    /// Ends the stage under way and begins another, by its name in the report and as people are told.
+    fn begin(&mut self, name: &'static str, progress: &mut Progress, told: String) {
+        self.end(progress);
+        progress.begin(told);
+        self.0.push(Stage { name, wall_s: f64::NAN, parties: None, begun: Some(Instant::now()) });
+    }
+
+    fn end(&mut self, progress: &mut Progress) {
+        if let Some(stage) = self.0.last_mut()
+            && let Some(begun) = stage.begun.take()
+        {
+            stage.wall_s = begun.elapsed().as_secs_f64();
+            progress.done();
+        }
+    }
+
+    fn add(&mut self, name: &'static str, wall_s: f64, parties: Option<Vec<meter::Usage>>) {
+        self.0.push(Stage { name, wall_s, parties, begun: None });
+    }
+}
+
+/// All parties' account at a time.
+struct Moment {
+    reading: Reading,
+    /// Seconds since the session was asked for.
+    after: f64,
+}
+
+/// One run of the case's script.
+struct Run {
+    /// What happened, and the account then: party, stage, question.
+    events: Vec<(String, String, u32, Moment)>,
+    ended: Moment,
+    table: Table,
+}
+
+/// Where the stages of a run meet.
+struct Marks<'a> {
+    population_passed: &'a Moment,
+    linked: &'a Moment,
+    protecting: &'a Moment,
+    combining: &'a Moment,
+    ended: &'a Moment,
+}
+
+impl Run {
+    async fn of(client: &Client, session: &str, meter: &Meter, clock: Instant) -> anyhow::Result<Self> {
+        let job = client.submit(session, &Uuid::new_v4().to_string(), LINKED_TABLE).await?;
+        let mut events = Vec::new();
+        let mut failed = Ok(());
+        client
+            .watch(&job.id, |event| {
+                if let JobEvent::Stage { question, party, stage, .. } = event {
+                    match meter.read() {
+                        Ok(reading) => {
+                            let moment = Moment { reading, after: clock.elapsed().as_secs_f64() };
+                            events.push((party, stage, question, moment));
+                        }
+                        Err(error) => failed = Err(error),
+                    }
+                }
+            })
+            .await?;
+        failed?;
+        let job = client.job(&job.id).await?;
+        if let Some(problem) = job.problem {
+            return Err(problem.into());
+        }
+        ensure!(job.state == JobState::Done && job.tables == 1, "the case's job did not end with its table");
+        let table = client.table(&job.id, 0).await?;
+        let ended = Moment { reading: meter.read()?, after: clock.elapsed().as_secs_f64() };
+        Ok(Self { events, ended, table })
+    }
+
+    fn marks(&self) -> anyhow::Result<Marks<'_>> {
+        // Question 0 is the population's, 1 the table's. In a linked session its first stage is a worker's.
+        let first = |wanted: &[&str]| {
+            let found = self.events.iter().find(|(_, stage, question, _)| {
+                *question == 1 && (wanted.is_empty() || wanted.contains(&stage.as_str()))
+            });
+            found.map(|(.., moment)| moment).with_context(|| format!("no party told of the stage {wanted:?}"))
+        };
+        Ok(Marks {
+            population_passed: first(&[])?,
+            linked: first(&["extract"])?,
+            protecting: first(&["protect"])?,
+            combining: first(&["combine"])?,
+            ended: &self.ended,
+        })
+    }
+}

@@ -1,0 +1,85 @@
+//! What a benchmark says, for people and for programs.
+
+use std::fmt::Write;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::meter::Usage;
+use crate::render::whole;
+
+/// What a case cost.
+#[derive(Serialize)]
+pub struct Report {
+    /// Its name.
+    pub case: &'static str,
+    /// People in the population register.
+    pub people: u32,
+    /// Those of them whom the other owner has.
+    pub linked: u32,
+    /// One after the other; `protection` is a part of `table`.
+    pub stages: Vec<Stage>,
+    /// From the opening of the session until the first table: all that a cold question costs.
+    pub parties: Vec<Usage>,
+    /// Bytes that nodes sent each other for the first table, after linkage, for each of the people.
+    pub bytes_per_row: f64,
+    /// Processor seconds of the same join and group-by by one engine, pooled and in clear.
+    pub pooled_clear_cpu_s: f64,
+    /// All parties' processor seconds for those of the pooled engine.
+    pub ratio_to_pooled: f64,
+}
+
+/// A part of a case.
+#[derive(Serialize)]
+pub struct Stage {
+    /// Its name.
+    pub name: &'static str,
+    /// Seconds on the clock.
+    pub wall_s: f64,
+    /// What it cost each party, where it is a part of the question.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parties: Option<Vec<Usage>>,
+    /// When it began, while it is under way.
+    #[serde(skip)]
+    pub begun: Option<Instant>,
+}
+
+impl Report {
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut out = format!(
+            "{}: {} people, {} of them at the other owner\n\n",
+            self.case,
+            whole(self.people.into()),
+            whole(self.linked.into())
+        );
+        let mut line = |text: std::fmt::Arguments<'_>| {
+            writeln!(out, "{text}").expect("writing to memory does not fail");
+        };
+        line(format_args!("{:<16}{:>9}   processor seconds", "stage", "wall s"));
+        for stage in &self.stages {
+            let spent =
+                stage.parties.iter().flatten().map(|party| format!("{} {:.2}", party.name, party.cpu_s));
+            let spent: Vec<_> = spent.collect();
+            line(format_args!("{:<16}{:>9.2}   {}", stage.name, stage.wall_s, spent.join("  ")));
+        }
+        line(format_args!(
+            "\n{:<16}{:>9}{:>13}{:>13}{:>13}",
+            "cold question", "CPU s", "peak MB", "sent MB", "received MB"
+        ));
+        for party in &self.parties {
+            let [sent, received] = [party.sent_bytes, party.received_bytes].map(|bytes| bytes as f64 / 1e6);
+            line(format_args!(
+                "{:<16}{:>9.2}{:>13.1}{:>13.1}{:>13.1}",
+                party.name, party.cpu_s, party.peak_rss_mb, sent, received
+            ));
+        }
+        line(format_args!("\nbetween nodes, after linkage: {:.1} bytes a person", self.bytes_per_row));
+        line(format_args!(
+            "the same join and group-by pooled in clear: {:.2} CPU s; ratio {:.1}",
+            self.pooled_clear_cpu_s, self.ratio_to_pooled
+        ));
+        line(format_args!("both tables are what the reference says"));
+        out
+    }
+}

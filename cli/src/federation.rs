@@ -1,0 +1,68 @@
+//! A federation on this machine for as long as a command runs: what the demo and the benchmark stand on.
+//!
+//! [`place`] says what lies where, [`authority`] signs development certificates, [`parties`] founds everything with
+//! the commands that an operator uses and runs each party as a process of its own.
+
+mod authority;
+pub mod parties;
+pub mod place;
+
+use std::time::Duration;
+
+use anyhow::Context;
+use kobling_model::DatastoreId;
+use kobling_synth::OwnerRegisters;
+use uuid::Uuid;
+
+use crate::client::{Client, ClientError};
+use parties::Parties;
+use place::Place;
+
+/// The version that registers are imported as.
+pub const VERSION: &str = "1.0.0";
+/// Its major number.
+const MAJOR: u32 = 1;
+/// How long the parties may take to start and to give each other their secrets.
+const START_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Waits until all parties answer and hold their secrets: until a session over
+/// `owners` can be opened.
+///
+/// # Errors
+/// Names the party that keeps it from being ready.
+pub async fn ready(
+    place: &Place,
+    parties: &mut Parties,
+    owners: &[&OwnerRegisters],
+) -> anyhow::Result<Client> {
+    let all: Vec<(DatastoreId, u32)> = owners
+        .iter()
+        .map(|owner| DatastoreId::new(owner.datastore).map(|id| (id, MAJOR)))
+        .collect::<Result<_, _>>()?;
+    let attempt = async || -> anyhow::Result<Client> {
+        let client = Client::connect(&place.platform()).await?;
+        let session = client.open_session(&Uuid::new_v4().to_string(), &all).await?;
+        client.close_session(&session).await?;
+        Ok(client)
+    };
+    let begun = tokio::time::Instant::now();
+    loop {
+        match attempt().await {
+            Ok(client) => return Ok(client),
+            // Whoever has ended will not answer.
+            Err(error) if parties.all_alive(place)? => {
+                let passing = error.downcast_ref::<ClientError>().is_some_and(is_passing);
+                if !passing || begun.elapsed() > START_TIMEOUT {
+                    return Err(error).context("the federation did not get ready");
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+}
+
+/// Whether an error may go away by itself while parties are starting.
+fn is_passing(error: &ClientError) -> bool {
+    matches!(error.code.as_str(), "unreachable" | "timed-out" | "not-ready")
+}
