@@ -15,7 +15,7 @@ mod report;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use kobling_model::DatastoreId;
 use kobling_model::table::Table;
 use kobling_node::pooled::{Pooled, PooledCell};
@@ -143,7 +143,7 @@ async fn linked_table(
     stages.begin("check", progress, "Both tables against the reference".to_owned());
 
     // 5.
-    check(&client, place, &required, [cold.table, further.table], cells).await?;
+    check(&client, place, &required, [&cold.table, &further.table], cells).await?;
     stages.end(progress);
 
     let parties = meter.between(&zero.reading, &marks.ended.reading);
@@ -164,7 +164,7 @@ async fn check(
     client: &Client,
     place: &Place,
     required: &[(DatastoreId, u32)],
-    tables: [Table; 2],
+    tables: [&Table; 2],
     pooled: Vec<PooledCell>,
 ) -> anyhow::Result<()> {
     let catalogue = client.catalogue_for(LINKED_TABLE, required).await?;
@@ -173,7 +173,7 @@ async fn check(
     let files = check::Files::of(place, client.federation())?;
     let expected = tokio::task::spawn_blocking(move || check::expected(&plan, &files, &pooled)).await??;
     for table in tables {
-        ensure!(table == expected, "a table is not what the reference says: the figures would mean nothing");
+        ensure!(*table == expected, "a table is not what the reference says: the figures would mean nothing");
     }
     Ok(())
 }
@@ -249,6 +249,9 @@ impl Run {
         let job = client.job(&job.id).await?;
         if let Some(problem) = job.problem {
             return Err(problem.into());
+        }
+        if let Some((line, column, message)) = job.diagnostics.first() {
+            bail!("the case's script: {line}:{column}: {message}");
         }
         ensure!(job.state == JobState::Done && job.tables == 1, "the case's job did not end with its table");
         let table = client.table(&job.id, 0).await?;

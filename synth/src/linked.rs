@@ -15,7 +15,7 @@ use crate::number::{FIRST_YEAR, Numbers};
 use crate::population::{Config, UnusableConfig};
 use crate::write::{Rows, calendar};
 
-/// Name of the variable of educations, an EVENT that holds from 2000 on.
+/// Name of the variable of educations, an EVENT that holds from a year between 2000 and 2020 on.
 pub const EDUCATION: &str = "NUDB_NIVAA";
 /// Name of the variable of wages in kroner, ACCUMULATED over 2020.
 pub const WAGES: &str = "INNTEKT_WLONN";
@@ -93,7 +93,6 @@ pub fn write_linked(config: &LinkedConfig, folder: &Path) -> io::Result<()> {
     let mut site = Rows::create(SITE, &site.metadata(), &sites)?;
 
     let (mut draw, mut numbers) = (Draw::seeded(seed), Numbers::new());
-    let since = Some(calendar(2000, 1, 1));
     let (first, last) = (Some(calendar(2020, 1, 1)), Some(calendar(2020, 12, 31)));
     for left in (1..=people).rev() {
         let (year, month) = (draw.between(FIRST_YEAR + 20, 1999), draw.between(1, 12) as u32);
@@ -101,7 +100,8 @@ pub fn write_linked(config: &LinkedConfig, folder: &Path) -> io::Result<()> {
         let (number, _) = numbers.next(year, month).ok_or_else(|| io::Error::other(UnusableConfig))?;
         let level = draw.between(0, LEVELS.len() as i32 - 1) as usize;
         let wage = draw.normal(300_000.0 + 50_000.0 * level as f64, 120_000.0).max(0.0) as u32;
-        education.put(&number, LEVELS[level].code, since, None)?;
+        let since = calendar(draw.between(2000, 2020), 1, 1);
+        education.put(&number, LEVELS[level].code, Some(since), None)?;
         wages.put(&number, wage, first, last)?;
         // One of those left, as likely as any other: in the end, exactly as many as asked for.
         if draw.chance(f64::from(linked) / f64::from(left)) {

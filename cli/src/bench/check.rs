@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
+use kobling_model::DatastoreId;
 use kobling_model::federation::Federation;
 use kobling_model::plan::{Plan, QuestionKind};
 use kobling_model::rules::Rules;
@@ -66,7 +67,7 @@ pub fn expected(plan: &Plan, files: &Files, pooled: &[PooledCell]) -> anyhow::Re
     let mut registers = Registers::default();
     for owner in linked::owners() {
         let folder = files.registers.join(owner.owner);
-        registers.add(&owner.datastore.parse().ok().context("a datastore's name")?, &folder);
+        registers.add(&DatastoreId::new(owner.datastore)?, &folder);
     }
     let asked = plan.questions.iter().find(|question| matches!(question.kind, QuestionKind::Table(_)));
     let cells =
