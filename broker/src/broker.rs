@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use kobling_model::federation::Federation;
 use kobling_model::{Hash, JobId, OwnerId, SessionId};
+use kobling_proto::observe::Telemetry;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -34,6 +35,8 @@ pub struct Parts {
     pub recorder: Arc<dyn Recorder>,
     /// Bounds in time.
     pub times: Times,
+    /// Counts steps and bytes, for those who watch.
+    pub telemetry: Telemetry,
 }
 
 /// The broker, shared by its services and jobs.
@@ -44,6 +47,7 @@ pub struct Broker {
     pub(crate) store: Store,
     pub(crate) journal: Journal,
     pub(crate) times: Times,
+    pub(crate) telemetry: Telemetry,
     /// Sessions in which scripts can be submitted.
     pub(crate) sessions: Mutex<HashMap<SessionId, Arc<Session>>>,
     /// One lock for each request to open a session that is being worked on, so that a repeat waits for it.
@@ -81,6 +85,7 @@ impl Broker {
             store: parts.store,
             journal: Journal::new(parts.recorder),
             times: parts.times,
+            telemetry: parts.telemetry,
             sessions: Mutex::default(),
             opening: Mutex::default(),
             jobs: Mutex::default(),
@@ -99,6 +104,11 @@ impl Broker {
     /// The roster.
     pub fn federation(&self) -> &Federation {
         &self.federation
+    }
+
+    /// How many sessions are open.
+    pub fn sessions_open(&self) -> usize {
+        lock(&self.sessions).len()
     }
 
     /// Clients of these nodes, in their order; names that are on no roster are left out.

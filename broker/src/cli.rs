@@ -12,7 +12,7 @@ use clap::Subcommand;
 use kobling_audit::summary;
 use kobling_crypto::sign::SigningKey;
 use kobling_model::OwnerId;
-use kobling_proto::transport::certificate_info;
+use kobling_proto::transport::{Traffic, certificate_info};
 use rcgen::string::Ia5String;
 use serde::Serialize;
 use tokio::net::TcpListener;
@@ -101,7 +101,8 @@ async fn serve(config: &Path, state: &Path, listen_stdin: bool) -> anyhow::Resul
             .await
             .with_context(|| format!("cannot listen on {}", config.listen))?
     };
-    let mut broker = start(config, StartOptions { listener, node_clients: None }).await?;
+    let mut broker =
+        start(config, StartOptions { listener, node_clients: None, traffic: Traffic::default() }).await?;
     tracing::info!(address = %broker.address, "the broker serves");
     tokio::select! {
         _ = interrupt.recv() => {}
@@ -195,7 +196,8 @@ struct NodeStatus {
 async fn status(config: &Path, state: &Path, json: bool) -> anyhow::Result<()> {
     let config = Config::load(config, state)?;
     let certificate = certificate_info(&config.credentials.certificate_pem)?;
-    let nodes = GrpcNodes::new(&config.federation, &config.credentials, config.times.peer_timeout);
+    let (federation, timeout) = (&config.federation, config.times.peer_timeout);
+    let nodes = GrpcNodes::new(federation, &config.credentials, timeout, &Traffic::default());
     let roster = config.federation.hash();
     let asked = config.federation.nodes.iter().map(|party| async {
         let node = party.id.to_string();

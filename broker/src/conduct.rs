@@ -23,6 +23,7 @@ use kobling_model::record::Execution;
 use kobling_model::rules::{Refusal, Rules};
 use kobling_model::table::Table;
 use kobling_model::{AttemptId, Hash, OwnerId, UnitType};
+use kobling_proto::observe::Step;
 
 use crate::audit::{Opened, Recorded};
 use crate::broker::Broker;
@@ -104,7 +105,9 @@ pub(crate) async fn ask(
         let ending = compute(run, &order, &roles).await?;
         let table = match ending {
             Ending::Ready { left, right } => {
-                Some(fetch_and_combine(run, &order, &roles, joined, units_max, (left, right)).await?)
+                let combined = fetch_and_combine(run, &order, &roles, joined, units_max, (left, right));
+                let watch = run.broker.telemetry.step(Step::QuestionCombine).of(order.session);
+                Some(watch.watch(combined).await?)
             }
             _ => None,
         };
@@ -180,7 +183,8 @@ async fn compute(run: &Run<'_>, order: &ComputeOrder, roles: &Roles) -> Result<E
     let limit = broker.times.question;
     let dealer = async {
         if roles.dealer == broker.federation.broker.id {
-            deal::deal(run, order, roles).await
+            let watch = broker.telemetry.step(Step::Deal).of(order.session);
+            watch.watch(deal::deal(run, order, roles)).await
         } else {
             let node = broker.node(&roles.dealer)?;
             in_time(&roles.dealer, "deal", limit, node.deal(&deal)).await

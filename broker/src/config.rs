@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kobling_model::federation::Federation;
+use kobling_proto::observe::settings::{TelemetryFile, TelemetryRefused, TelemetrySettings};
 use kobling_proto::transport::Credentials;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,9 @@ struct ConfigFile {
     peer_timeout_ms: u64,
     session_idle_minutes: u64,
     result_hours: u64,
+    /// A table, so it stands last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    telemetry: Option<TelemetryFile>,
 }
 
 /// The broker's settings, already checked; holding one means that the broker can start.
@@ -36,6 +40,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// Bounds in time.
     pub times: Times,
+    /// What is told to those who watch. Nothing, unless the file says so.
+    pub telemetry: TelemetrySettings,
 }
 
 /// Bounds in time. None is zero.
@@ -109,7 +115,9 @@ impl Config {
             result: Duration::from_secs(3600 * file.result_hours),
             question: Times::QUESTION_MAX,
         };
-        Ok(Self { listen: file.listen, federation, credentials, state_dir: state_dir.to_owned(), times })
+        let telemetry = telemetry(file.telemetry, path)?;
+        let state_dir = state_dir.to_owned();
+        Ok(Self { listen: file.listen, federation, credentials, state_dir, times, telemetry })
     }
 
     /// The text of a new broker's configuration file, with keys in the folder `keys`.
@@ -122,6 +130,7 @@ impl Config {
             peer_timeout_ms: 20_000,
             session_idle_minutes: 15,
             result_hours: 24,
+            telemetry: None,
         };
         toml::to_string_pretty(&file).expect("settings are plain text and numbers")
     }
@@ -162,6 +171,14 @@ fn parse(text: &str, path: &Path) -> Result<ConfigFile, ConfigError> {
     Ok(file)
 }
 
+fn telemetry(file: Option<TelemetryFile>, path: &Path) -> Result<TelemetrySettings, ConfigError> {
+    file.unwrap_or_default().check().map_err(|TelemetryRefused { setting, reason }| ConfigError::Setting {
+        path: path.to_owned(),
+        setting,
+        reason,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,6 +204,24 @@ mod tests {
         let without: String =
             text().lines().filter(|line| !line.starts_with("key")).map(|line| format!("{line}\n")).collect();
         assert!(error(&without).contains("key"));
+    }
+
+    #[test]
+    fn nobody_watches_unless_the_table_says_so_and_an_unknown_key_in_it_is_refused() {
+        let path = Path::new("broker.toml");
+        let read = |text: &str| parse(text, path).and_then(|file| telemetry(file.telemetry, path));
+        assert_eq!(read(&text()).expect("valid"), TelemetrySettings::default());
+        let with = |line: &str| read(&format!("{}\n[telemetry]\n{line}\n", text()));
+        let on = with("metrics = \"127.0.0.1:0\"").expect("valid");
+        assert_eq!(on.metrics, Some(SocketAddr::from(([127, 0, 0, 1], 0))));
+        for (line, says) in [
+            ("colour = 1", "unknown field `colour`"),
+            ("metrics = 9464", "metrics"),
+            ("metrics = \"8.8.8.8:9464\"", "telemetry.metrics can be read by whoever reaches it"),
+        ] {
+            let error = with(line).expect_err(line).to_string();
+            assert!(error.contains(says), "{line}: {error}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use kobling_model::rules::Rules;
 use kobling_model::table::Table;
 use kobling_model::{Hash, JobId, OwnerId, SessionId};
 use kobling_proto::limits::MAX_SCRIPT_BYTES;
+use kobling_proto::observe::Step;
 use kobling_script::Language;
 use tokio::sync::watch;
 
@@ -305,7 +306,8 @@ impl Broker {
             progress: progress.clone(),
             stop: Stop { cancelled: live.cancel.subscribe(), session: session.ending() },
         };
-        let end = match self.answer_all(&run, &script).await {
+        let watch = self.telemetry.step(Step::Job).of(session.id);
+        let end = match watch.watch(self.answer_all(&run, &script)).await {
             Ok(()) => JobEnd { state: JobState::Done, problem: None, line: 0 },
             Err((error, line)) => {
                 if error.ends_session() {
@@ -337,7 +339,8 @@ impl Broker {
         let joined = strictest(&rules).ok_or(whole_script(RunError::PerturbationTables))?;
         for (index, question) in (0..).zip(&run.plan.questions) {
             let at_line = |error| (error, question.line);
-            match conduct::ask(run, index, &rules, &joined).await.map_err(at_line)? {
+            let asked = self.telemetry.step(Step::Question).of(run.session.id);
+            match asked.watch(conduct::ask(run, index, &rules, &joined)).await.map_err(at_line)? {
                 Answer::Passed => {}
                 Answer::Refused(refusal) => return Err(at_line(refusal.into())),
                 Answer::Table(recorded) => {

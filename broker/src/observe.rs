@@ -4,69 +4,104 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
 
 use async_trait::async_trait;
-use futures::stream::BoxStream;
+use futures::stream::{BoxStream, StreamExt};
 use kobling_model::rules::Rules;
 use kobling_model::{AttemptId, OwnerId, SessionId, UnitType};
+use kobling_proto::observe::{Fault, Outcome, Step, Telemetry};
 
 use crate::problem::RunError;
+use crate::request::RequestError;
 use crate::roster::{
     ComputeEvent, ComputeOrder, DealOrder, Description, JobOffer, NodeClient, NodeClients, PeerLink,
     SessionOffer, SignedPartial,
 };
 
-/// All nodes, each watched.
-pub struct ObservedNodes(pub Arc<dyn NodeClients>);
-
-impl NodeClients for ObservedNodes {
-    fn node(&self, id: &OwnerId) -> Option<Arc<dyn NodeClient>> {
-        self.0.node(id).map(|node| Arc::new(Observed(node)) as Arc<dyn NodeClient>)
+impl Fault for RunError {
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Refused(_) | Self::Denied { .. } => Outcome::Refused,
+            Self::Cancelled | Self::Interrupted => Outcome::Abandoned,
+            _ => Outcome::Failed,
+        }
     }
 }
 
-struct Observed(Arc<dyn NodeClient>);
+impl Fault for RequestError {
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Run(error) => error.outcome(),
+            _ => Outcome::Failed,
+        }
+    }
+}
+
+/// All nodes, each watched.
+pub struct ObservedNodes {
+    /// Talks with them.
+    pub inner: Arc<dyn NodeClients>,
+    /// Counts what they are asked.
+    pub telemetry: Telemetry,
+}
+
+impl NodeClients for ObservedNodes {
+    fn node(&self, id: &OwnerId) -> Option<Arc<dyn NodeClient>> {
+        let observed = |node| Observed { node, telemetry: self.telemetry.clone() };
+        self.inner.node(id).map(|node| Arc::new(observed(node)) as Arc<dyn NodeClient>)
+    }
+}
+
+struct Observed {
+    node: Arc<dyn NodeClient>,
+    telemetry: Telemetry,
+}
 
 impl Observed {
     async fn watch<T>(
         &self,
-        step: &'static str,
-        session: Option<SessionId>,
+        step: Step,
+        session: SessionId,
         call: impl Future<Output = Result<T, RunError>> + Send,
     ) -> Result<T, RunError> {
-        let begun = Instant::now();
-        let result = call.await;
-        let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let party = self.0.owner().as_str();
+        let span = self.telemetry.step(step).of(session).with(self.node.owner());
+        let result = span.watch(call).await;
+        self.note(step, Some(session), &result);
+        result
+    }
+
+    fn note<T>(&self, step: Step, session: Option<SessionId>, result: &Result<T, RunError>) {
+        let (party, step) = (self.node.owner().as_str(), step.as_str());
         let session = session.map(|session| session.to_string()).unwrap_or_default();
-        match &result {
-            Ok(_) => tracing::debug!(party, step, session, ms, "asked"),
+        match result {
+            Ok(_) => tracing::debug!(party, step, session, "asked"),
             Err(error) => {
                 let code = error.problem().code;
-                tracing::warn!(party, step, session, ms, code, "asked in vain");
+                tracing::warn!(party, step, session, code, "asked in vain");
             }
         }
-        result
     }
 }
 
 #[async_trait]
 impl NodeClient for Observed {
     fn owner(&self) -> &OwnerId {
-        self.0.owner()
+        self.node.owner()
     }
 
     async fn describe(&self) -> Result<Description, RunError> {
-        self.watch("describe", None, self.0.describe()).await
+        let span = self.telemetry.step(Step::Describe).with(self.node.owner());
+        let description = span.watch(self.node.describe()).await;
+        self.note(Step::Describe, None, &description);
+        description
     }
 
     async fn open_session(&self, offer: &SessionOffer) -> Result<(), RunError> {
-        self.watch("open-session", Some(offer.session), self.0.open_session(offer)).await
+        self.watch(Step::SessionOpen, offer.session, self.node.open_session(offer)).await
     }
 
     async fn tokens(&self, session: SessionId, unit_type: UnitType) -> Result<Vec<[u8; 16]>, RunError> {
-        self.watch("link/tokens", Some(session), self.0.tokens(session, unit_type)).await
+        self.watch(Step::LinkTokens, session, self.node.tokens(session, unit_type)).await
     }
 
     async fn put_rows(
@@ -76,42 +111,73 @@ impl NodeClient for Observed {
         numbers: Vec<u32>,
         rows: u64,
     ) -> Result<(), RunError> {
-        self.watch("link/rows", Some(session), self.0.put_rows(session, unit_type, numbers, rows)).await
+        self.watch(Step::LinkAlign, session, self.node.put_rows(session, unit_type, numbers, rows)).await
     }
 
     async fn confirm_alignment(&self, session: SessionId, unit_type: UnitType) -> Result<(), RunError> {
-        self.watch("link/canaries", Some(session), self.0.confirm_alignment(session, unit_type)).await
+        self.watch(Step::LinkCanaries, session, self.node.confirm_alignment(session, unit_type)).await
     }
 
     async fn offer(&self, offer: &JobOffer) -> Result<Rules, RunError> {
-        self.watch("offer", Some(offer.session), self.0.offer(offer)).await
+        self.watch(Step::Offer, offer.session, self.node.offer(offer)).await
     }
 
+    /// Lasts until the worker's last report.
     async fn compute(
         &self,
         order: &ComputeOrder,
     ) -> Result<BoxStream<'static, Result<ComputeEvent, RunError>>, RunError> {
-        self.watch("compute", Some(order.session), self.0.compute(order)).await
+        let span = self.telemetry.step(Step::QuestionCompute).of(order.session).with(self.node.owner());
+        let begun = self.node.compute(order).await;
+        self.note(Step::QuestionCompute, Some(order.session), &begun);
+        match begun {
+            Ok(events) => {
+                let mut span = Some(span);
+                let watched = events.inspect(move |event| {
+                    if let Some(outcome) = ending(event)
+                        && let Some(span) = span.take()
+                    {
+                        span.end(outcome);
+                    }
+                });
+                Ok(watched.boxed())
+            }
+            Err(error) => {
+                span.end(error.outcome());
+                Err(error)
+            }
+        }
     }
 
     async fn deal(&self, order: &DealOrder) -> Result<(), RunError> {
-        self.watch("deal", Some(order.session), self.0.deal(order)).await
+        self.watch(Step::Deal, order.session, self.node.deal(order)).await
     }
 
     async fn partial(&self, session: SessionId, attempt: AttemptId) -> Result<SignedPartial, RunError> {
-        self.watch("partial", Some(session), self.0.partial(session, attempt)).await
+        self.watch(Step::QuestionFetch, session, self.node.partial(session, attempt)).await
     }
 
     async fn abort(&self, session: SessionId, attempt: AttemptId) -> Result<(), RunError> {
-        self.watch("abort", Some(session), self.0.abort(session, attempt)).await
+        self.watch(Step::Abort, session, self.node.abort(session, attempt)).await
     }
 
     async fn close_session(&self, session: SessionId) -> Result<(), RunError> {
-        self.watch("close-session", Some(session), self.0.close_session(session)).await
+        self.watch(Step::SessionClose, session, self.node.close_session(session)).await
     }
 
     async fn link(&self, session: SessionId, attempt: AttemptId) -> Result<PeerLink, RunError> {
-        self.watch("deal/link", Some(session), self.0.link(session, attempt)).await
+        self.watch(Step::PeerLink, session, self.node.link(session, attempt)).await
+    }
+}
+
+/// How a worker's part ended, where this report is its last.
+fn ending(event: &Result<ComputeEvent, RunError>) -> Option<Outcome> {
+    match event {
+        Ok(ComputeEvent::Stage(_)) => None,
+        Ok(ComputeEvent::Passed | ComputeEvent::Ready { .. }) => Some(Outcome::Ok),
+        Ok(ComputeEvent::Refused(_)) => Some(Outcome::Refused),
+        Ok(ComputeEvent::Failed(_)) => Some(Outcome::Failed),
+        Err(error) => Some(error.outcome()),
     }
 }
 

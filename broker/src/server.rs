@@ -9,10 +9,13 @@ use std::time::{Duration, Instant};
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use kobling_audit::{AuditLog, LogError, SharedLog};
+use kobling_proto::observe::Telemetry;
+use kobling_proto::observe::metrics::Page;
+use kobling_proto::observe::port::MetricsPort;
 use kobling_proto::platform::v1::catalogue_service_server::CatalogueServiceServer;
 use kobling_proto::platform::v1::job_service_server::JobServiceServer;
 use kobling_proto::platform::v1::session_service_server::SessionServiceServer;
-use kobling_proto::transport::{self, Callers, TransportError};
+use kobling_proto::transport::{self, Callers, Traffic, TransportError};
 use kobling_proto::{FILE_DESCRIPTOR_SET, limits};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -43,6 +46,8 @@ pub struct StartOptions {
     pub listener: TcpListener,
     /// How it talks to nodes; over gRPC where none.
     pub node_clients: Option<Arc<dyn NodeClients>>,
+    /// Counts bytes on sockets; `node_clients`, where given, count in it too.
+    pub traffic: Traffic,
 }
 
 /// Why a broker does not start. The text is for its operator.
@@ -70,6 +75,9 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The port of metrics cannot be had.
+    #[error("metrics cannot be served")]
+    Metrics(#[source] std::io::Error),
     /// The descriptors of the services cannot be read.
     #[error("the descriptors built into this program cannot be read")]
     Reflection,
@@ -79,6 +87,8 @@ pub enum StartError {
 pub struct RunningBroker {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Its metrics, where they are served.
+    pub metrics: Option<MetricsPort>,
     /// The broker itself.
     pub broker: Arc<Broker>,
     stop: watch::Sender<bool>,
@@ -97,9 +107,11 @@ pub async fn start(config: Config, options: StartOptions) -> Result<RunningBroke
         tracing::warn!("the audit log ended in a torn entry, which was cut off; an earlier run was killed");
     }
     let recorder: Arc<dyn Recorder> = Arc::new(SharedLog::new(log));
+    let traffic = options.traffic;
+    let telemetry = Telemetry::new(traffic.clone());
     let clients = options.node_clients.unwrap_or_else(|| {
         let timeout = config.times.peer_timeout;
-        Arc::new(GrpcNodes::new(&config.federation, &config.credentials, timeout))
+        Arc::new(GrpcNodes::new(&config.federation, &config.credentials, timeout, &traffic))
     });
     let callers = Arc::new(Callers::new(&config.federation)?);
     // Nodes may connect, so that their operators see whether the broker answers; every call of theirs is refused.
@@ -110,12 +122,22 @@ pub async fn start(config: Config, options: StartOptions) -> Result<RunningBroke
     let store = Store::open(&config.state_dir)?;
     let broker = Broker::start(Parts {
         federation: config.federation,
-        clients: Arc::new(ObservedNodes(clients)),
+        clients: Arc::new(ObservedNodes { inner: clients, telemetry: telemetry.clone() }),
         store,
         recorder,
         times: config.times,
+        telemetry: telemetry.clone(),
     })
     .await?;
+    let metrics = match config.telemetry.metrics {
+        None => None,
+        Some(at) => {
+            let watched = Arc::downgrade(&broker);
+            let sessions = move || watched.upgrade().map_or(0, |broker| broker.sessions_open());
+            let port = MetricsPort::open(at, Page::new(telemetry, sessions), &config.state_dir).await;
+            Some(port.map_err(StartError::Metrics)?)
+        }
+    };
 
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_service_status("", tonic_health::ServingStatus::Serving).await;
@@ -140,7 +162,7 @@ pub async fn start(config: Config, options: StartOptions) -> Result<RunningBroke
         .add_service(FlightServiceServer::new(flight).max_decoding_message_size(REQUEST_BYTES_MAX));
 
     let (stop, stopped) = watch::channel(false);
-    let incoming = transport::incoming(options.listener);
+    let incoming = transport::incoming(options.listener, &traffic);
     let mut until = stopped.clone();
     let serving = tokio::spawn(async move {
         let until = async move { drop(until.wait_for(|stop| *stop).await) };
@@ -149,7 +171,7 @@ pub async fn start(config: Config, options: StartOptions) -> Result<RunningBroke
         }
     });
     let tidying = tokio::spawn(tidy(Arc::clone(&broker), stopped));
-    Ok(RunningBroker { address, broker, stop, serving, tidying })
+    Ok(RunningBroker { address, metrics, broker, stop, serving, tidying })
 }
 
 async fn tidy(broker: Arc<Broker>, mut stopped: watch::Receiver<bool>) {

@@ -23,6 +23,7 @@ use kobling_model::catalogue::{Catalogue, Datastore};
 use kobling_model::plan::Release;
 use kobling_model::record::Asker;
 use kobling_model::{DatastoreId, OwnerId, SessionId, UnitType};
+use kobling_proto::observe::Step;
 use tokio::sync::{mpsc, watch};
 
 use crate::audit::now_ms;
@@ -124,7 +125,9 @@ impl Session {
         if let Some(rows) = alignments.get(&unit_type) {
             return Ok(*rows);
         }
-        let rows = linkage::link(&broker.nodes(&self.linking), self.id, unit_type).await?;
+        let nodes = broker.nodes(&self.linking);
+        let linked = linkage::link(&nodes, self.id, unit_type);
+        let rows = broker.telemetry.step(Step::Link).of(self.id).watch(linked).await?;
         alignments.insert(unit_type, rows);
         Ok(rows)
     }
@@ -211,7 +214,8 @@ impl Broker {
         let turn = Arc::clone(lock(&self.opening).entry(key.clone()).or_default());
         let opened = {
             let _turn = turn.lock().await;
-            self.open_in_turn(&key, request, &wanted).await
+            let opening = self.open_in_turn(&key, request, &wanted);
+            self.telemetry.step(Step::SessionOpen).watch(opening).await
         };
         // The last one out removes the lock, so that keys do not pile up.
         let mut opening = lock(&self.opening);

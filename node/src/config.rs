@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use kobling_disclosure::policy::Policy;
 use kobling_model::OwnerId;
+use kobling_proto::observe::settings::{TelemetryFile, TelemetrySettings};
 use serde::{Deserialize, Serialize};
 
 /// What the file says. Private: the rest of the node sees [`Config`].
@@ -22,6 +23,9 @@ struct ConfigFile {
     policy: PathBuf,
     peer_timeout_ms: u64,
     session_idle_minutes: u64,
+    /// A table, so it stands last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    telemetry: Option<TelemetryFile>,
 }
 
 /// A node's settings, already checked; holding one means the node can start.
@@ -45,6 +49,8 @@ pub struct Config {
     pub peer_timeout: Duration,
     /// After how long without a question a session is forgotten. Not zero.
     pub session_idle: Duration,
+    /// What is told to those who watch. Nothing, unless the file says so.
+    pub telemetry: TelemetrySettings,
 }
 
 /// Why settings are refused. Texts are for the operator.
@@ -113,6 +119,8 @@ impl Config {
                 "is 0; a session would end before its first question",
             ));
         }
+        let telemetry = file.telemetry.unwrap_or_default().check();
+        let telemetry = telemetry.map_err(|refused| refuse(refused.setting, refused.reason))?;
         Ok(Self {
             owner,
             listen: file.listen,
@@ -123,6 +131,7 @@ impl Config {
             policy: folder.join(file.policy),
             peer_timeout: Duration::from_millis(file.peer_timeout_ms),
             session_idle: Duration::from_secs(60 * file.session_idle_minutes),
+            telemetry,
         })
     }
 
@@ -138,6 +147,7 @@ impl Config {
             policy: policy.to_owned(),
             peer_timeout_ms: 20_000,
             session_idle_minutes: 15,
+            telemetry: None,
         };
         toml::to_string_pretty(&file).expect("settings are plain text and numbers")
     }
@@ -187,6 +197,22 @@ mod tests {
             .map(|line| format!("{line}\n"))
             .collect();
         assert!(parse(&without).expect_err("missing").to_string().contains("policy"));
+    }
+
+    #[test]
+    fn nobody_watches_unless_the_table_says_so_and_an_unknown_key_in_it_is_refused() {
+        assert_eq!(parse(&text()).expect("valid").telemetry, TelemetrySettings::default());
+        let with = |line: &str| parse(&format!("{}\n[telemetry]\n{line}\n", text()));
+        let config = with("metrics = \"127.0.0.1:9464\"").expect("valid");
+        assert_eq!(config.telemetry.metrics, Some(SocketAddr::from(([127, 0, 0, 1], 9464))));
+        for (line, says) in [
+            ("colour = 1", "unknown field `colour`"),
+            ("metrics = \"somewhere\"", "metrics"),
+            ("metrics = \"0.0.0.0:9464\"", "telemetry.metrics can be read by whoever reaches it"),
+        ] {
+            let error = with(line).expect_err(line).to_string();
+            assert!(error.contains(says), "{line}: {error}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use futures::Stream;
 use kobling_model::partial::PartialAggregate;
 use kobling_proto::flight::v1::ticket::Content;
 use kobling_proto::flight::{self, FlightError};
+use kobling_proto::observe::Step;
 use kobling_proto::transport::Callers;
 use kobling_proto::{convert, limits};
 use tonic::{Request, Response, Status, Streaming};
@@ -67,7 +68,8 @@ impl FlightService for Columns {
             Content::Tokens(asked) => {
                 let session = convert::session(&asked.session).map_err(|error| invalid(error.field))?;
                 let unit_type = convert::unit_type(&asked.unit_type).map_err(|error| invalid(error.field))?;
-                let tokens = self.blocking(move |node| node.tokens(session, unit_type)).await?;
+                let tokens = self.blocking(move |node| node.tokens(session, unit_type));
+                let tokens = self.node.telemetry.step(Step::LinkTokens).of(session).watch(tokens).await?;
                 Ok(Response::new(Box::pin(flight::tokens_stream(tokens))))
             }
             Content::Partial(asked) => {
@@ -108,7 +110,8 @@ impl FlightService for Columns {
         let unit_type = convert::unit_type(&put.unit_type).map_err(|error| invalid(error.field))?;
         self.node.sessions.get(session, me)?;
         let rows = flight::decode_u32(stream, limits::MAX_TOKENS).await.map_err(broken)?;
-        self.blocking(move |node| node.align(session, unit_type, put.rows, &rows)).await?;
+        let aligned = self.blocking(move |node| node.align(session, unit_type, put.rows, &rows));
+        self.node.telemetry.step(Step::LinkAlign).of(session).watch(aligned).await?;
         Ok(Response::new(Box::pin(futures::stream::empty())))
     }
 

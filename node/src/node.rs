@@ -16,6 +16,7 @@ use kobling_model::plan::Release;
 use kobling_model::record::{Asker, Event};
 use kobling_model::rules::Rules;
 use kobling_model::{AttemptId, Hash, JobId, OwnerId, SessionId, UnitType};
+use kobling_proto::observe::Telemetry;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -55,6 +56,8 @@ pub struct Node {
     pub patience: Duration,
     /// Drawn at start: tells the broker of a restart.
     pub incarnation: [u8; 16],
+    /// Counts steps and bytes, for those who watch.
+    pub telemetry: Telemetry,
     /// Watches masks in tests; none in operation.
     pub ledger: Option<Arc<Mutex<Ledger>>>,
 }

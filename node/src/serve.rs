@@ -13,8 +13,11 @@ use kobling_crypto::sign::SigningKey;
 use kobling_model::UnitType;
 use kobling_model::federation::{Federation, InvalidFederation};
 use kobling_proto::node::v1::node_service_server::{NodeServiceServer, SERVICE_NAME};
+use kobling_proto::observe::Telemetry;
+use kobling_proto::observe::metrics::Page;
+use kobling_proto::observe::port::MetricsPort;
 use kobling_proto::peer::v1::peer_service_server::PeerServiceServer;
-use kobling_proto::transport::{self, Callers, CertificateFault, Credentials, TransportError};
+use kobling_proto::transport::{self, Callers, CertificateFault, Credentials, Traffic, TransportError};
 use kobling_proto::{FILE_DESCRIPTOR_SET, limits};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +30,7 @@ use crate::flight::Columns;
 use crate::founding::Founding;
 use crate::identity_map::IdentityMapError;
 use crate::node::{Node, Units};
+use crate::observe::ObservedConnector;
 use crate::peer::grpc::{GrpcConnector, PeerEndpoint};
 use crate::peer::{Connector, Lobby};
 use crate::random;
@@ -79,6 +83,9 @@ pub enum StartError {
     /// The address.
     #[error("cannot listen: {0}")]
     Listen(#[from] std::io::Error),
+    /// The port of metrics.
+    #[error("metrics cannot be served: {0}")]
+    Metrics(std::io::Error),
     /// The policy's numbers for decoys.
     #[error("the policy's decoy_epsilon and decoy_delta_exponent make no usable law")]
     Decoys,
@@ -104,6 +111,8 @@ pub struct RunningNode {
     pub node: Arc<Node>,
     /// Where it listens.
     pub address: SocketAddr,
+    /// Its metrics, where they are served.
+    pub metrics: Option<MetricsPort>,
     stop: CancellationToken,
     server: tokio::task::JoinHandle<Result<(), tonic::transport::Error>>,
 }
@@ -192,6 +201,8 @@ pub async fn start(
             units.insert(unit_type, Arc::new(Units::new(map)));
         }
     }
+    let traffic = Traffic::default();
+    let telemetry = Telemetry::new(traffic.clone());
     let lobby = Lobby::default();
     let patience = config.peer_timeout;
     let dialler = Arc::new(GrpcConnector {
@@ -201,6 +212,7 @@ pub async fn start(
         lobby: lobby.clone(),
         founding: founding.clone(),
         patience,
+        traffic: traffic.clone(),
     });
     let connector: Arc<dyn Connector> = match options.wrap_connector {
         Some(wrap) => wrap(dialler.clone()),
@@ -217,10 +229,11 @@ pub async fn start(
         units,
         log: SharedLog::new(log),
         sessions: Sessions::default(),
-        connector,
+        connector: Arc::new(ObservedConnector { inner: connector, telemetry: telemetry.clone() }),
         signing_key,
         patience,
         incarnation: random::bytes(),
+        telemetry: telemetry.clone(),
         ledger: options.ledger,
     });
     let listener = match options.listener {
@@ -262,14 +275,23 @@ pub async fn start(
         .add_service(control)
         .add_service(peers)
         .add_service(columns);
+    let metrics = match config.telemetry.metrics {
+        None => None,
+        Some(at) => {
+            let watched = Arc::downgrade(&node);
+            let sessions = move || watched.upgrade().map_or(0, |node| node.sessions.len());
+            let page = Page::new(telemetry, sessions);
+            Some(MetricsPort::open(at, page, state.root()).await.map_err(StartError::Metrics)?)
+        }
+    };
     let server = tokio::spawn(async move {
         let stopped = stopped.cancelled_owned();
-        router.serve_with_incoming_shutdown(transport::incoming(listener), stopped).await
+        router.serve_with_incoming_shutdown(transport::incoming(listener, &traffic), stopped).await
     });
     tokio::spawn(found(founding, dialler, stop.clone()));
     tokio::spawn(tend(node.clone(), config.session_idle, stop.clone()));
     tracing::info!(party = %me, "the node answers");
-    Ok(RunningNode { node, address, stop, server })
+    Ok(RunningNode { node, address, metrics, stop, server })
 }
 
 /// Fetches missing federation secrets until all are there.

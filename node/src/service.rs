@@ -14,6 +14,7 @@ use kobling_proto::convert;
 use kobling_proto::node::v1 as wire;
 use kobling_proto::node::v1::compute_response::Event as WireEvent;
 use kobling_proto::node::v1::node_service_server::NodeService;
+use kobling_proto::observe::Step;
 use kobling_proto::transport::{Caller, Callers};
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
@@ -23,6 +24,7 @@ use tonic::{Request, Response, Status};
 use crate::conduct::{Progress, Question};
 use crate::error::NodeError;
 use crate::node::Node;
+use crate::observe::Stages;
 
 /// The control service. Admits the broker's certificate only.
 pub struct Control {
@@ -93,7 +95,8 @@ impl NodeService for Control {
         let asker: Asker =
             request.asker.ok_or(NodeError::Invalid { field: "asker" })?.try_into().map_err(invalid)?;
         check_names(&self.node.federation, &self.node.me, &linking, &members, &releases)?;
-        self.node.clone().open_session(session, linking, members, releases, asker).await?;
+        let opened = self.node.clone().open_session(session, linking, members, releases, asker);
+        self.node.telemetry.step(Step::SessionOpen).of(session).watch(opened).await?;
         Ok(Response::new(wire::OpenSessionResponse {}))
     }
 
@@ -104,7 +107,8 @@ impl NodeService for Control {
         let request = self.of_broker(request)?;
         let session = convert::session(&request.session).map_err(invalid)?;
         let unit_type = convert::unit_type(&request.unit_type).map_err(invalid)?;
-        self.node.confirm_alignment(session, unit_type).await?;
+        let confirmed = self.node.confirm_alignment(session, unit_type);
+        self.node.telemetry.step(Step::LinkCanaries).of(session).watch(confirmed).await?;
         Ok(Response::new(wire::ConfirmAlignmentResponse {}))
     }
 
@@ -119,10 +123,12 @@ impl NodeService for Control {
         let datastores: Result<Vec<_>, _> = request.catalogue.into_iter().map(TryInto::try_into).collect();
         let catalogue = Catalogue { datastores: datastores.map_err(invalid)? };
         let node = self.node.clone();
-        let rules =
+        let judged = async {
             tokio::task::spawn_blocking(move || node.judge(session, job, &request.script, catalogue, plan))
                 .await
-                .map_err(|_| NodeError::Internal { party: self.node.me.clone(), step: "judge" })??;
+                .map_err(|_| NodeError::Internal { party: self.node.me.clone(), step: "judge" })?
+        };
+        let rules = self.node.telemetry.step(Step::Offer).of(session).watch(judged).await?;
         Ok(Response::new(wire::OfferResponse { rules: Some((&rules).into()) }))
     }
 
@@ -140,8 +146,12 @@ impl NodeService for Control {
             rules: rules.map_err(invalid)?,
         };
         let (progress, reports) = mpsc::channel(16);
+        let mut stages = Stages::begin(&self.node.telemetry, question.session);
         tokio::spawn(self.node.clone().conduct(question, progress));
-        let reports = ReceiverStream::new(reports).map(|report| Ok(to_wire(report)));
+        let reports = ReceiverStream::new(reports).map(move |report| {
+            stages.see(&report);
+            Ok(to_wire(report))
+        });
         Ok(Response::new(Box::pin(reports)))
     }
 
@@ -154,7 +164,8 @@ impl NodeService for Control {
         let attempt = convert::attempt(&request.attempt).map_err(invalid)?;
         let left = convert::owner(&request.left, "left").map_err(invalid)?;
         let right = convert::owner(&request.right, "right").map_err(invalid)?;
-        self.node.clone().deal(session, attempt, left, right).await?;
+        let dealt = self.node.clone().deal(session, attempt, left, right);
+        self.node.telemetry.step(Step::Deal).of(session).watch(dealt).await?;
         Ok(Response::new(wire::DealResponse {}))
     }
 

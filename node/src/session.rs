@@ -136,6 +136,11 @@ impl Sessions {
         self.open().get(&id).cloned().ok_or_else(|| NodeError::UnknownSession { party: me.clone() })
     }
 
+    /// How many sessions are open.
+    pub fn len(&self) -> usize {
+        self.open().len()
+    }
+
     /// Whether no session is open.
     pub fn is_empty(&self) -> bool {
         self.open().is_empty()

@@ -9,23 +9,27 @@
 //! - **Being called** ([`Callers`]): TLS admits certificates of any authority in the roster; the leaf is then
 //!   checked once more against the authority of the one party whose name it carries.
 //!
-//! What a caller may do is decided by the service, from [`Caller`].
+//! What a caller may do is decided by the service, from [`Caller`]. Bytes on the sockets are counted in [`Traffic`].
 
 mod callers;
 mod certificate;
 mod dial;
+mod traffic;
 
-use std::fmt;
+use std::{fmt, io};
+
+use futures::{Stream, TryStreamExt};
 
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tonic::transport::server::{ServerTlsConfig, TcpIncoming};
 use tonic::transport::{Certificate, Identity, Server};
 
 pub use callers::{Caller, CallerRefused, Callers};
 pub use certificate::{CertificateFault, CertificateInfo, certificate_info};
-pub use dial::{DialError, DialErrorKind, dial};
+pub use dial::{DialError, DialErrorKind, dial, dial_counted};
+pub use traffic::{Counted, End, Passed, Traffic};
 
 use crate::limits;
 
@@ -93,9 +97,15 @@ pub fn server(credentials: &Credentials, authorities: &[&str]) -> Result<Server,
 }
 
 /// Connections to a listener, for `serve_with_incoming`: small messages leave at once, and ends that have
-/// vanished are noticed by TCP too.
-pub fn incoming(listener: TcpListener) -> TcpIncoming {
-    TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(limits::KEEP_ALIVE_TIMEOUT))
+/// vanished are noticed by TCP too. Their bytes are counted in `traffic`.
+pub fn incoming(
+    listener: TcpListener,
+    traffic: &Traffic,
+) -> impl Stream<Item = io::Result<Counted<TcpStream>>> + use<> {
+    let connections = TcpIncoming::from(listener);
+    let connections = connections.with_nodelay(Some(true)).with_keepalive(Some(limits::KEEP_ALIVE_TIMEOUT));
+    let flow = traffic.accepted();
+    connections.map_ok(move |connection| Counted::new(connection, flow.clone()))
 }
 
 impl Credentials {

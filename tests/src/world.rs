@@ -8,7 +8,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::future::Future;
-use std::net::{SocketAddr, TcpListener};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,10 +35,12 @@ use kobling_node::state::StateDir;
 use kobling_node::{RunningNode, StartOptions as NodeOptions};
 use kobling_proto::common::v1::Problem;
 use kobling_proto::flight::{self, table_from_flight, v1::ticket::Content};
+use kobling_proto::observe::port::ADDRESS_FILE;
+use kobling_proto::observe::settings::TelemetrySettings;
 use kobling_proto::platform::v1 as wire;
 use kobling_proto::platform::v1::job_service_client::JobServiceClient;
 use kobling_proto::platform::v1::session_service_client::SessionServiceClient;
-use kobling_proto::transport::{self, Credentials};
+use kobling_proto::transport::{self, Credentials, Traffic};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tonic::Status;
@@ -62,6 +65,7 @@ pub struct Founding {
     folders: BTreeMap<String, PathBuf>,
     policies: BTreeMap<String, (String, String)>,
     patience: Duration,
+    watched: bool,
 }
 
 /// The whole system.
@@ -77,6 +81,7 @@ pub struct World {
     authorities: BTreeMap<String, Authority>,
     listeners: BTreeMap<String, TcpListener>,
     patience: Duration,
+    watched: bool,
     nodes: BTreeMap<OwnerId, RunningNode>,
     broker: Option<RunningBroker>,
     broker_credentials: Credentials,
@@ -152,6 +157,7 @@ impl World {
             folders: BTreeMap::new(),
             policies: BTreeMap::new(),
             patience: Duration::from_secs(20),
+            watched: false,
         }
     }
 }
@@ -172,6 +178,12 @@ impl Founding {
     /// How long parties wait for one message.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// All parties serve metrics.
+    pub fn watched(mut self) -> Self {
+        self.watched = true;
         self
     }
 
@@ -256,6 +268,7 @@ impl Founding {
             authorities,
             listeners,
             patience: self.patience,
+            watched: self.watched,
             nodes: BTreeMap::new(),
             broker: None,
             channel: Mutex::default(),
@@ -316,12 +329,18 @@ impl World {
         tokio::net::TcpListener::from_std(listener).expect("a socket")
     }
 
+    fn telemetry(&self) -> TelemetrySettings {
+        let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+        TelemetrySettings { metrics: self.watched.then_some(any_port) }
+    }
+
     fn start_node(&mut self, name: &str) {
         let Place { config, state } = Place::of(self.folder.path(), name);
         let deadline = Instant::now() + Duration::from_secs(10);
         let node = loop {
             let mut config = NodeConfig::load(&config).expect("a configuration");
             config.peer_timeout = self.patience;
+            config.telemetry = self.telemetry();
             let (me, tap) = (id(name), self.tap.clone());
             let wrap = move |inner: Arc<dyn Connector>| -> Arc<dyn Connector> {
                 Arc::new(TappedConnector { me, inner, tap })
@@ -365,12 +384,15 @@ impl World {
                 result: Duration::from_secs(3600),
                 question: Duration::from_secs(300),
             },
+            telemetry: self.telemetry(),
         };
         let deadline = Instant::now() + Duration::from_secs(10);
         self.broker = Some(loop {
-            let clients = TappedNodes { inner: Arc::new(self.nodes_as_broker()), tap: self.tap.clone() };
-            let options =
-                BrokerOptions { listener: self.listener(BROKER), node_clients: Some(Arc::new(clients)) };
+            let traffic = Traffic::default();
+            let inner = Arc::new(self.nodes_as_broker(&traffic));
+            let clients: Arc<dyn NodeClients> = Arc::new(TappedNodes { inner, tap: self.tap.clone() });
+            let listener = self.listener(BROKER);
+            let options = BrokerOptions { listener, node_clients: Some(clients), traffic };
             match self.runtime.block_on(kobling_broker::start(config.clone(), options)) {
                 Ok(broker) => break broker,
                 Err(error) if Instant::now() < deadline && error.to_string().contains("another process") => {
@@ -452,6 +474,19 @@ impl World {
             BROKER => self.folder.path().join(BROKER),
             name => Place::of(self.folder.path(), name).state.root().to_owned(),
         }
+    }
+
+    /// A party's metrics, read as Prometheus reads them: found by the file in its state folder, over plain HTTP.
+    pub fn metrics(&self, name: &str) -> String {
+        let file = self.state_folder(name).join(ADDRESS_FILE);
+        let address = fs::read_to_string(file).expect("a party that is watched says where its metrics are");
+        let mut stream = TcpStream::connect(address.trim()).expect("metrics are served");
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("asked");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("answered");
+        let (head, page) = answer.split_once("\r\n\r\n").expect("a head and a page");
+        assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
+        page.to_owned()
     }
 
     /// All logs, verified, and what does not fit between them.
@@ -562,8 +597,8 @@ impl World {
 
 // What the broker can do.
 impl World {
-    fn nodes_as_broker(&self) -> GrpcNodes {
-        GrpcNodes::new(&self.federation, &self.broker_credentials, self.patience)
+    fn nodes_as_broker(&self, traffic: &Traffic) -> GrpcNodes {
+        GrpcNodes::new(&self.federation, &self.broker_credentials, self.patience, traffic)
     }
 
     /// A client of a node, with the broker's certificate: what a broker that deviates would use.
@@ -573,7 +608,7 @@ impl World {
 
     /// A client of a node with other credentials.
     pub fn as_broker_with(&self, node: &str, credentials: &Credentials) -> Arc<dyn NodeClient> {
-        let nodes = GrpcNodes::new(&self.federation, credentials, self.patience);
+        let nodes = GrpcNodes::new(&self.federation, credentials, self.patience, &Traffic::default());
         nodes.node(&id(node)).expect("on the roster")
     }
 

@@ -23,7 +23,7 @@ use kobling_proto::node::v1 as wire;
 use kobling_proto::node::v1::node_service_client::NodeServiceClient;
 use kobling_proto::peer::v1 as peer;
 use kobling_proto::peer::v1::peer_service_client::PeerServiceClient;
-use kobling_proto::transport::{self, Credentials, DialErrorKind};
+use kobling_proto::transport::{self, Credentials, DialErrorKind, Traffic};
 use kobling_proto::{convert, limits};
 use tokio::sync::{Mutex, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
@@ -40,13 +40,19 @@ use crate::problem::{Problem, RunError, UNKNOWN_SESSION};
 pub struct GrpcNodes(HashMap<OwnerId, Arc<dyn NodeClient>>);
 
 impl GrpcNodes {
-    /// Connects lazily: a node that is down shows when it is asked.
-    pub fn new(federation: &Federation, credentials: &Credentials, timeout: Duration) -> Self {
+    /// Connects lazily: a node that is down shows when it is asked. Bytes are counted in `traffic`.
+    pub fn new(
+        federation: &Federation,
+        credentials: &Credentials,
+        timeout: Duration,
+        traffic: &Traffic,
+    ) -> Self {
         let client = |party: &Party| {
             let node = GrpcNode {
                 party: party.clone(),
                 credentials: credentials.clone(),
                 timeout,
+                traffic: traffic.clone(),
                 channel: Mutex::new(None),
             };
             (party.id.clone(), Arc::new(node) as Arc<dyn NodeClient>)
@@ -65,6 +71,7 @@ struct GrpcNode {
     party: Party,
     credentials: Credentials,
     timeout: Duration,
+    traffic: Traffic,
     /// Once connected, a channel mends itself, with the same checks as the first dial.
     channel: Mutex<Option<Channel>>,
 }
@@ -79,7 +86,8 @@ impl GrpcNode {
             return Ok(channel.clone());
         }
         let party = || self.party.id.clone();
-        let dialled = transport::dial(&self.party, &self.credentials, self.timeout).await;
+        let dialled =
+            transport::dial_counted(&self.party, &self.credentials, self.timeout, &self.traffic).await;
         let dialled = dialled.map_err(|error| match error.kind {
             DialErrorKind::CertificateRefused(_) => RunError::Certificate { party: party() },
             DialErrorKind::TimedOut => RunError::TimedOut { party: party(), step },

@@ -6,16 +6,18 @@ use arrow_flight::flight_service_client::FlightServiceClient;
 use bytes::Bytes;
 use futures::StreamExt;
 use kobling_broker::config::Times;
+use kobling_broker::roster::NodeClients;
 use kobling_broker::{Config, RunningBroker, StartOptions, start};
 use kobling_model::JobId;
 use kobling_proto::common::v1::Problem;
 use kobling_proto::convert::problem::problem_of;
 use kobling_proto::flight::{self, v1 as ticket};
+use kobling_proto::observe::settings::TelemetrySettings;
 use kobling_proto::platform::v1 as wire;
 use kobling_proto::platform::v1::catalogue_service_client::CatalogueServiceClient;
 use kobling_proto::platform::v1::job_service_client::JobServiceClient;
 use kobling_proto::platform::v1::session_service_client::SessionServiceClient;
-use kobling_proto::transport::{Credentials, dial};
+use kobling_proto::transport::{Credentials, Traffic, dial};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -85,9 +87,11 @@ impl Served {
                 result: Duration::from_secs(3600),
                 question: Duration::from_secs(60),
             },
+            telemetry: TelemetrySettings::default(),
         };
-        let options =
-            StartOptions { listener, node_clients: Some(std::sync::Arc::new(Nodes(world.clone()))) };
+        let node_clients: std::sync::Arc<dyn NodeClients> = std::sync::Arc::new(Nodes(world.clone()));
+        let traffic = Traffic::default();
+        let options = StartOptions { listener, node_clients: Some(node_clients), traffic };
         let running = start(config, options).await.expect("starts");
         Self { running, world, platform, _state: state }
     }

@@ -253,6 +253,7 @@ impl World {
             store,
             recorder: Arc::new(ListRecorder(self.clone())),
             times,
+            telemetry: kobling_proto::observe::Telemetry::default(),
         })
         .await
         .expect("starts")

@@ -14,7 +14,7 @@ use kobling_proto::peer::v1 as wire;
 use kobling_proto::peer::v1::exchange_request::Content;
 use kobling_proto::peer::v1::peer_service_client::PeerServiceClient;
 use kobling_proto::peer::v1::peer_service_server::PeerService;
-use kobling_proto::transport::{self, Caller, Callers, Credentials, DialErrorKind};
+use kobling_proto::transport::{self, Caller, Callers, Credentials, DialErrorKind, Traffic};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
@@ -38,6 +38,8 @@ pub struct GrpcConnector {
     pub founding: Arc<Founding>,
     /// How long to wait for a link.
     pub patience: Duration,
+    /// Counts the bytes of connections dialled.
+    pub traffic: Traffic,
 }
 
 impl GrpcConnector {
@@ -52,7 +54,8 @@ impl GrpcConnector {
     ) -> Result<PeerServiceClient<Channel>, NodeError> {
         let party =
             self.federation.node(peer).ok_or_else(|| NodeError::NotOnTheRoster { party: self.me.clone() })?;
-        let channel = transport::dial(party, &self.credentials, self.patience).await.map_err(|error| {
+        let dialled = transport::dial_counted(party, &self.credentials, self.patience, &self.traffic).await;
+        let channel = dialled.map_err(|error| {
             let party = peer.clone();
             match error.kind {
                 DialErrorKind::CertificateRefused(_) => NodeError::Certificate { party },

@@ -21,7 +21,8 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
 
 use super::certificate::{authorities, uri_name};
-use super::{CertificateFault, Credentials};
+use super::traffic::{Counted, Flow};
+use super::{CertificateFault, Credentials, Traffic};
 use crate::limits;
 
 /// Why a party could not be reached. Says whom, never where.
@@ -71,6 +72,20 @@ impl Error for DialError {}
 /// [`DialError`]. A later break shows as a status, for
 /// [`problem_of`](crate::convert::problem::problem_of).
 pub async fn dial(party: &Party, credentials: &Credentials, timeout: Duration) -> Result<Channel, DialError> {
+    dial_counted(party, credentials, timeout, &Traffic::default()).await
+}
+
+/// As [`dial`], with the bytes of the connection, and of those that the channel makes after a break, counted in
+/// `traffic`.
+///
+/// # Errors
+/// As [`dial`].
+pub async fn dial_counted(
+    party: &Party,
+    credentials: &Credentials,
+    timeout: Duration,
+    traffic: &Traffic,
+) -> Result<Channel, DialError> {
     let error = |kind| DialError { party: party.id.clone(), kind };
     let refused = |fault| error(DialErrorKind::CertificateRefused(fault));
     let tls = Arc::new(client_config(party, credentials).map_err(refused)?);
@@ -81,6 +96,7 @@ pub async fn dial(party: &Party, credentials: &Credentials, timeout: Duration) -
         address: party.address,
         tls,
         timeout,
+        flow: traffic.dialled(&party.id),
     });
     // The scheme is plain for tonic, since the connector below brings encrypted streams; callees see `https`.
     let uri = |scheme: &str| {
@@ -143,12 +159,16 @@ struct Target {
     address: SocketAddr,
     tls: Arc<ClientConfig>,
     timeout: Duration,
+    flow: Arc<Flow>,
 }
 
+type Tcp = Counted<TcpStream>;
+
 impl Target {
-    async fn connect(&self) -> Result<BufReader<TlsStream<TcpStream>>, DialErrorKind> {
+    async fn connect(&self) -> Result<BufReader<TlsStream<Tcp>>, DialErrorKind> {
         let tcp = TcpStream::connect(self.address).await.map_err(|_| DialErrorKind::Unreachable)?;
         tcp.set_nodelay(true).map_err(|_| DialErrorKind::Unreachable)?;
+        let tcp = Counted::new(tcp, self.flow.clone());
         let connector = TlsConnector::from(self.tls.clone());
         let stream = connector.connect(self.name.clone(), tcp).await.map_err(|error| kind(&error))?;
         self.check_uri(&stream).map_err(DialErrorKind::CertificateRefused)?;
@@ -161,7 +181,7 @@ impl Target {
         }
     }
 
-    fn check_uri(&self, stream: &TlsStream<TcpStream>) -> Result<(), CertificateFault> {
+    fn check_uri(&self, stream: &TlsStream<Tcp>) -> Result<(), CertificateFault> {
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let leaf = chain.first().ok_or(CertificateFault::Missing)?;
         if uri_name(leaf)? == self.uri { Ok(()) } else { Err(CertificateFault::OtherName) }

@@ -14,8 +14,8 @@ use kobling_proto::peer::v1::peer_service_client::PeerServiceClient;
 use kobling_proto::peer::v1::peer_service_server::{PeerService, PeerServiceServer};
 use kobling_proto::peer::v1::{ExchangeRequest, ExchangeResponse, FetchSecretRequest, FetchSecretResponse};
 use kobling_proto::transport::{
-    Caller, Callers, CertificateFault, Credentials, DialError, DialErrorKind, certificate_info, dial,
-    incoming, server,
+    Caller, Callers, CertificateFault, Credentials, DialError, DialErrorKind, Traffic, certificate_info,
+    dial, incoming, server,
 };
 use prost::Message as _;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType, date_time_ymd};
@@ -119,7 +119,7 @@ impl World {
         let mut server = server(credentials, &authorities.map(String::as_str)).expect("a server");
         let router = server.add_service(PeerServiceServer::new(service));
         let task = tokio::spawn(async move {
-            router.serve_with_incoming(incoming(listener)).await.expect("serves");
+            router.serve_with_incoming(incoming(listener, &Traffic::default())).await.expect("serves");
         });
         Served { party: federation.nodes[0].clone(), task }
     }
@@ -431,7 +431,7 @@ async fn a_channel_checks_the_party_again_when_it_connects_again() {
             Err(_) => tokio::task::yield_now().await,
         }
     };
-    let task = tokio::spawn(router.serve_with_incoming(incoming(listener)));
+    let task = tokio::spawn(router.serve_with_incoming(incoming(listener, &Traffic::default())));
     let mut codes = Vec::new();
     for _ in 0..3 {
         let status = introduce(channel.clone()).await.expect_err("never let in");

@@ -27,7 +27,7 @@ use kobling_proto::node::v1::DescribeRequest;
 use kobling_proto::node::v1::node_service_client::NodeServiceClient;
 use kobling_proto::platform::v1::catalogue_service_client::CatalogueServiceClient;
 use kobling_proto::platform::v1::{JobState, ListDatastoresRequest};
-use kobling_proto::transport::{self, CertificateFault, Credentials, DialErrorKind};
+use kobling_proto::transport::{self, CertificateFault, Credentials, DialErrorKind, Traffic};
 use kobling_tests::certificates::Authority;
 use kobling_tests::reference::true_cells;
 use kobling_tests::registers::{Mix, standard};
@@ -652,7 +652,7 @@ fn attack_23_forged_bodies_from_a_node_are_refused_by_the_broker_and_the_node_na
         let listener = world.place_of("krg");
         let mut server = transport::server(&credentials, &[&broker_authority]).expect("a server");
         let router = server.add_service(FlightServiceServer::new(Impostor(vec![schema, forged_batch()])));
-        let serve = router.serve_with_incoming(transport::incoming(listener));
+        let serve = router.serve_with_incoming(transport::incoming(listener, &Traffic::default()));
         world.wait(async { Some(tokio::spawn(serve)) }).expect("spawned")
     };
     let session = SessionId(fresh());

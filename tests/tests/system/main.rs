@@ -7,6 +7,7 @@
 //! | `attacks` | attacks 1 to 3, 20b to 23 and 25 of the catalogue of attacks fail |
 //! | `records` | nothing leaves that is not recorded first |
 //! | `requests` | bad requests get a clear answer |
+//! | `watching` | what is told to those who watch, and nothing else |
 //! | `layering` | who may know whom, in the source |
 
 mod attacks;
@@ -17,6 +18,7 @@ mod records;
 mod requests;
 mod rogue;
 mod views;
+mod watching;
 
 use kobling_tests::registers::REQUIRE_ALL;
 use kobling_tests::world::World;
