@@ -1,4 +1,4 @@
-//! Rates of the protocols over links in memory: seconds, rounds and bytes.
+//! Rates of every inner loop, and of the protocols over links in memory: seconds, rounds and bytes.
 //!
 //! `cargo run --release -p kobling-crypto --example rates [ROWS]`. Three threads, no network: what is measured is
 //! arithmetic, masks, hashing and copying. Processor seconds are each party's own; wall seconds are the workers' together.
@@ -12,8 +12,6 @@ use kobling_crypto::protocol::lookup::PerturbationTable;
 use kobling_crypto::protocol::narrow_product::{self, LeftRows, NO_CATEGORY, ProductShape, RightRows};
 use kobling_crypto::protocol::protect::{self, CellShares, Program, ProtectShape};
 use kobling_crypto::protocol::protect_sums::ValueShape;
-use kobling_crypto::pseudonym::SessionSalt;
-use kobling_crypto::ring::Ring;
 use kobling_crypto::roles::Role;
 use kobling_crypto::seeds::{EphemeralKey, PairSeed};
 
@@ -23,9 +21,9 @@ const SESSION: [u8; 16] = [1; 16];
 
 fn main() {
     let rows = std::env::args().nth(1).and_then(|rows| rows.parse().ok()).unwrap_or(1_000_000);
-    masks::<u16>();
-    masks::<u32>();
-    tokens();
+    for rate in kobling_crypto::rates::inner_loops(cpu_seconds).expect("a key") {
+        println!("{:<48} {:>9.2} M {} a second", rate.name, rate.per_second / 1e6, rate.unit);
+    }
     for (left, right) in [(1, 1), (10, 2), (2, 20), (10, 20), (20, 10), (22, 40), (450, 2)] {
         product(ProductShape::new(rows, [left, right], true, [vec![], vec![]]));
     }
@@ -83,29 +81,6 @@ fn seeds(a: &str, b: &str) -> (PairSeed, PairSeed) {
 fn link(a: &str, b: &str) -> (Link, Link) {
     let (at_a, at_b) = pair(Duration::from_secs(600));
     (FramedChannel::new(at_a, SESSION, SESSION, a, b), FramedChannel::new(at_b, SESSION, SESSION, b, a))
-}
-
-fn masks<R: Ring>() {
-    let (seed, _) = seeds("a", "b");
-    let mut stream = seed.stream::<R>(&step("masks"), "x", "u").expect("a fresh name");
-    let mut out = vec![R::ZERO; 1 << 16];
-    let started = cpu_seconds();
-    for block in 0..1000 {
-        stream.fill(block << 16, &mut out);
-    }
-    let bytes = 1000.0 * out.len() as f64 * R::STREAM_BYTES as f64;
-    println!("masks in {}: {:.1} GB/s", R::NAME, bytes / (cpu_seconds() - started) / 1e9);
-}
-
-fn tokens() {
-    let salt = SessionSalt::derive(&[("ssb".to_owned(), [7; 32])], &SESSION).expect("one owner");
-    let hasher = salt.tokens("PERSON");
-    let started = cpu_seconds();
-    let mut last = 0;
-    for number in 0..1_000_000u32 {
-        last ^= hasher.token(format!("{number:011}").as_bytes()).as_bytes()[0];
-    }
-    println!("tokens: {:.2} M/s ({last:02x})", 1.0 / (cpu_seconds() - started));
 }
 
 fn product(shape: ProductShape) {

@@ -45,6 +45,7 @@ pub mod memory;
 mod primitive;
 pub mod protocol;
 pub mod pseudonym;
+pub mod rates;
 pub mod ring;
 pub mod roles;
 pub mod seal;

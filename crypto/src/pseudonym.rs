@@ -15,10 +15,9 @@
 
 use std::fmt;
 
-use ::ring::hmac;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::primitive::{extract, keyed_hash, length_of, length_prefixed, random};
+use crate::primitive::{ManyHashes, extract, keyed_hash, length_of, length_prefixed, random};
 
 /// A unit, named by a keyed hash that is valid inside one session.
 ///
@@ -181,34 +180,28 @@ impl fmt::Debug for RecordKeySecret {
 /// The keyed hash of identities under one purpose and unit type, its common beginning already hashed.
 #[derive(Clone)]
 pub struct Hasher {
-    beginning: hmac::Context,
+    hashes: ManyHashes,
 }
 
 impl Hasher {
     fn new(key: &[u8; 32], beginning: &[&[u8]]) -> Self {
-        let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
-        context.update(&length_prefixed(beginning));
-        Self { beginning: context }
+        Self { hashes: ManyHashes::new(key, &length_prefixed(beginning)) }
     }
 
     /// The token of one identity. Only for a hasher of [`SessionSalt::tokens`].
     pub fn token(&self, identity: &[u8]) -> Pseudonym {
-        first_bytes(self.hash(identity).as_ref())
+        first_bytes(&self.hash(identity))
     }
 
     /// The record key of one identity: the first six bytes as three little-endian limbs. Only for a hasher of
     /// [`RecordKeySecret::record_keys`].
     pub fn record_key(&self, identity: &[u8]) -> [u16; 3] {
-        let hash = self.hash(identity);
-        let bytes = hash.as_ref();
+        let bytes = self.hash(identity);
         [0, 2, 4].map(|at| u16::from_le_bytes([bytes[at], bytes[at + 1]]))
     }
 
-    fn hash(&self, identity: &[u8]) -> hmac::Tag {
-        let mut context = self.beginning.clone();
-        context.update(&length_of(identity));
-        context.update(identity);
-        context.sign()
+    fn hash(&self, identity: &[u8]) -> [u8; 32] {
+        self.hashes.hash([&length_of(identity), identity])
     }
 }
 
@@ -233,6 +226,8 @@ fn first_bytes(hash: &[u8]) -> Pseudonym {
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
+
+    use ::ring::hmac;
 
     use super::*;
 

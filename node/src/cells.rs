@@ -144,7 +144,7 @@ impl CellSums {
     }
 
     /// Shares of all cells of one owner's question, from this worker's totals.
-    pub fn own_cells(&self, totals: Totals, constants: ColumnConstants) -> CellShares {
+    pub fn own_cells(&self, totals: &Totals, constants: ColumnConstants) -> CellShares {
         let categories = totals.counts.len();
         let limbs = self.value.as_ref().map(|(_, limbs)| limbs);
         // The totals are entered as totals, and the products are nothing.
@@ -165,7 +165,7 @@ impl CellSums {
             absent: Some(Absent { category: 0, code: None }),
             value: self.value.clone(),
         };
-        all_in_totals.cells(&nothing, &totals, constants)
+        all_in_totals.cells(&nothing, totals, constants)
     }
 
     /// Sums of a column of right's: nothing of it is in left's totals but the value of units that right does not have.

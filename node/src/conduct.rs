@@ -21,9 +21,7 @@ use kobling_crypto::attempt::{self, Computation, Ends};
 use kobling_crypto::channel::FramedChannel;
 use kobling_crypto::protocol::ProtocolError;
 use kobling_crypto::protocol::engine::Engine;
-use kobling_crypto::protocol::narrow_product::{self, LeftRows, NO_CATEGORY, ProductShape, RightRows};
-use kobling_crypto::protocol::protect_sums::ColumnConstants;
-use kobling_crypto::pseudonym::RecordKeySecret;
+use kobling_crypto::protocol::narrow_product::{self, LeftRows, ProductShape, RightRows};
 use kobling_model::federation::Roles;
 use kobling_model::partial::PartialAggregate;
 use kobling_model::plan::{self, Fragment, QuestionKind, Side};
@@ -34,12 +32,13 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::cells::{Absent, CellSums, Totals};
+use crate::columns::{OwnColumns, own_columns};
 use crate::error::{Ending, NodeError};
 use crate::node::Node;
 use crate::peer::{LinkName, LinkTransport, Purpose};
 use crate::protect::{self, Cleared};
 use crate::session::{Granted, Session};
-use crate::values::{Limbs, NO_VALUE};
+use crate::values::Limbs;
 use crate::watched::{Failures, Watched};
 
 /// A request to compute a question.
@@ -83,21 +82,6 @@ struct Task {
     side: Side,
     rules: Rules,
     ended: CancellationToken,
-}
-
-/// This worker's data, by row where owners meet, else by unit.
-#[derive(Default)]
-struct Columns {
-    categories: Vec<u32>,
-    keys: Vec<[u16; 3]>,
-    present: Option<Vec<bool>>,
-    /// The value column's codes, where it is this owner's.
-    codes: Vec<i64>,
-    /// What the protection needs of it.
-    constants: ColumnConstants,
-    /// Where units that right does not have count.
-    absent: Option<Absent>,
-    rows: usize,
 }
 
 impl Node {
@@ -359,13 +343,14 @@ impl Task {
         let _ = progress.send(Progress::Stage("extract")).await;
         let name = LinkName { session: self.session.id, attempt: self.attempt, purpose: Purpose::Attempt };
         let node = self.node.clone();
-        let (columns, to_other, to_dealer) = tokio::try_join!(
+        let ((columns, absent), to_other, to_dealer) = tokio::try_join!(
             self.columns(),
             node.link(self.other(), name.clone(), self.ended.clone()),
             node.link(&self.roles.dealer, name.clone(), self.ended.clone()),
         )?;
         let (ended, progress) = (self.ended.clone(), progress.clone());
-        let work = tokio::task::spawn_blocking(move || self.work(&columns, to_other, to_dealer, &progress));
+        let work =
+            tokio::task::spawn_blocking(move || self.work(&columns, absent, to_other, to_dealer, &progress));
         let result = work.await.map_err(|_| Ending::Failed(node.internal("compute")))?;
         match result {
             // What broke the links was the end of the attempt.
@@ -375,63 +360,14 @@ impl Task {
     }
 
     /// Step 2: this owner's part in clear, brought to row order where two owners meet.
-    async fn columns(&self) -> Result<Columns, NodeError> {
+    async fn columns(&self) -> Result<(Arc<OwnColumns>, Option<Absent>), NodeError> {
         let question = self.question();
-        let fragment = question.fragment(self.side);
-        let two_owners = question.right.is_some();
         let absent = match &question.right {
             Some(right) => self.absent_unit(right).await?,
             None => None,
         };
-        let Some(fragment) = fragment else {
-            // Second worker of a single-owner question: it has no data in it.
-            return Ok(Columns { absent, ..Columns::default() });
-        };
-        let units = self.node.units_of(question.unit_type);
-        let failed = || NodeError::Registers { party: self.node.me.clone(), step: "extract" };
-        let left = self.side == Side::Left;
-        let coding = fragment.value.as_ref().and(question.value()).map(|column| column.coding);
-        let extracted = self.node.extractor.evaluate(fragment, left, units.len(), coding).await;
-        let extracted = extracted.map_err(|_| failed())?;
-        let secret = self.node.founding.secrets().record_key();
-        let secret = secret.ok_or_else(|| NodeError::NotReady { party: self.node.me.clone() })?;
-        let (unit_type, secret) = (question.unit_type, RecordKeySecret::from_bytes(secret));
-        let values = extracted.values;
-        let prepare = move || {
-            // The population's owner needs record keys for the cells, a value's owner for its fingerprint.
-            let keys = match left || values.is_some() {
-                true => units.record_keys(unit_type, &secret),
-                false => Arc::default(),
-            };
-            let constants = values.as_ref().map(|values| values.constants(&secret, unit_type, &keys));
-            (keys, values.map_or_else(Vec::new, |values| values.codes), constants.unwrap_or_default())
-        };
-        let prepared = tokio::task::spawn_blocking(prepare).await;
-        let (keys, codes, constants) = prepared.map_err(|_| self.node.internal("extract"))?;
-        if !two_owners {
-            return Ok(Columns {
-                rows: extracted.categories.len(),
-                categories: extracted.categories,
-                keys: keys.to_vec(),
-                present: None,
-                codes,
-                constants,
-                absent,
-            });
-        }
-        let alignment = self.session.state().aligned.get(&question.unit_type).cloned();
-        let alignment = alignment.ok_or(NodeError::NotGranted { step: "compute" })?;
-        let present = (!left && absent.is_some())
-            .then(|| alignment.gather(&vec![true; alignment.row_of_unit.len()], false));
-        Ok(Columns {
-            categories: alignment.gather(&extracted.categories, NO_CATEGORY),
-            keys: if left { alignment.gather(&keys, [0; 3]) } else { vec![] },
-            present,
-            codes: if codes.is_empty() { codes } else { alignment.gather(&codes, NO_VALUE) },
-            constants,
-            absent,
-            rows: alignment.rows as usize,
-        })
+        let columns = own_columns(&self.node, &self.session, question, self.side, absent.is_some()).await?;
+        Ok((columns, absent))
     }
 
     /// Where right's side of the plan puts a unit that right does not have. Both workers evaluate the plan.
@@ -446,7 +382,7 @@ impl Task {
         self.question().value().map(|column| (column.side, Limbs::of(column)))
     }
 
-    fn shape(&self, columns: &Columns) -> Result<Computation, NodeError> {
+    fn shape(&self, columns: &OwnColumns, absent: bool) -> Result<Computation, NodeError> {
         let question = self.question();
         let product = question.right.as_ref().map(|right| {
             let bits = |side| match self.value() {
@@ -455,7 +391,7 @@ impl Task {
             };
             let categories = [question.left.categories(), right.categories()];
             let values = [bits(Side::Left), bits(Side::Right)];
-            ProductShape::new(columns.rows, categories, columns.absent.is_some(), values)
+            ProductShape::new(columns.rows, categories, absent, values)
         });
         let protect = protect::shape(question, &self.rules).map_err(|_| self.node.internal("protect"))?;
         Ok(Computation { product, protect })
@@ -464,7 +400,8 @@ impl Task {
     /// Steps 3 to 6. Blocking.
     fn work(
         &self,
-        columns: &Columns,
+        columns: &OwnColumns,
+        absent: Option<Absent>,
         to_other: LinkTransport,
         to_dealer: LinkTransport,
         progress: &mpsc::Sender<Progress>,
@@ -474,7 +411,7 @@ impl Task {
         let mut other = node.channel(self.session.id, self.attempt, self.other(), to_other, &failures);
         let mut dealer =
             node.channel(self.session.id, self.attempt, &self.roles.dealer, to_dealer, &failures);
-        let computation = self.shape(columns)?;
+        let computation = self.shape(columns, absent.is_some())?;
         let explain = |error: ProtocolError| Ending::Failed(node.explain(&failures, &error, "compute"));
         // Step 3.
         let ends = |peer| Ends { session: &self.session.id.0, attempt: &self.attempt.0, own: me, peer };
@@ -491,27 +428,20 @@ impl Task {
         }
         let step = attempt::product_step();
         let left_categories = self.question().left.categories();
-        let own_limbs = self.value().filter(|(owner, _)| *owner == self.side).map(|(_, limbs)| limbs);
         let left_limbs = self.value().filter(|(owner, _)| *owner == Side::Left).map(|(_, limbs)| limbs);
-        let totals = match self.side {
-            Side::Left => {
-                let values = own_limbs.as_ref().map(|limbs| (limbs, columns.codes.as_slice()));
-                Totals::of(left_categories, &columns.categories, &columns.keys, values)
-            }
-            Side::Right => Totals::zeros(left_categories, left_limbs.as_ref()),
-        };
-        let values = || own_limbs.as_ref().map_or_else(Vec::new, |limbs| limbs.columns(&columns.codes));
+        let nothing = Totals::zeros(left_categories, left_limbs.as_ref());
+        let totals = columns.totals.as_ref().unwrap_or(&nothing);
         let product = match (&computation.product, self.side) {
             // What one owner counts in clear are its shares; the other worker's are zero.
             (None, _) => None,
             (Some(shape), Side::Left) => {
-                let values = values();
-                let rows = LeftRows { categories: &columns.categories, keys: &columns.keys, values: &values };
+                let values = &columns.limbs;
+                let rows = LeftRows { categories: &columns.categories, keys: &columns.keys, values };
                 Some((shape, narrow_product::left(&step, shape, &mut other, &dealer_seed, rows)))
             }
             (Some(shape), Side::Right) => {
-                let (values, present) = (values(), columns.present.as_deref());
-                let rows = RightRows { categories: &columns.categories, present, values: &values };
+                let (values, present) = (&columns.limbs, columns.present.as_deref());
+                let rows = RightRows { categories: &columns.categories, present, values };
                 let shares = narrow_product::right(&step, shape, &mut other, &mut dealer, &dealer_seed, rows);
                 Some((shape, shares))
             }
@@ -520,8 +450,8 @@ impl Task {
         let shares = match product {
             None => CellSums::of_one_owner(self.question()).own_cells(totals, columns.constants),
             Some((shape, product)) => {
-                let sums = CellSums::of_two_owners(self.question(), shape, columns.absent);
-                sums.cells(&product.map_err(explain)?, &totals, columns.constants)
+                let sums = CellSums::of_two_owners(self.question(), shape, absent);
+                sums.cells(&product.map_err(explain)?, totals, columns.constants)
             }
         };
         // Step 6.

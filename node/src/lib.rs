@@ -7,6 +7,7 @@
 
 pub mod cells;
 pub mod cli;
+pub mod columns;
 pub mod conduct;
 pub mod config;
 pub mod error;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use kobling_audit::log::{AuditLog, LogError, SharedLog};
+use kobling_crypto::pseudonym::RecordKeySecret;
 use kobling_crypto::seal::SealKey;
 use kobling_crypto::seeds::Ledger;
 use kobling_crypto::sign::SigningKey;
@@ -288,10 +289,23 @@ pub async fn start(
         let stopped = stopped.cancelled_owned();
         router.serve_with_incoming_shutdown(transport::incoming(listener, &traffic), stopped).await
     });
-    tokio::spawn(found(founding, dialler, stop.clone()));
+    tokio::spawn(get_ready(node.clone(), dialler, stop.clone()));
     tokio::spawn(tend(node.clone(), config.session_idle, stop.clone()));
     tracing::info!(party = %me, "the node answers");
     Ok(RunningNode { node, address, metrics, stop, server })
+}
+
+/// Fetches missing federation secrets, then computes what depends on them and on no question.
+async fn get_ready(node: Arc<Node>, dialler: Arc<GrpcConnector>, stop: CancellationToken) {
+    found(node.founding.clone(), dialler, stop).await;
+    let Some(secret) = node.founding.secrets().record_key() else { return };
+    let secret = RecordKeySecret::from_bytes(secret);
+    // A question that comes first waits for this, or computes it itself.
+    tokio::task::spawn_blocking(move || {
+        for (unit_type, units) in &node.units {
+            units.record_keys(*unit_type, &secret);
+        }
+    });
 }
 
 /// Fetches missing federation secrets until all are there.

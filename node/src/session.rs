@@ -16,6 +16,7 @@ use kobling_model::record::Asker;
 use kobling_model::{AttemptId, Hash, JobId, OwnerId, SessionId, UnitType};
 use tokio_util::sync::CancellationToken;
 
+use crate::columns::Kept;
 use crate::error::NodeError;
 use crate::linkage::{Alignment, Decoys, Tokens};
 use crate::peer::LinkTransport;
@@ -35,6 +36,8 @@ pub struct Session {
     pub link: Option<SessionLink>,
     /// Cancelled when the session ends.
     pub ended: CancellationToken,
+    /// This node's columns that questions have needed.
+    pub columns: Kept,
     /// Parts that change.
     state: Mutex<SessionState>,
 }
@@ -98,7 +101,16 @@ impl Session {
             running: HashMap::new(),
             partials: HashMap::new(),
         };
-        Self { id, linking, releases, asker, link, ended: CancellationToken::new(), state: Mutex::new(state) }
+        Self {
+            id,
+            linking,
+            releases,
+            asker,
+            link,
+            ended: CancellationToken::new(),
+            columns: Kept::default(),
+            state: Mutex::new(state),
+        }
     }
 
     /// The parts that change, for a short look; marks the session as used.

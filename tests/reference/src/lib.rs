@@ -6,7 +6,7 @@
 //! `kobling-crypto` nor `kobling-disclosure` nor a node's reader or query engine. Of the product it takes the
 //! plan and the form of a table.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
 
@@ -93,7 +93,7 @@ impl Perturbation {
 #[derive(Clone, Debug)]
 struct Register {
     temporality: String,
-    rows: BTreeMap<String, Vec<Row>>,
+    rows: HashMap<String, Vec<Row>>,
 }
 
 #[derive(Clone, Debug)]
@@ -156,13 +156,13 @@ impl Registers {
     }
 
     /// Everybody in the datastores of a fragment, at any date.
-    fn identities(&self, fragment: &Fragment) -> BTreeSet<&str> {
+    fn identities(&self, fragment: &Fragment) -> HashSet<&str> {
         let of: BTreeSet<&DatastoreId> = fragment.sources.iter().map(|source| &source.datastore).collect();
         let registers = self.0.iter().filter(|((datastore, _), _)| of.contains(datastore));
         registers.flat_map(|(_, register)| register.rows.keys().map(String::as_str)).collect()
     }
 
-    /// Identities with a row of a source at its date, in order.
+    /// Identities with a row of a source at its date.
     fn population(&self, source: &Source) -> Vec<&str> {
         let register = self.register(source);
         let has = |rows: &[Row]| rows.iter().any(|row| register.holds(row, source.date));
@@ -187,7 +187,7 @@ fn read_register(json: &str, csv: &str) -> Option<Register> {
     let metadata: serde_json::Value = serde_json::from_str(json).expect("JSON");
     let temporality = metadata["temporalityType"].as_str().expect("a temporality").to_owned();
     let data_type = metadata["measureVariables"][0]["dataType"].as_str()?.to_owned();
-    let mut rows: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+    let mut rows: HashMap<String, Vec<Row>> = HashMap::new();
     for line in csv.lines().filter(|line| !line.is_empty()) {
         let fields: Vec<&str> = line.split(';').collect();
         let [id, value, start, stop, _] = fields[..] else { panic!("five fields a line") };
@@ -433,10 +433,10 @@ fn answer_question(
     rules: &Rules,
     table: &Perturbation,
 ) -> Outcome {
-    let cells = true_cells(question, registers, &keys.record_key_secret);
+    let column = ValueColumn::of(question, registers, &keys.record_key_secret);
+    let cells = cells_of(question, registers, &keys.record_key_secret, column.as_ref());
     let perturbed = cells.iter().map(|cell| table.perturbed(cell.count, cell_key(cell, &keys.noise_key)));
     let perturbed: Vec<u64> = perturbed.collect();
-    let column = ValueColumn::of(question, registers, &keys.record_key_secret);
     let sums = column.as_ref().map(|column| {
         let protected =
             |(cell, perturbed): (&TrueCell, &u64)| column.protected(cell, *perturbed, table, keys, rules);
@@ -468,12 +468,21 @@ fn answer_question(
 
 /// True cells with margins, before any protection: what must be in no message of any party.
 pub fn true_cells(question: &Question, registers: &Registers, record_key_secret: &[u8; 32]) -> Vec<TrueCell> {
-    let form = Form::of(question);
     let column = ValueColumn::of(question, registers, record_key_secret);
+    cells_of(question, registers, record_key_secret, column.as_ref())
+}
+
+fn cells_of(
+    question: &Question,
+    registers: &Registers,
+    record_key_secret: &[u8; 32],
+    column: Option<&ValueColumn<'_>>,
+) -> Vec<TrueCell> {
+    let form = Form::of(question);
     let mut cells = vec![TrueCell::default(); form.cells()];
     for identity in registers.population(&question.left.sources[0]) {
         let Some(place) = place(question, registers, identity) else { continue };
-        let value = match &column {
+        let value = match column {
             None => None,
             Some(column) => match column.value(registers, identity) {
                 // Without a value, in no cell.
@@ -484,7 +493,7 @@ pub fn true_cells(question: &Question, registers: &Registers, record_key_secret:
         let record_key = record_key(record_key_secret, question.unit_type, identity);
         for at in form.cells_of(&place) {
             cells[at].count += 1;
-            if let (Some(column), Some(value)) = (&column, value) {
+            if let (Some(column), Some(value)) = (column, value) {
                 column.add(&mut cells[at], value);
             }
             for (sum, limb) in cells[at].keys.iter_mut().zip(record_key) {

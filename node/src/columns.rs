@@ -1,0 +1,187 @@
+//! A worker's own part of a question: its columns in the order of rows, and its totals.
+//!
+//! All of it is this owner's own data, in clear, and depends on its fragment of the plan and the session's alignment
+//! alone. What a session's questions have needed is kept until the session ends, up to [`KEPT_BYTES_MAX`]: reading and
+//! reordering a nation's columns takes as long as computing with them.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kobling_crypto::protocol::narrow_product::NO_CATEGORY;
+use kobling_crypto::protocol::protect_sums::ColumnConstants;
+use kobling_crypto::pseudonym::RecordKeySecret;
+use kobling_model::plan::{Question, Side};
+use kobling_model::{Hash, UnitType};
+
+use crate::cells::Totals;
+use crate::error::NodeError;
+use crate::linkage::Alignment;
+use crate::node::{Node, Units};
+use crate::session::Session;
+use crate::values::{Limbs, NO_VALUE};
+
+/// Most bytes of columns that a session keeps beyond the question under way; the oldest go first.
+const KEPT_BYTES_MAX: usize = 256 << 20;
+
+/// Record keys by unit or by row.
+pub type RecordKeys = Arc<Vec<[u16; 3]>>;
+
+/// This worker's part. Where one owner has all of it, there are totals and no columns.
+#[derive(Default)]
+pub struct OwnColumns {
+    /// Category of each row.
+    pub categories: Vec<u32>,
+    /// Record key of each row; at left.
+    pub keys: RecordKeys,
+    /// Whether this owner has each row; at right, where units that it does not have count.
+    pub present: Option<Vec<bool>>,
+    /// The value column in the limbs that it travels in, where it is this owner's.
+    pub limbs: Vec<Vec<u8>>,
+    /// Totals by category; at left.
+    pub totals: Option<Totals>,
+    /// What the protection needs of the value column, where it is this owner's.
+    pub constants: ColumnConstants,
+    /// Linked rows.
+    pub rows: usize,
+}
+
+impl OwnColumns {
+    fn bytes(&self) -> usize {
+        let limbs: usize = self.limbs.iter().map(Vec::len).sum();
+        4 * self.categories.len() + self.present.as_ref().map_or(0, Vec::len) + limbs
+    }
+}
+
+/// What a session keeps.
+#[derive(Default)]
+pub struct Kept(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// In order of first use.
+    columns: VecDeque<(Hash, Arc<OwnColumns>)>,
+    /// By row, of each unit type.
+    keys: HashMap<UnitType, RecordKeys>,
+}
+
+impl Kept {
+    fn get(&self, name: &Hash) -> Option<Arc<OwnColumns>> {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.columns.iter().find(|(of, _)| of == name).map(|(_, columns)| columns.clone())
+    }
+
+    fn put(&self, name: Hash, columns: Arc<OwnColumns>) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.columns.push_back((name, columns));
+        let mut bytes: usize = state.columns.iter().map(|(_, columns)| columns.bytes()).sum();
+        while bytes > KEPT_BYTES_MAX {
+            let Some((_, oldest)) = state.columns.pop_front() else { return };
+            bytes -= oldest.bytes();
+        }
+    }
+
+    /// Record keys by row. They are the same for every question over a unit type.
+    fn keys(&self, unit_type: UnitType, alignment: &Alignment, by_unit: &RecordKeys) -> RecordKeys {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.keys.entry(unit_type).or_insert_with(|| Arc::new(alignment.gather(by_unit, [0; 3]))).clone()
+    }
+}
+
+/// This worker's part of a question. `absent` says whether units that right does not have count.
+///
+/// # Errors
+/// [`NodeError::Registers`] where the fragment cannot be evaluated; [`NodeError::NotGranted`] where owners meet whose
+/// units are not linked.
+pub async fn own_columns(
+    node: &Arc<Node>,
+    session: &Arc<Session>,
+    question: &Question,
+    side: Side,
+    absent: bool,
+) -> Result<Arc<OwnColumns>, NodeError> {
+    let Some(fragment) = question.fragment(side) else {
+        // Second worker of a single-owner question: it has no data in it.
+        return Ok(Arc::default());
+    };
+    let left = side == Side::Left;
+    let value = fragment.value.as_ref().and(question.value());
+    let linked = question.right.is_some();
+    let name = Hash::of_json(&(fragment, value, left, linked, absent, question.unit_type));
+    if let Some(columns) = session.columns.get(&name) {
+        return Ok(columns);
+    }
+    let units = node.units_of(question.unit_type);
+    let coding = value.map(|column| column.coding);
+    let extracted = node.extractor.evaluate(fragment, left, units.len(), coding).await;
+    let extracted =
+        extracted.map_err(|_| NodeError::Registers { party: node.me.clone(), step: "extract" })?;
+    let secret = node.founding.secrets().record_key();
+    let secret = secret.ok_or_else(|| NodeError::NotReady { party: node.me.clone() })?;
+    let alignment = match linked {
+        true => {
+            let alignment = session.state().aligned.get(&question.unit_type).cloned();
+            Some(alignment.ok_or(NodeError::NotGranted { step: "compute" })?)
+        }
+        false => None,
+    };
+    let unit_type = question.unit_type;
+    let fragment_categories = fragment.categories();
+    let limbs = value.map(Limbs::of);
+    let (secret, of_session) = (RecordKeySecret::from_bytes(secret), session.clone());
+    let work = move || {
+        let (categories, values) = (extracted.categories, extracted.values);
+        // The population's owner needs record keys for the cells, a value's owner for its fingerprint.
+        let keys = match left || values.is_some() {
+            true => units.record_keys(unit_type, &secret),
+            false => Arc::default(),
+        };
+        let constants = values.as_ref().map(|values| values.constants(&secret, unit_type, &keys));
+        let codes = values.map_or_else(Vec::new, |values| values.codes);
+        let mut columns = OwnColumns { constants: constants.unwrap_or_default(), ..OwnColumns::default() };
+        if left {
+            let values = limbs.as_ref().map(|limbs| (limbs, codes.as_slice()));
+            columns.totals = Some(Totals::of(fragment_categories, &categories, &keys, values));
+        }
+        if let Some(alignment) = alignment {
+            columns.categories = alignment.gather(&categories, NO_CATEGORY);
+            columns.rows = alignment.rows as usize;
+            if let Some(limbs) = limbs {
+                columns.limbs = limbs.columns(&alignment.gather(&codes, NO_VALUE));
+            }
+            if left {
+                columns.keys = of_session.columns.keys(unit_type, &alignment, &keys);
+            } else if absent {
+                let everybody = vec![true; alignment.row_of_unit.len()];
+                columns.present = Some(alignment.gather(&everybody, false));
+            }
+        }
+        columns
+    };
+    let columns = tokio::task::spawn_blocking(work).await.map_err(|_| node.internal("extract"))?;
+    let columns = Arc::new(columns);
+    session.columns.put(name, columns.clone());
+    Ok(columns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_rows(rows: usize) -> Arc<OwnColumns> {
+        Arc::new(OwnColumns { categories: vec![0; rows], rows, ..OwnColumns::default() })
+    }
+
+    #[test]
+    fn the_oldest_columns_are_forgotten_first_and_a_single_too_large_one_at_once() {
+        let kept = Kept::default();
+        let [a, b, c] = [b"a", b"b", b"c"].map(|name| Hash::of(name));
+        let half = KEPT_BYTES_MAX / 8;
+        kept.put(a, of_rows(half));
+        kept.put(b, of_rows(half));
+        assert!(kept.get(&a).is_some() && kept.get(&b).is_some());
+        kept.put(c, of_rows(1));
+        assert!(kept.get(&a).is_none() && kept.get(&b).is_some() && kept.get(&c).is_some());
+        kept.put(a, of_rows(3 * half));
+        assert!(kept.get(&a).is_none());
+    }
+}
