@@ -16,9 +16,9 @@ use kobling_model::{Hash, UnitType};
 use crate::cells::Totals;
 use crate::error::NodeError;
 use crate::linkage::Alignment;
-use crate::node::{Node, Units};
+use crate::node::Node;
 use crate::session::Session;
-use crate::values::{Limbs, NO_VALUE};
+use crate::values::Limbs;
 
 /// Most bytes of columns that a session keeps beyond the question under way; the oldest go first.
 const KEPT_BYTES_MAX: usize = 256 << 20;
@@ -146,7 +146,10 @@ pub async fn own_columns(
             columns.categories = alignment.gather(&categories, NO_CATEGORY);
             columns.rows = alignment.rows as usize;
             if let Some(limbs) = limbs {
-                columns.limbs = limbs.columns(&alignment.gather(&codes, NO_VALUE));
+                // A row without a unit here has zeros, as one without a value has.
+                let by_unit = limbs.columns(&codes);
+                drop(codes);
+                columns.limbs = by_unit.into_iter().map(|limb| alignment.gather(&limb, 0)).collect();
             }
             if left {
                 columns.keys = of_session.columns.keys(unit_type, &alignment, &keys);

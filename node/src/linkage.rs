@@ -28,16 +28,41 @@ pub const ROWS_MULTIPLE: u64 = 65_536;
 pub const ROWS_MAX: u64 = 64 << 20;
 
 /// What a token stands for.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Meaning {
     Unit(u32),
     Canary(u8),
     Decoy,
 }
 
+/// A meaning in four bytes, since a nation has millions of them: unit numbers stay far below the last words.
+#[derive(Clone, Copy)]
+struct Packed(u32);
+
+impl Packed {
+    const DECOY: u32 = u32::MAX;
+    const FIRST_CANARY: u32 = u32::MAX - CANARIES as u32;
+
+    fn of(meaning: Meaning) -> Self {
+        Self(match meaning {
+            Meaning::Unit(unit) => unit,
+            Meaning::Canary(at) => Self::FIRST_CANARY + u32::from(at),
+            Meaning::Decoy => Self::DECOY,
+        })
+    }
+
+    fn meaning(self) -> Meaning {
+        match self.0 {
+            Self::DECOY => Meaning::Decoy,
+            word if word >= Self::FIRST_CANARY => Meaning::Canary((word - Self::FIRST_CANARY) as u8),
+            unit => Meaning::Unit(unit),
+        }
+    }
+}
+
 /// Tokens as given to the broker, with what they stand for kept here.
 pub struct Tokens {
-    meanings: Vec<Meaning>,
+    meanings: Vec<Packed>,
 }
 
 /// Row numbers of this node's units and canaries. Holds no token any more.
@@ -135,20 +160,27 @@ pub fn tokens(
 ) -> Result<(Vec<[u8; Pseudonym::LEN]>, Tokens), NodeError> {
     let name = unit_type.as_str();
     let hasher = salt.tokens(name);
-    let mut all: Vec<([u8; Pseudonym::LEN], Meaning)> = Vec::with_capacity(map.len() as usize + 1024);
-    map.for_each(|unit, identity| all.push((*hasher.token(identity).as_bytes(), Meaning::Unit(unit))));
+    if map.len() as u64 > ROWS_MAX {
+        return Err(NodeError::TooLarge { party: me.clone() });
+    }
+    let decoy_count = decoys.matching.iter().map(|(_, count)| *count).sum::<u32>() + decoys.lone;
+    let mut all: Vec<([u8; Pseudonym::LEN], Packed)> =
+        Vec::with_capacity(map.len() as usize + CANARIES + decoy_count as usize);
+    map.for_each(|unit, identity| {
+        all.push((*hasher.token(identity).as_bytes(), Packed::of(Meaning::Unit(unit))))
+    });
     for (at, raw) in canaries(unit_type).iter().enumerate() {
         let canary = Identity::parse(unit_type, raw).expect("canaries are in canonical form once trimmed");
-        all.push((*hasher.token(canary.canonical()).as_bytes(), Meaning::Canary(at as u8)));
+        all.push((*hasher.token(canary.canonical()).as_bytes(), Packed::of(Meaning::Canary(at as u8))));
     }
     for (owners, count) in &decoys.matching {
         let owners: Vec<_> = owners.iter().map(OwnerId::as_str).collect();
         for index in 0..u64::from(*count) {
-            all.push((*salt.matching_decoy(name, &owners, index).as_bytes(), Meaning::Decoy));
+            all.push((*salt.matching_decoy(name, &owners, index).as_bytes(), Packed::of(Meaning::Decoy)));
         }
     }
     for index in 0..u64::from(decoys.lone) {
-        all.push((*salt.lone_decoy(name, me.as_str(), index).as_bytes(), Meaning::Decoy));
+        all.push((*salt.lone_decoy(name, me.as_str(), index).as_bytes(), Packed::of(Meaning::Decoy)));
     }
     if all.len() as u64 > ROWS_MAX {
         return Err(NodeError::TooLarge { party: me.clone() });
@@ -171,17 +203,18 @@ impl Tokens {
             return Err(NodeError::BadAlignment);
         }
         let mut taken = vec![false; rows as usize];
-        let units = self.meanings.iter().filter(|meaning| matches!(meaning, Meaning::Unit(_))).count();
+        let units =
+            self.meanings.iter().filter(|packed| matches!(packed.meaning(), Meaning::Unit(_))).count();
         let mut row_of_unit = vec![0; units];
         let mut canary_rows = [0; CANARIES];
-        for (row, meaning) in row_numbers.iter().zip(&self.meanings) {
+        for (row, packed) in row_numbers.iter().zip(&self.meanings) {
             let place = taken.get_mut(*row as usize).ok_or(NodeError::BadAlignment)?;
             if std::mem::replace(place, true) {
                 return Err(NodeError::BadAlignment);
             }
-            match meaning {
-                Meaning::Unit(unit) => row_of_unit[*unit as usize] = *row,
-                Meaning::Canary(at) => canary_rows[*at as usize] = *row,
+            match packed.meaning() {
+                Meaning::Unit(unit) => row_of_unit[unit as usize] = *row,
+                Meaning::Canary(at) => canary_rows[usize::from(at)] = *row,
                 Meaning::Decoy => {}
             }
         }
@@ -206,14 +239,25 @@ mod tests {
 
     fn aligned() -> Tokens {
         Tokens {
-            meanings: vec![
+            meanings: [
                 Meaning::Unit(1),
                 Meaning::Canary(0),
                 Meaning::Decoy,
                 Meaning::Canary(2),
                 Meaning::Unit(0),
                 Meaning::Canary(1),
-            ],
+            ]
+            .map(Packed::of)
+            .to_vec(),
+        }
+    }
+
+    #[test]
+    fn a_packed_meaning_comes_back() {
+        let canaries = (0..CANARIES as u8).map(Meaning::Canary);
+        let units = [0, 1, ROWS_MAX as u32].map(Meaning::Unit);
+        for meaning in canaries.chain(units).chain([Meaning::Decoy]) {
+            assert_eq!(Packed::of(meaning).meaning(), meaning);
         }
     }
 

@@ -4,6 +4,7 @@
 //! a wait that does not end says what it waited for.
 
 mod bad_input;
+mod bench;
 mod bytes;
 mod demo;
 mod faults;

@@ -1,0 +1,74 @@
+//! The benchmark: that it measures a right answer, and says what later bounds are read from. How fast it is, is no test.
+
+use serde_json::Value;
+
+use crate::program::{folder, run};
+
+#[test]
+fn a_case_is_measured_over_four_processes_and_its_tables_are_the_references() {
+    let ended = run(["bench", "--case", "linked-table", "--people", "20000", "--overlap", "0.5", "--json"]);
+    let ended = ended.with(0);
+    let report: Value = serde_json::from_str(ended.out.trim()).expect("JSON, and nothing else");
+    let names =
+        |value: &Value| -> Vec<String> { value.as_object().expect("fields").keys().cloned().collect() };
+    let mut fields = [
+        "case",
+        "people",
+        "linked",
+        "stages",
+        "parties",
+        "bytes_per_row",
+        "pooled_clear_cpu_s",
+        "ratio_to_pooled",
+    ];
+    fields.sort_unstable();
+    let mut found = names(&report);
+    found.sort_unstable();
+    assert_eq!(found, fields);
+    assert_eq!(
+        (&report["case"], &report["people"], &report["linked"]),
+        (&"linked-table".into(), &20_000.into(), &10_000.into())
+    );
+
+    let stages = report["stages"].as_array().expect("stages");
+    for name in ["link", "table", "further-table", "protection", "pooled", "check"] {
+        let stage = stages.iter().find(|stage| stage["name"] == name);
+        let wall = stage.and_then(|stage| stage["wall_s"].as_f64()).expect("a stage with its seconds");
+        assert!(wall >= 0.0, "{name}");
+    }
+    let parties = report["parties"].as_array().expect("parties");
+    let mut of: Vec<&str> = parties.iter().filter_map(|party| party["name"].as_str()).collect();
+    of.sort_unstable();
+    assert_eq!(of, ["broker", "fhi", "krg", "ssb"]);
+    for party in parties {
+        let mut found = names(party);
+        found.sort_unstable();
+        assert_eq!(found, ["cpu_s", "name", "peak_rss_mb", "received_bytes", "sent_bytes"]);
+    }
+    let bytes = |name: &str, field: &str| -> u64 {
+        let party = parties.iter().find(|party| party["name"] == name).expect("a party");
+        party[field].as_u64().expect("bytes")
+    };
+    // Rows are rounded up to 65 536: what left sends right is 160 bytes a row, and right sends left 40.
+    let rows = 65_536;
+    assert!((160 * rows..190 * rows).contains(&bytes("ssb", "sent_bytes")));
+    assert!((160 * rows..190 * rows).contains(&bytes("krg", "received_bytes")));
+    assert!((40 * rows..60 * rows).contains(&bytes("ssb", "received_bytes")));
+    let a_row = report["bytes_per_row"].as_f64().expect("a number") * 20_000.0 / rows as f64;
+    assert!((216.0..240.0).contains(&a_row), "{a_row}");
+}
+
+#[test]
+fn figures_that_make_no_case_are_refused() {
+    for arguments in [["--people", "19999"], ["--people", "many"], ["--people", "6000001"]] {
+        run(["bench"].into_iter().chain(arguments)).with(64);
+    }
+    run(["bench", "--people", "20000", "--overlap", "1.5"]).with(64).says(&["between 0.01 and 1"]);
+    run(["bench", "--people", "20000", "--overlap", "NaN"]).with(64);
+    run(["bench", "--people", "20000", "--case", "nothing"]).with(64).says(&["nothing"]);
+    run(["bench"]).with(64);
+    let full = folder();
+    std::fs::write(full.path().join("mine"), "x").expect("written");
+    let keep = full.path().to_str().expect("UTF-8");
+    run(["bench", "--people", "20000", "--keep", keep]).with(64).says(&["is not empty"]);
+}
