@@ -16,7 +16,9 @@ use kobling_model::Hash;
 use kobling_model::record::{Event, Execution, Outcome};
 use kobling_model::rules::Refusal;
 use kobling_model::table::Table;
+use kobling_proto::observe::log::Line;
 
+use crate::observe::cause_of_log;
 use crate::problem::RunError;
 
 /// Somewhere durable. The second implementation is the tests' failing disk.
@@ -38,7 +40,7 @@ impl Recorder for SharedLog {
         match self.append(event, now_ms()) {
             Ok(_) => Ok(()),
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "the audit log took no entry");
+                Line::NotRecorded.entry().cause(cause_of_log(&error)).say();
                 Err(NotRecorded)
             }
         }

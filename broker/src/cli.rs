@@ -12,6 +12,7 @@ use clap::Subcommand;
 use kobling_audit::summary;
 use kobling_crypto::sign::SigningKey;
 use kobling_model::OwnerId;
+use kobling_proto::observe::log::Line;
 use kobling_proto::transport::{Traffic, certificate_info};
 use rcgen::string::Ia5String;
 use serde::Serialize;
@@ -103,13 +104,13 @@ async fn serve(config: &Path, state: &Path, listen_stdin: bool) -> anyhow::Resul
     };
     let mut broker =
         start(config, StartOptions { listener, node_clients: None, traffic: Traffic::default() }).await?;
-    tracing::info!(address = %broker.address, "the broker serves");
+    Line::BrokerServes.say();
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
         () = broker.failed() => bail!("the listening socket failed"),
     }
-    tracing::info!("the broker stops");
+    Line::BrokerStops.say();
     broker.shutdown().await;
     Ok(())
 }

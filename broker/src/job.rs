@@ -15,12 +15,14 @@ use kobling_model::table::Table;
 use kobling_model::{Hash, JobId, OwnerId, SessionId};
 use kobling_proto::limits::MAX_SCRIPT_BYTES;
 use kobling_proto::observe::Step;
+use kobling_proto::observe::log::Line;
 use kobling_script::Language;
 use tokio::sync::watch;
 
 use crate::audit::now_ms;
 use crate::broker::{Broker, lock};
 use crate::conduct::{self, Answer};
+use crate::observe::cause_of_store;
 use crate::problem::{Problem, RunError};
 use crate::request::{RequestError, client_key, random_id};
 use crate::roster::JobOffer;
@@ -317,7 +319,7 @@ impl Broker {
             }
         };
         if let Err(error) = self.store.end_job(id, end, now_ms()).await {
-            tracing::error!(error = &error as &dyn std::error::Error, job = %id, "a job's end was not kept");
+            Line::JobEndNotKept.entry().job(id).cause(cause_of_store(&error)).say();
         }
         lock(&self.jobs).remove(&id);
         session.job_went();

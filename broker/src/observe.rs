@@ -1,15 +1,22 @@
-//! Watching, apart from doing: a wrapper that says which step a node was asked for and how that went.
+//! Watching, apart from doing: a wrapper that says which step a node was asked for and how that went, and what failures are
+//! called in the log.
 //!
-//! A line names party, step and session. It has no field for a token, a row, a share or a count.
+//! Words come from [`kobling_proto::observe`] only, which has none for a token, a row, a share or a count.
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::stream::{BoxStream, StreamExt};
+use kobling_audit::LogError;
 use kobling_model::rules::Rules;
 use kobling_model::{AttemptId, OwnerId, SessionId, UnitType};
-use kobling_proto::observe::{Fault, Outcome, Step, Telemetry};
+use kobling_proto::observe::context::within;
+use kobling_proto::observe::log::{LevelFilter, Line};
+use kobling_proto::observe::vocabulary::Cause;
+use kobling_proto::observe::{Fault, Outcome, Span, Step, Telemetry, log};
+use rusqlite::ErrorCode;
 
 use crate::problem::RunError;
 use crate::request::RequestError;
@@ -17,6 +24,7 @@ use crate::roster::{
     ComputeEvent, ComputeOrder, DealOrder, Description, JobOffer, NodeClient, NodeClients, PeerLink,
     SessionOffer, SignedPartial,
 };
+use crate::store::StoreError;
 
 impl Fault for RunError {
     fn outcome(&self) -> Outcome {
@@ -64,22 +72,32 @@ impl Observed {
         session: SessionId,
         call: impl Future<Output = Result<T, RunError>> + Send,
     ) -> Result<T, RunError> {
-        let span = self.telemetry.step(step).of(session).with(self.node.owner());
-        let result = span.watch(call).await;
-        self.note(step, Some(session), &result);
+        self.run(step, Some(session), self.telemetry.step(step).of(session), call).await
+    }
+
+    async fn run<T>(
+        &self,
+        step: Step,
+        session: Option<SessionId>,
+        span: Span,
+        call: impl Future<Output = Result<T, RunError>> + Send,
+    ) -> Result<T, RunError> {
+        let begun = Instant::now();
+        let result = span.with(self.node.owner()).watch(call).await;
+        self.note(step, session, begun.elapsed(), result.as_ref().err());
         result
     }
 
-    fn note<T>(&self, step: Step, session: Option<SessionId>, result: &Result<T, RunError>) {
-        let (party, step) = (self.node.owner().as_str(), step.as_str());
-        let session = session.map(|session| session.to_string()).unwrap_or_default();
-        match result {
-            Ok(_) => tracing::debug!(party, step, session, "asked"),
-            Err(error) => {
-                let code = error.problem().code;
-                tracing::warn!(party, step, session, code, "asked in vain");
-            }
+    fn note(&self, step: Step, session: Option<SessionId>, took: Duration, error: Option<&RunError>) {
+        let line = if error.is_none() { Line::Asked } else { Line::AskedInVain };
+        let mut entry = line.entry().party(self.node.owner()).step(step, took);
+        if let Some(session) = session {
+            entry = entry.session(session);
         }
+        if let Some(error) = error {
+            entry = entry.code(&error.problem().code);
+        }
+        entry.say();
     }
 }
 
@@ -90,10 +108,8 @@ impl NodeClient for Observed {
     }
 
     async fn describe(&self) -> Result<Description, RunError> {
-        let span = self.telemetry.step(Step::Describe).with(self.node.owner());
-        let description = span.watch(self.node.describe()).await;
-        self.note(Step::Describe, None, &description);
-        description
+        let span = self.telemetry.step(Step::Describe);
+        self.run(Step::Describe, None, span, self.node.describe()).await
     }
 
     async fn open_session(&self, offer: &SessionOffer) -> Result<(), RunError> {
@@ -111,7 +127,9 @@ impl NodeClient for Observed {
         numbers: Vec<u32>,
         rows: u64,
     ) -> Result<(), RunError> {
-        self.watch(Step::LinkAlign, session, self.node.put_rows(session, unit_type, numbers, rows)).await
+        let span = self.telemetry.step(Step::LinkAlign).of(session).public_rows(rows);
+        let put = self.node.put_rows(session, unit_type, numbers, rows);
+        self.run(Step::LinkAlign, Some(session), span, put).await
     }
 
     async fn confirm_alignment(&self, session: SessionId, unit_type: UnitType) -> Result<(), RunError> {
@@ -128,9 +146,10 @@ impl NodeClient for Observed {
         order: &ComputeOrder,
     ) -> Result<BoxStream<'static, Result<ComputeEvent, RunError>>, RunError> {
         let span = self.telemetry.step(Step::QuestionCompute).of(order.session).with(self.node.owner());
-        let begun = self.node.compute(order).await;
-        self.note(Step::QuestionCompute, Some(order.session), &begun);
-        match begun {
+        let begun = Instant::now();
+        let events = within(span.context(), self.node.compute(order)).await;
+        self.note(Step::QuestionCompute, Some(order.session), begun.elapsed(), events.as_ref().err());
+        match events {
             Ok(events) => {
                 let mut span = Some(span);
                 let watched = events.inspect(move |event| {
@@ -181,9 +200,37 @@ fn ending(event: &Result<ComputeEvent, RunError>) -> Option<Outcome> {
     }
 }
 
-/// Starts log output on standard error, at `info` unless `RUST_LOG` says otherwise. A second call does nothing.
+/// Starts log output on standard error, up to `info` unless the environment says otherwise ([`log::to_stderr`]). A second
+/// call does nothing.
 pub fn start_logging() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    log::to_stderr(LevelFilter::INFO);
+}
+
+/// Why the audit log did not take an entry.
+pub(crate) fn cause_of_log(error: &LogError) -> Cause {
+    match error {
+        LogError::InUse { .. } | LogError::Disturbed { .. } => Cause::InUse,
+        LogError::Damaged(_) => Cause::Damaged,
+        LogError::Unusable { source, .. }
+        | LogError::Write { source, .. }
+        | LogError::Sync { source, .. } => Cause::of_io(source.kind()),
+        _ => Cause::Other,
+    }
+}
+
+/// Why the store failed.
+pub(crate) fn cause_of_store(error: &StoreError) -> Cause {
+    match error {
+        StoreError::Sql(error) => match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Cause::DiskFull,
+            Some(ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => Cause::Permission,
+            Some(ErrorCode::CannotOpen | ErrorCode::NotFound) => Cause::Missing,
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Cause::InUse,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Cause::Damaged,
+            Some(ErrorCode::SystemIoFailure) => Cause::Device,
+            _ => Cause::Other,
+        },
+        StoreError::Unreadable { .. } | StoreError::Newer { .. } => Cause::Damaged,
+        StoreError::Closed => Cause::Other,
+    }
 }

@@ -1,8 +1,10 @@
 //! What a client may send, checked once; and what it is told where that, or the work, fails.
 
 use kobling_model::{JobId, SessionId};
+use kobling_proto::observe::log::Line;
 use ring::rand::{SecureRandom, SystemRandom};
 
+use crate::observe::cause_of_store;
 use crate::problem::{Problem, RunError, UNKNOWN_SESSION};
 use crate::store::StoreError;
 
@@ -81,7 +83,7 @@ impl From<StoreError> for RequestError {
 
 impl From<StoreError> for RunError {
     fn from(error: StoreError) -> Self {
-        tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
+        Line::StoreFailed.entry().cause(cause_of_store(&error)).say();
         Self::Store
     }
 }

@@ -10,8 +10,11 @@ use std::time::{Duration, Instant};
 use arrow_flight::flight_service_server::FlightServiceServer;
 use kobling_audit::{AuditLog, LogError, SharedLog};
 use kobling_proto::observe::Telemetry;
+use kobling_proto::observe::export::ExportRefused;
+use kobling_proto::observe::log::Line;
 use kobling_proto::observe::metrics::Page;
 use kobling_proto::observe::port::MetricsPort;
+use kobling_proto::observe::vocabulary::Role;
 use kobling_proto::platform::v1::catalogue_service_server::CatalogueServiceServer;
 use kobling_proto::platform::v1::job_service_server::JobServiceServer;
 use kobling_proto::platform::v1::session_service_server::SessionServiceServer;
@@ -29,7 +32,7 @@ use crate::api::session::SessionApi;
 use crate::audit::{Recorder, now_ms};
 use crate::broker::{Broker, Parts};
 use crate::config::Config;
-use crate::observe::ObservedNodes;
+use crate::observe::{ObservedNodes, cause_of_store};
 use crate::roster::{GrpcNodes, NodeClients};
 use crate::store::{Store, StoreError};
 
@@ -78,6 +81,9 @@ pub enum StartError {
     /// The port of metrics cannot be had.
     #[error("metrics cannot be served")]
     Metrics(#[source] std::io::Error),
+    /// Spans cannot be sent.
+    #[error(transparent)]
+    Spans(#[from] ExportRefused),
     /// The descriptors of the services cannot be read.
     #[error("the descriptors built into this program cannot be read")]
     Reflection,
@@ -104,11 +110,12 @@ pub async fn start(config: Config, options: StartOptions) -> Result<RunningBroke
     create_private(&config.state_dir)?;
     let log = AuditLog::open(&config.state_dir.join("audit"), config.federation.broker.id.clone())?;
     if log.tail_was_cut() {
-        tracing::warn!("the audit log ended in a torn entry, which was cut off; an earlier run was killed");
+        Line::TornLog.entry().party(&config.federation.broker.id).say();
     }
     let recorder: Arc<dyn Recorder> = Arc::new(SharedLog::new(log));
     let traffic = options.traffic;
-    let telemetry = Telemetry::new(traffic.clone());
+    let me = config.federation.broker.id.clone();
+    let telemetry = Telemetry::start(&config.telemetry, Role::Broker, &me, traffic.clone())?;
     let clients = options.node_clients.unwrap_or_else(|| {
         let timeout = config.times.peer_timeout;
         Arc::new(GrpcNodes::new(&config.federation, &config.credentials, timeout, &traffic))
@@ -166,8 +173,8 @@ pub async fn start(config: Config, options: StartOptions) -> Result<RunningBroke
     let mut until = stopped.clone();
     let serving = tokio::spawn(async move {
         let until = async move { drop(until.wait_for(|stop| *stop).await) };
-        if let Err(error) = router.serve_with_incoming_shutdown(incoming, until).await {
-            tracing::error!(error = &error as &dyn std::error::Error, "the broker no longer listens");
+        if router.serve_with_incoming_shutdown(incoming, until).await.is_err() {
+            Line::BrokerDeaf.say();
         }
     });
     let tidying = tokio::spawn(tidy(Arc::clone(&broker), stopped));
@@ -181,7 +188,7 @@ async fn tidy(broker: Arc<Broker>, mut stopped: watch::Receiver<bool>) {
             () = tokio::time::sleep(TIDY_INTERVAL) => {}
         }
         if let Err(error) = broker.tidy(Instant::now(), now_ms()).await {
-            tracing::error!(error = &error as &dyn std::error::Error, "old results could not be forgotten");
+            Line::OldResultsKept.entry().cause(cause_of_store(&error)).say();
         }
     }
 }
@@ -197,6 +204,7 @@ impl RunningBroker {
         if tokio::time::timeout(DRAIN, self.serving).await.is_err() {
             abort.abort();
         }
+        self.broker.telemetry.stop().await;
     }
 
     /// Returns when the broker no longer listens, which it only does by itself when its socket fails.

@@ -24,12 +24,14 @@ use kobling_model::plan::Release;
 use kobling_model::record::Asker;
 use kobling_model::{DatastoreId, OwnerId, SessionId, UnitType};
 use kobling_proto::observe::Step;
+use kobling_proto::observe::log::Line;
 use tokio::sync::{mpsc, watch};
 
 use crate::audit::now_ms;
 use crate::broker::{Broker, Descriptions, close_everywhere, lock};
 use crate::job::QueuedJob;
 use crate::linkage;
+use crate::observe::cause_of_store;
 use crate::problem::{Problem, RunError};
 use crate::request::{RequestError, asserted_name, client_key, random_id};
 use crate::roster::{Incarnation, SessionOffer};
@@ -376,7 +378,7 @@ impl Broker {
         if first {
             lock(&self.sessions).remove(&session.id);
             if let Err(error) = self.store.end_session(session.id, end.problem(), now_ms()).await {
-                tracing::error!(error = &error as &dyn std::error::Error, "a session's end was not kept");
+                Line::SessionEndNotKept.entry().session(session.id).cause(cause_of_store(&error)).say();
             }
         }
     }

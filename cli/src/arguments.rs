@@ -9,7 +9,7 @@ const EXITS: &str = "\
 Exit codes: 0 done, 1 the script has errors (or a log does not fit), 2 a disclosure rule or an owner refused,
 3 a party failed, 64 the command line or a file has to be written differently, 130 interrupted.
 
-Set RUST_LOG (for instance RUST_LOG=info) for a log on standard error.";
+Set KOBLING_LOG (for instance KOBLING_LOG=info) for the log of a node or a broker on standard error.";
 
 /// Statistics over registers of several owners, without anybody handing over a row.
 #[derive(Debug, Parser)]

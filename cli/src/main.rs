@@ -20,7 +20,6 @@ mod signals;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
 
 use crate::arguments::{Arguments, Command};
 use crate::exit::Exit;
@@ -40,14 +39,9 @@ fn main() -> ExitCode {
     {
         return report(&error);
     }
-    match &arguments.command {
-        Command::Node(_) => kobling_node::observe::log_to_stderr(),
-        // The broker sets up its own log.
-        Command::Broker(_) => {}
-        _ => {
-            let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-            let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
-        }
+    // The broker sets up its own log, and all other commands say themselves what they do.
+    if let Command::Node(_) = &arguments.command {
+        kobling_node::observe::log_to_stderr();
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     match runtime {

@@ -14,6 +14,7 @@ use kobling_model::partial::PartialAggregate;
 use kobling_proto::flight::v1::ticket::Content;
 use kobling_proto::flight::{self, FlightError};
 use kobling_proto::observe::Step;
+use kobling_proto::observe::context::TraceContext;
 use kobling_proto::transport::Callers;
 use kobling_proto::{convert, limits};
 use tonic::{Request, Response, Status, Streaming};
@@ -63,13 +64,15 @@ impl FlightService for Columns {
 
     async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
         only_broker(&self.callers, &request, &self.node.me)?;
+        let asked_in = TraceContext::of_request(&request);
         let ticket = flight::read_ticket(request.get_ref()).map_err(|_| invalid("ticket"))?;
         match ticket {
             Content::Tokens(asked) => {
                 let session = convert::session(&asked.session).map_err(|error| invalid(error.field))?;
                 let unit_type = convert::unit_type(&asked.unit_type).map_err(|error| invalid(error.field))?;
                 let tokens = self.blocking(move |node| node.tokens(session, unit_type));
-                let tokens = self.node.telemetry.step(Step::LinkTokens).of(session).watch(tokens).await?;
+                let span = self.node.telemetry.step(Step::LinkTokens).of(session).asked_by(asked_in);
+                let tokens = span.watch(tokens).await?;
                 Ok(Response::new(Box::pin(flight::tokens_stream(tokens))))
             }
             Content::Partial(asked) => {
@@ -97,6 +100,7 @@ impl FlightService for Columns {
         request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoPutStream>, Status> {
         only_broker(&self.callers, &request, &self.node.me)?;
+        let asked_in = TraceContext::of_request(&request);
         let me = &self.node.me;
         let broken = |error: FlightError| {
             convert::problem::status(
@@ -111,7 +115,8 @@ impl FlightService for Columns {
         self.node.sessions.get(session, me)?;
         let rows = flight::decode_u32(stream, limits::MAX_TOKENS).await.map_err(broken)?;
         let aligned = self.blocking(move |node| node.align(session, unit_type, put.rows, &rows));
-        self.node.telemetry.step(Step::LinkAlign).of(session).watch(aligned).await?;
+        let span = self.node.telemetry.step(Step::LinkAlign).of(session).asked_by(asked_in);
+        span.public_rows(put.rows).watch(aligned).await?;
         Ok(Response::new(Box::pin(futures::stream::empty())))
     }
 

@@ -5,18 +5,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kobling_model::{OwnerId, SessionId};
-use kobling_proto::observe::{Fault, Outcome, Span, Step, Telemetry};
-use tracing_subscriber::EnvFilter;
+use kobling_proto::observe::context::TraceContext;
+use kobling_proto::observe::log::LevelFilter;
+use kobling_proto::observe::{Fault, Outcome, Span, Step, Telemetry, log};
 
 use crate::conduct::Progress;
 use crate::error::NodeError;
 use crate::peer::{Connector, Link, LinkName};
 
-/// Writes structured log lines to standard error. The environment variable `KOBLING_LOG` sets the level; `warn`
-/// where it says nothing.
+/// Writes log lines to standard error, up to `warn` unless the environment says otherwise ([`log::to_stderr`]).
 pub fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("KOBLING_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    log::to_stderr(LevelFilter::WARN);
 }
 
 impl Fault for NodeError {
@@ -48,17 +47,20 @@ impl Connector for ObservedConnector {
 /// A worker's part of a question, watched by what it reports: each stage lasts until the next report, and the last report
 /// says how all of it ended.
 pub struct Stages {
-    telemetry: Telemetry,
-    session: SessionId,
     whole: Option<Span>,
     stage: Option<Span>,
 }
 
 impl Stages {
-    /// A question begins.
-    pub fn begin(telemetry: &Telemetry, session: SessionId) -> Self {
-        let whole = telemetry.step(Step::QuestionCompute).of(session);
-        Self { telemetry: telemetry.clone(), session, whole: Some(whole), stage: None }
+    /// A question begins, asked in a span of the broker's.
+    pub fn begin(telemetry: &Telemetry, session: SessionId, asked_in: Option<TraceContext>) -> Self {
+        let whole = telemetry.step(Step::QuestionCompute).of(session).asked_by(asked_in);
+        Self { whole: Some(whole), stage: None }
+    }
+
+    /// The span of the whole part.
+    pub fn context(&self) -> Option<TraceContext> {
+        self.whole.as_ref().and_then(Span::context)
     }
 
     /// Takes note of a report.
@@ -79,7 +81,7 @@ impl Stages {
                     "protect" => Some(Step::QuestionProtect),
                     _ => None,
                 };
-                self.stage = step.map(|step| self.telemetry.step(step).of(self.session));
+                self.stage = self.whole.as_ref().zip(step).map(|(whole, step)| whole.child(step));
             }
             _ => {
                 if let Some(whole) = self.whole.take() {

@@ -15,8 +15,11 @@ use kobling_model::UnitType;
 use kobling_model::federation::{Federation, InvalidFederation};
 use kobling_proto::node::v1::node_service_server::{NodeServiceServer, SERVICE_NAME};
 use kobling_proto::observe::Telemetry;
+use kobling_proto::observe::export::ExportRefused;
+use kobling_proto::observe::log::Line;
 use kobling_proto::observe::metrics::Page;
 use kobling_proto::observe::port::MetricsPort;
+use kobling_proto::observe::vocabulary::Role;
 use kobling_proto::peer::v1::peer_service_server::PeerServiceServer;
 use kobling_proto::transport::{self, Callers, CertificateFault, Credentials, Traffic, TransportError};
 use kobling_proto::{FILE_DESCRIPTOR_SET, limits};
@@ -87,6 +90,9 @@ pub enum StartError {
     /// The port of metrics.
     #[error("metrics cannot be served: {0}")]
     Metrics(std::io::Error),
+    /// The collector of spans.
+    #[error(transparent)]
+    Spans(#[from] ExportRefused),
     /// The policy's numbers for decoys.
     #[error("the policy's decoy_epsilon and decoy_delta_exponent make no usable law")]
     Decoys,
@@ -124,6 +130,7 @@ impl RunningNode {
         self.node.sessions.close_all();
         self.stop.cancel();
         let _ = tokio::time::timeout(Duration::from_secs(5), self.server).await;
+        self.node.telemetry.stop().await;
     }
 }
 
@@ -190,7 +197,7 @@ pub async fn start(
         Arc::new(Founding::load(me.clone(), federation.clone(), state.clone(), seal_key(&config)?)?);
     let log = AuditLog::open(&state.audit(), me.clone())?;
     if log.tail_was_cut() {
-        tracing::warn!(party = %me, "the end of the audit log was torn by a crash and has been cut off");
+        Line::TornLog.entry().party(&me).say();
     }
     let store = Arc::new(RegisterStore::open(state.root())?);
     let datastores = store.catalogue();
@@ -203,7 +210,7 @@ pub async fn start(
         }
     }
     let traffic = Traffic::default();
-    let telemetry = Telemetry::new(traffic.clone());
+    let telemetry = Telemetry::start(&config.telemetry, Role::Node, &me, traffic.clone())?;
     let lobby = Lobby::default();
     let patience = config.peer_timeout;
     let dialler = Arc::new(GrpcConnector {
@@ -252,6 +259,7 @@ pub async fn start(
         broker_deals,
         broker: federation.broker.id.clone(),
         me: me.clone(),
+        telemetry: telemetry.clone(),
     };
     let (health_reporter, health) = tonic_health::server::health_reporter();
     health_reporter.set_service_status(SERVICE_NAME, tonic_health::ServingStatus::Serving).await;
@@ -291,7 +299,7 @@ pub async fn start(
     });
     tokio::spawn(get_ready(node.clone(), dialler, stop.clone()));
     tokio::spawn(tend(node.clone(), config.session_idle, stop.clone()));
-    tracing::info!(party = %me, "the node answers");
+    Line::NodeAnswers.entry().party(&me).say();
     Ok(RunningNode { node, address, metrics, stop, server })
 }
 
@@ -318,7 +326,7 @@ async fn found(founding: Arc<Founding>, dialler: Arc<GrpcConnector>, stop: Cance
             Ok(false) => {}
             Err(error) => {
                 if said.as_ref() != Some(&error) {
-                    tracing::info!(party = %dialler.me, reason = error.code(), "federation secrets are missing; will ask again");
+                    Line::SecretsMissing.entry().party(&dialler.me).code(error.code()).say();
                     said = Some(error);
                 }
             }

@@ -15,6 +15,7 @@ use kobling_proto::node::v1 as wire;
 use kobling_proto::node::v1::compute_response::Event as WireEvent;
 use kobling_proto::node::v1::node_service_server::NodeService;
 use kobling_proto::observe::Step;
+use kobling_proto::observe::context::{TraceContext, within};
 use kobling_proto::transport::{Caller, Callers};
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
@@ -35,9 +36,11 @@ pub struct Control {
 }
 
 impl Control {
-    fn of_broker<T>(&self, request: Request<T>) -> Result<T, Status> {
+    /// The request, and the span in which the broker asks.
+    fn of_broker<T>(&self, request: Request<T>) -> Result<(T, Option<TraceContext>), Status> {
         only_broker(&self.callers, &request, &self.node.me)?;
-        Ok(request.into_inner())
+        let asked_in = TraceContext::of_request(&request);
+        Ok((request.into_inner(), asked_in))
     }
 }
 
@@ -86,7 +89,7 @@ impl NodeService for Control {
         &self,
         request: Request<wire::OpenSessionRequest>,
     ) -> Result<Response<wire::OpenSessionResponse>, Status> {
-        let request = self.of_broker(request)?;
+        let (request, asked_in) = self.of_broker(request)?;
         let session = convert::session(&request.session).map_err(invalid)?;
         let linking = owners(&request.linking, "linking")?;
         let members = owners(&request.members, "members")?;
@@ -96,7 +99,7 @@ impl NodeService for Control {
             request.asker.ok_or(NodeError::Invalid { field: "asker" })?.try_into().map_err(invalid)?;
         check_names(&self.node.federation, &self.node.me, &linking, &members, &releases)?;
         let opened = self.node.clone().open_session(session, linking, members, releases, asker);
-        self.node.telemetry.step(Step::SessionOpen).of(session).watch(opened).await?;
+        self.node.telemetry.step(Step::SessionOpen).of(session).asked_by(asked_in).watch(opened).await?;
         Ok(Response::new(wire::OpenSessionResponse {}))
     }
 
@@ -104,11 +107,11 @@ impl NodeService for Control {
         &self,
         request: Request<wire::ConfirmAlignmentRequest>,
     ) -> Result<Response<wire::ConfirmAlignmentResponse>, Status> {
-        let request = self.of_broker(request)?;
+        let (request, asked_in) = self.of_broker(request)?;
         let session = convert::session(&request.session).map_err(invalid)?;
         let unit_type = convert::unit_type(&request.unit_type).map_err(invalid)?;
         let confirmed = self.node.confirm_alignment(session, unit_type);
-        self.node.telemetry.step(Step::LinkCanaries).of(session).watch(confirmed).await?;
+        self.node.telemetry.step(Step::LinkCanaries).of(session).asked_by(asked_in).watch(confirmed).await?;
         Ok(Response::new(wire::ConfirmAlignmentResponse {}))
     }
 
@@ -116,7 +119,7 @@ impl NodeService for Control {
         &self,
         request: Request<wire::OfferRequest>,
     ) -> Result<Response<wire::OfferResponse>, Status> {
-        let request = self.of_broker(request)?;
+        let (request, asked_in) = self.of_broker(request)?;
         let session = convert::session(&request.session).map_err(invalid)?;
         let job = convert::job(&request.job).map_err(invalid)?;
         let plan = convert::hash(&request.plan, "plan").map_err(invalid)?;
@@ -128,7 +131,8 @@ impl NodeService for Control {
                 .await
                 .map_err(|_| NodeError::Internal { party: self.node.me.clone(), step: "judge" })?
         };
-        let rules = self.node.telemetry.step(Step::Offer).of(session).watch(judged).await?;
+        let rules =
+            self.node.telemetry.step(Step::Offer).of(session).asked_by(asked_in).watch(judged).await?;
         Ok(Response::new(wire::OfferResponse { rules: Some((&rules).into()) }))
     }
 
@@ -136,7 +140,7 @@ impl NodeService for Control {
         &self,
         request: Request<wire::ComputeRequest>,
     ) -> Result<Response<Self::ComputeStream>, Status> {
-        let request = self.of_broker(request)?;
+        let (request, asked_in) = self.of_broker(request)?;
         let rules: Result<Vec<Rules>, _> = request.rules.into_iter().map(TryInto::try_into).collect();
         let question = Question {
             session: convert::session(&request.session).map_err(invalid)?,
@@ -146,8 +150,8 @@ impl NodeService for Control {
             rules: rules.map_err(invalid)?,
         };
         let (progress, reports) = mpsc::channel(16);
-        let mut stages = Stages::begin(&self.node.telemetry, question.session);
-        tokio::spawn(self.node.clone().conduct(question, progress));
+        let mut stages = Stages::begin(&self.node.telemetry, question.session, asked_in);
+        tokio::spawn(within(stages.context(), self.node.clone().conduct(question, progress)));
         let reports = ReceiverStream::new(reports).map(move |report| {
             stages.see(&report);
             Ok(to_wire(report))
@@ -159,13 +163,13 @@ impl NodeService for Control {
         &self,
         request: Request<wire::DealRequest>,
     ) -> Result<Response<wire::DealResponse>, Status> {
-        let request = self.of_broker(request)?;
+        let (request, asked_in) = self.of_broker(request)?;
         let session = convert::session(&request.session).map_err(invalid)?;
         let attempt = convert::attempt(&request.attempt).map_err(invalid)?;
         let left = convert::owner(&request.left, "left").map_err(invalid)?;
         let right = convert::owner(&request.right, "right").map_err(invalid)?;
         let dealt = self.node.clone().deal(session, attempt, left, right);
-        self.node.telemetry.step(Step::Deal).of(session).watch(dealt).await?;
+        self.node.telemetry.step(Step::Deal).of(session).asked_by(asked_in).watch(dealt).await?;
         Ok(Response::new(wire::DealResponse {}))
     }
 
@@ -173,7 +177,7 @@ impl NodeService for Control {
         &self,
         request: Request<wire::AbortRequest>,
     ) -> Result<Response<wire::AbortResponse>, Status> {
-        let request = self.of_broker(request)?;
+        let (request, _) = self.of_broker(request)?;
         let session = convert::session(&request.session).map_err(invalid)?;
         let attempt = convert::attempt(&request.attempt).map_err(invalid)?;
         self.node.abort(session, attempt);
@@ -184,7 +188,7 @@ impl NodeService for Control {
         &self,
         request: Request<wire::CloseSessionRequest>,
     ) -> Result<Response<wire::CloseSessionResponse>, Status> {
-        let request = self.of_broker(request)?;
+        let (request, _) = self.of_broker(request)?;
         let session: SessionId = convert::session(&request.session).map_err(invalid)?;
         self.node.sessions.close(session);
         Ok(Response::new(wire::CloseSessionResponse {}))

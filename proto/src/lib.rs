@@ -5,7 +5,7 @@
 //! - [`convert`]: wire types to and from the domain's; nothing deeper mentions a generated type.
 //! - [`flight`]: columns and tables as Arrow Flight messages, and the strict decoders for them.
 //! - [`transport`]: mutual TLS, who is calling, and dialling a party of the roster.
-//! - [`observe`]: what may be said about a party at work: metrics, and the words that they are made of.
+//! - [`observe`]: what may be said about a party at work: metrics, spans, log lines, and the words they are made of.
 //! - [`limits`]: how large and how many, with reasons.
 //!
 //! What a message means, and when it may be sent, is the node's and the broker's.

@@ -6,8 +6,13 @@
 //! - [`Telemetry`]: a party's handle. There is nothing global in it, so several parties in one process are apart.
 //! - [`Span`]: one step at work; its end is counted, with its time.
 //! - [`metrics`]: the page that Prometheus reads. [`port`]: where it is served.
+//! - [`context`]: how a trace goes on at the next party. [`export`]: spans on their way to a collector.
+//! - [`log`]: lines on standard error.
 //! - [`settings`]: the table `[telemetry]` of a configuration file. Everything is off without it.
 
+pub mod context;
+pub mod export;
+pub mod log;
 pub mod metrics;
 pub mod port;
 pub mod settings;
@@ -16,10 +21,14 @@ pub mod vocabulary;
 
 use std::sync::Arc;
 
+use kobling_model::OwnerId;
 pub use span::{Fault, Span};
 pub use vocabulary::{Outcome, Step};
 
+use self::export::{ExportRefused, Spans};
 use self::metrics::Steps;
+use self::settings::TelemetrySettings;
+use self::vocabulary::Role;
 use crate::transport::Traffic;
 
 /// A party's handle for all that is watched in it. Cloning makes another handle of the same.
@@ -30,12 +39,41 @@ pub struct Telemetry(Arc<Inner>);
 struct Inner {
     traffic: Traffic,
     steps: Steps,
+    /// None where no collector is named.
+    spans: Option<Spans>,
 }
 
 impl Telemetry {
-    /// Counts a party's steps, and the bytes that `traffic` counts.
-    pub fn new(traffic: Traffic) -> Self {
-        Self(Arc::new(Inner { traffic, steps: Steps::default() }))
+    /// Watches a party as its settings say: counts its steps and the bytes that `traffic` counts, and sends spans where a
+    /// collector is named. Needs a runtime.
+    ///
+    /// # Errors
+    /// [`ExportRefused`]. A collector that is not there is no error.
+    pub fn start(
+        settings: &TelemetrySettings,
+        role: Role,
+        party: &OwnerId,
+        traffic: Traffic,
+    ) -> Result<Self, ExportRefused> {
+        let collector = settings.otlp.as_ref();
+        let spans = collector.map(|collector| Spans::to(collector, role, party)).transpose()?;
+        Ok(Self(Arc::new(Inner { traffic, steps: Steps::default(), spans })))
+    }
+
+    /// Sends the spans that wait, within a bounded time, and none afterwards.
+    pub async fn stop(&self) {
+        if let Some(spans) = &self.0.spans {
+            spans.stop().await;
+        }
+    }
+
+    fn traces(&self) -> bool {
+        self.0.spans.is_some()
+    }
+
+    /// Spans that did not reach the collector.
+    fn spans_dropped(&self) -> u64 {
+        self.0.spans.as_ref().map_or(0, Spans::dropped)
     }
 
     /// Bytes on this party's sockets.

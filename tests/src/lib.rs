@@ -7,10 +7,12 @@
 //! | [`tap`] | what each party sees of the others, and a hand on what passes |
 //! | [`registers`], [`dice`] | small registers of invented people |
 //! | [`certificates`] | good and bad ones |
+//! | [`collector`] | what an operator has spans sent to |
 //!
 //! The claims are in `tests/system/`. Tests that start processes and kill them are in `cli/tests/`.
 
 pub mod certificates;
+pub mod collector;
 pub mod dice;
 pub mod registers;
 pub mod tap;

@@ -36,7 +36,7 @@ use kobling_node::{RunningNode, StartOptions as NodeOptions};
 use kobling_proto::common::v1::Problem;
 use kobling_proto::flight::{self, table_from_flight, v1::ticket::Content};
 use kobling_proto::observe::port::ADDRESS_FILE;
-use kobling_proto::observe::settings::TelemetrySettings;
+use kobling_proto::observe::settings::{TelemetryFile, TelemetrySettings};
 use kobling_proto::platform::v1 as wire;
 use kobling_proto::platform::v1::job_service_client::JobServiceClient;
 use kobling_proto::platform::v1::session_service_client::SessionServiceClient;
@@ -66,6 +66,7 @@ pub struct Founding {
     policies: BTreeMap<String, (String, String)>,
     patience: Duration,
     watched: bool,
+    collector: Option<String>,
 }
 
 /// The whole system.
@@ -82,6 +83,7 @@ pub struct World {
     listeners: BTreeMap<String, TcpListener>,
     patience: Duration,
     watched: bool,
+    collector: Option<String>,
     nodes: BTreeMap<OwnerId, RunningNode>,
     broker: Option<RunningBroker>,
     broker_credentials: Credentials,
@@ -158,6 +160,7 @@ impl World {
             policies: BTreeMap::new(),
             patience: Duration::from_secs(20),
             watched: false,
+            collector: None,
         }
     }
 }
@@ -184,6 +187,12 @@ impl Founding {
     /// All parties serve metrics.
     pub fn watched(mut self) -> Self {
         self.watched = true;
+        self
+    }
+
+    /// All parties send spans to a collector.
+    pub fn collected_at(mut self, uri: &str) -> Self {
+        self.collector = Some(uri.to_owned());
         self
     }
 
@@ -269,6 +278,7 @@ impl Founding {
             listeners,
             patience: self.patience,
             watched: self.watched,
+            collector: self.collector,
             nodes: BTreeMap::new(),
             broker: None,
             channel: Mutex::default(),
@@ -330,8 +340,10 @@ impl World {
     }
 
     fn telemetry(&self) -> TelemetrySettings {
-        let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-        TelemetrySettings { metrics: self.watched.then_some(any_port) }
+        let metrics = self.watched.then_some("127.0.0.1:0");
+        let file = serde_json::json!({ "metrics": metrics, "otlp": self.collector });
+        let file: TelemetryFile = serde_json::from_value(file).expect("a table");
+        file.check().expect("settings that can be meant")
     }
 
     fn start_node(&mut self, name: &str) {

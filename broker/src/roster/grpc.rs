@@ -21,6 +21,7 @@ use kobling_proto::convert::problem::{code, problem_of};
 use kobling_proto::flight::{self, v1::ticket::Content};
 use kobling_proto::node::v1 as wire;
 use kobling_proto::node::v1::node_service_client::NodeServiceClient;
+use kobling_proto::observe::context::{Carried, carried};
 use kobling_proto::peer::v1 as peer;
 use kobling_proto::peer::v1::peer_service_client::PeerServiceClient;
 use kobling_proto::transport::{self, Credentials, DialErrorKind, Traffic};
@@ -97,14 +98,14 @@ impl GrpcNode {
         Ok(dialled)
     }
 
-    async fn control(&self, step: &'static str) -> Result<NodeServiceClient<Channel>, RunError> {
-        Ok(NodeServiceClient::new(self.channel(step).await?)
+    async fn control(&self, step: &'static str) -> Result<NodeServiceClient<Carried>, RunError> {
+        Ok(NodeServiceClient::new(carried(self.channel(step).await?))
             .max_decoding_message_size(limits::MAX_CONTROL_MESSAGE)
             .max_encoding_message_size(limits::MAX_CONTROL_MESSAGE))
     }
 
-    async fn flight(&self, step: &'static str) -> Result<FlightServiceClient<Channel>, RunError> {
-        Ok(FlightServiceClient::new(self.channel(step).await?)
+    async fn flight(&self, step: &'static str) -> Result<FlightServiceClient<Carried>, RunError> {
+        Ok(FlightServiceClient::new(carried(self.channel(step).await?))
             .max_decoding_message_size(limits::MAX_FLIGHT_MESSAGE)
             .max_encoding_message_size(limits::MAX_FLIGHT_MESSAGE))
     }
@@ -406,7 +407,7 @@ impl NodeClient for GrpcNode {
             let frame = peer::Frame { header: Some(header_to_wire(header)), body: Bytes::from(body) };
             request(peer::exchange_request::Content::Frame(frame))
         });
-        let mut client = PeerServiceClient::new(self.channel(step).await?)
+        let mut client = PeerServiceClient::new(carried(self.channel(step).await?))
             .max_decoding_message_size(limits::MAX_PEER_MESSAGE)
             .max_encoding_message_size(limits::MAX_PEER_MESSAGE);
         let answers = self.call(step, 2, client.exchange(first.chain(frames))).await?;

@@ -10,6 +10,8 @@ use futures::{Stream, StreamExt};
 use kobling_model::federation::Federation;
 use kobling_model::{AttemptId, OwnerId, SessionId};
 use kobling_proto::limits;
+use kobling_proto::observe::context::{Carried, TraceContext, carried};
+use kobling_proto::observe::{Step, Telemetry};
 use kobling_proto::peer::v1 as wire;
 use kobling_proto::peer::v1::exchange_request::Content;
 use kobling_proto::peer::v1::peer_service_client::PeerServiceClient;
@@ -17,7 +19,6 @@ use kobling_proto::peer::v1::peer_service_server::PeerService;
 use kobling_proto::transport::{self, Caller, Callers, Credentials, DialErrorKind, Traffic};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Channel;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{Connector, Link, LinkName, Lobby, Purpose};
@@ -51,7 +52,7 @@ impl GrpcConnector {
         &self,
         peer: &OwnerId,
         step: &'static str,
-    ) -> Result<PeerServiceClient<Channel>, NodeError> {
+    ) -> Result<PeerServiceClient<Carried>, NodeError> {
         let party =
             self.federation.node(peer).ok_or_else(|| NodeError::NotOnTheRoster { party: self.me.clone() })?;
         let dialled = transport::dial_counted(party, &self.credentials, self.patience, &self.traffic).await;
@@ -63,7 +64,7 @@ impl GrpcConnector {
                 _ => NodeError::Unreachable { party, step: step.into() },
             }
         })?;
-        Ok(PeerServiceClient::new(channel)
+        Ok(PeerServiceClient::new(carried(channel))
             .max_decoding_message_size(limits::MAX_PEER_MESSAGE)
             .max_encoding_message_size(limits::MAX_PEER_MESSAGE))
     }
@@ -153,6 +154,8 @@ pub struct PeerEndpoint {
     pub broker: OwnerId,
     /// This node.
     pub me: OwnerId,
+    /// Counts links.
+    pub telemetry: Telemetry,
 }
 
 impl PeerEndpoint {
@@ -175,6 +178,8 @@ impl PeerService for PeerEndpoint {
         request: Request<Streaming<wire::ExchangeRequest>>,
     ) -> Result<Response<Self::ExchangeStream>, Status> {
         let peer = self.admit(&request)?;
+        let asked_in = TraceContext::of_request(&request);
+        let span = self.telemetry.step(Step::PeerAccept).with(&peer).asked_by(asked_in);
         let mut requests = request.into_inner();
         let first = tokio::time::timeout(self.patience, requests.message()).await;
         let first = first.map_err(|_| NodeError::TimedOut { party: peer.clone(), step: "open".into() })??;
@@ -191,7 +196,9 @@ impl PeerService for PeerEndpoint {
             _ => None,
         });
         tokio::spawn(deliver(frames, to_deliver));
-        self.lobby.bring(&peer, name, link, self.patience)?;
+        let session = name.session;
+        let brought = async { self.lobby.bring(&peer, name, link, self.patience) };
+        span.of(session).watch(brought).await?;
         let answers =
             ReceiverStream::new(to_carry).map(|frame| Ok(wire::ExchangeResponse { frame: Some(frame) }));
         Ok(Response::new(Box::pin(answers)))

@@ -1,7 +1,7 @@
 //! Numbers about a party at work, and the page on which Prometheus finds them (text format 0.0.4).
 //!
 //! Names and labels are the ones in [`METRICS`] and [`LABELS`], values of labels the words of
-//! [`vocabulary`](super::vocabulary) and names of parties. The page is written here and not by a library: it has three
+//! [`vocabulary`](super::vocabulary) and names of parties. The page is written here and not by a library: it has four
 //! families, and so there is nothing in it that was not written below.
 
 use std::collections::BTreeMap;
@@ -15,9 +15,10 @@ use super::{Outcome, Step, Telemetry};
 use crate::transport::End;
 
 /// All names of metrics, with their kinds and what they say.
-pub const METRICS: [(&str, &str, &str); 3] = [
+pub const METRICS: [(&str, &str, &str); 4] = [
     (SOCKET_BYTES, "counter", "Bytes on the sockets of gRPC and Flight, TLS included."),
     (SESSIONS_OPEN, "gauge", "Sessions open now."),
+    (SPANS_DROPPED, "counter", "Spans that did not reach the collector."),
     (STEP_SECONDS, "histogram", "Seconds that steps took, by how they ended."),
 ];
 /// All names of labels. `le` is Prometheus's own: the upper bound of a histogram's bucket.
@@ -25,6 +26,7 @@ pub const LABELS: [&str; 6] = ["direction", "end", "party", "step", "outcome", "
 
 const SOCKET_BYTES: &str = "kobling_socket_bytes_total";
 const SESSIONS_OPEN: &str = "kobling_sessions_open";
+const SPANS_DROPPED: &str = "kobling_spans_dropped_total";
 const STEP_SECONDS: &str = "kobling_step_seconds";
 
 /// Upper bounds of buckets: milliseconds, and as they are written in seconds.
@@ -97,6 +99,7 @@ impl Page {
             match name {
                 SOCKET_BYTES => self.write_bytes(text)?,
                 SESSIONS_OPEN => writeln!(text, "{SESSIONS_OPEN} {}", (self.sessions)())?,
+                SPANS_DROPPED => writeln!(text, "{SPANS_DROPPED} {}", self.telemetry.spans_dropped())?,
                 _ => self.write_steps(text)?,
             }
         }

@@ -112,6 +112,10 @@ fn the_crates_that_an_auditor_reads_know_no_network_no_store_and_no_query_engine
         }
     }
     for (name, dependencies) in &found {
+        for watching in ["tracing", "opentelemetry", "opentelemetry_sdk", "opentelemetry-otlp"] {
+            let may = ["kobling-proto", "kobling-tests"].contains(&name.as_str());
+            assert!(may || !dependencies.contains(watching), "{name} imports {watching}");
+        }
         assert_eq!(dependencies.contains("datafusion"), name == "kobling-node", "{name}");
         assert_eq!(dependencies.contains("rusqlite"), name == "kobling-broker", "{name}");
     }
@@ -145,6 +149,30 @@ fn an_opening_is_permitted_in_one_place_the_gate() {
         }
     }
     assert_eq!(callers, ["node/src/protect.rs"]);
+}
+
+/// What a program says on standard error is put together in one file, from constant words; nothing else speaks there.
+#[test]
+fn one_module_writes_the_log() {
+    let speaks = ["tracing::", "dbg!(", "eprint!(", "eprintln!("];
+    // Commands tell the person who typed them what went wrong.
+    let commands = ["cli/src", "node/src/main.rs", "broker/src/main.rs"];
+    for folder in ["proto", "node", "broker", "cli"] {
+        for path in files(&root().join(folder).join("src"), ".rs") {
+            let name = shown(&path);
+            if name == "proto/src/observe/log.rs" {
+                continue;
+            }
+            let text = fs::read_to_string(&path).expect("readable");
+            let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+            for line in code {
+                let found = speaks.iter().find(|call| line.contains(*call));
+                let may = found.is_some_and(|call| call.starts_with("eprint"))
+                    && commands.iter().any(|command| name.starts_with(command));
+                assert!(found.is_none() || may, "{name} speaks for itself: {line}");
+            }
+        }
+    }
 }
 
 #[test]
