@@ -8,7 +8,8 @@
 //! # Order of work
 //! Units are taken in ranges of [`RANGE_UNITS`]. For each range, each source is read in turn, with the range and the
 //! date as filters and two columns as projection, and scattered into a dense column of one value a unit.
-//! Then filters and dimensions run over batches of [`BATCH_UNITS`]. Memory is sources × one range, never
+//! Then filters and dimensions run over batches of [`BATCH_UNITS`]; those that depend on one source of texts alone, over its
+//! distinct texts instead. Memory is sources × one range, never
 //! sources × units.
 //!
 //! # Containment
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use datafusion::arrow::array::{Array, Float64Array, StringArray};
+use datafusion::arrow::array::{Array, Float64Array, RecordBatch, StringArray};
 use kobling_model::catalogue::{AvailableDates, DataType, Temporality, ValueDomain};
 use kobling_model::expression::{Value, ValueType};
 use kobling_model::interval::Interval;
@@ -45,7 +46,7 @@ mod tests;
 
 use self::column::Column;
 use self::columns::{Dense, Reader};
-use self::expression::Program;
+use self::expression::{Compiled, Program};
 
 /// Units that are read at once.
 const RANGE_UNITS: u32 = 1 << 20;
@@ -183,7 +184,8 @@ impl Extractor {
             let program = Program::compile(&fragment, &types)?;
             let missing: Vec<_> = types.iter().map(|value_type| Dense::missing(*value_type, 1)).collect();
             let (mut category, mut value) = ([NO_CELL], [f64::NAN]);
-            program.run(&missing, 0, &mut category, &mut value)?;
+            let by_text = program.by_text(&missing)?;
+            program.run(&missing, &by_text, 0, &mut category, &mut value)?;
             let everything = Interval { low: f64::MIN, high: f64::MAX, whole: false };
             let code = coding.filter(|_| !value[0].is_nan()).map(|coding| coding.code(value[0], &everything));
             Ok((category[0] != NO_CELL).then_some(Absent { category: category[0], code }))
@@ -279,12 +281,13 @@ impl Work {
                 let column = reader.read(read, first, categories.len(), units, stop);
                 columns.push(runtime.block_on(column)?);
             }
+            let by_text = self.program.by_text(&columns)?;
             for (batch, categories) in categories.chunks_mut(BATCH_UNITS).enumerate() {
                 proceed(stop)?;
                 let from = batch * BATCH_UNITS;
                 values.clear();
                 values.resize(categories.len(), f64::NAN);
-                self.program.run(&columns, from, categories, &mut values)?;
+                self.program.run(&columns, &by_text, from, categories, &mut values)?;
                 if let Some(column) = &mut column {
                     column.add(&values);
                 }
@@ -396,6 +399,42 @@ impl Program {
         Ok(Self { schema: compiler.schema(), filters, dimensions, value: value.transpose()? })
     }
 
+    /// Evaluates what depends on one source of texts alone, once for each of its distinct texts.
+    fn by_text(&self, columns: &[Dense]) -> Result<ByText, ExtractError> {
+        let alone = |compiled: &Compiled| match compiled.sources[..] {
+            [source] => {
+                let texts = columns.get(source).and_then(Dense::texts);
+                let batch = texts.map(|texts| columns::text_batch(&self.schema, columns, source, texts));
+                Ok(batch.transpose()?.map(|batch| (source, batch)))
+            }
+            _ => Ok(None),
+        };
+        let mut by_text = ByText { filters: Vec::new(), dimensions: Vec::new(), sources: Vec::new() };
+        let mut rest: Vec<&Compiled> = self.value.iter().collect();
+        for filter in &self.filters {
+            let passes = match alone(filter)? {
+                None => {
+                    rest.push(filter);
+                    None
+                }
+                Some((source, batch)) => Some((source, passes(&filter.numbers(&batch)?).collect())),
+            };
+            by_text.filters.push(passes);
+        }
+        for (compiled, lookup) in &self.dimensions {
+            let found = match alone(compiled)? {
+                None => {
+                    rest.push(compiled);
+                    None
+                }
+                Some((source, batch)) => Some((source, lookup.find(compiled, &batch)?)),
+            };
+            by_text.dimensions.push(found);
+        }
+        by_text.sources = rest.into_iter().flat_map(|compiled| compiled.sources.clone()).collect();
+        Ok(by_text)
+    }
+
     /// Evaluates the units from `from` on, as many as there are `categories`.
     ///
     /// A composite category counts its dimensions like digits, the first one slowest. `values` become those of the value
@@ -403,29 +442,40 @@ impl Program {
     fn run(
         &self,
         columns: &[Dense],
+        by_text: &ByText,
         from: usize,
         categories: &mut [u32],
         values: &mut [f64],
     ) -> Result<(), ExtractError> {
-        let batch = columns::batch(&self.schema, columns, from, categories.len())?;
+        let units = categories.len();
+        let batch = columns::batch(&self.schema, columns, &by_text.sources, from, units)?;
         categories.fill(0);
-        for filter in &self.filters {
-            let passes = filter.numbers(&batch)?;
-            for (unit, category) in categories.iter_mut().enumerate() {
-                if passes.is_null(unit) || passes.value(unit) == 0.0 {
+        for (filter, by_text) in self.filters.iter().zip(&by_text.filters) {
+            let drop_out = |(category, passes): (&mut u32, bool)| {
+                if !passes {
                     *category = NO_CELL;
                 }
+            };
+            match by_text {
+                Some((source, passes)) => {
+                    let places = columns[*source].text_places(from, units);
+                    categories.iter_mut().zip(places.map(|place| passes[place])).for_each(drop_out);
+                }
+                None => categories.iter_mut().zip(passes(&filter.numbers(&batch)?)).for_each(drop_out),
             }
         }
-        for (compiled, lookup) in &self.dimensions {
-            let found = match lookup.values {
-                ByValue::Number(_) => lookup.numbers(&compiled.numbers(&batch)?),
-                ByValue::Text(_) => lookup.texts(&compiled.texts(&batch)?),
-            };
-            for (category, found) in categories.iter_mut().zip(found) {
+        for ((compiled, lookup), by_text) in self.dimensions.iter().zip(&by_text.dimensions) {
+            let enter = |(category, found): (&mut u32, Option<u32>)| {
                 if *category != NO_CELL {
                     *category = found.map_or(NO_CELL, |found| *category * lookup.categories + found);
                 }
+            };
+            match by_text {
+                Some((source, found)) => {
+                    let places = columns[*source].text_places(from, units);
+                    categories.iter_mut().zip(places.map(|place| found[place])).for_each(enter);
+                }
+                None => categories.iter_mut().zip(lookup.find(compiled, &batch)?).for_each(enter),
             }
         }
         if let Some(value) = &self.value {
@@ -439,6 +489,20 @@ impl Program {
         }
         Ok(())
     }
+}
+
+/// What each distinct text of a source comes to, and last a missing one: for the filters and dimensions that depend on
+/// one source of texts alone. Texts are few where units are many.
+struct ByText {
+    filters: Vec<Option<(usize, Vec<bool>)>>,
+    dimensions: Vec<Option<(usize, Vec<Option<u32>>)>>,
+    /// What the rest reads.
+    sources: Vec<usize>,
+}
+
+/// Whether each unit passes a filter; missing is no.
+fn passes(found: &Float64Array) -> impl Iterator<Item = bool> + '_ {
+    found.iter().map(|value| value.is_some_and(|value| value != 0.0))
 }
 
 /// Finds a dimension's category by value.
@@ -479,6 +543,14 @@ impl CategoryLookup {
             }
         }
         Ok(Self { categories, missing, values })
+    }
+
+    /// The category of each row of a batch.
+    fn find(&self, compiled: &Compiled, batch: &RecordBatch) -> Result<Vec<Option<u32>>, ExtractError> {
+        Ok(match self.values {
+            ByValue::Number(_) => self.numbers(&compiled.numbers(batch)?),
+            ByValue::Text(_) => self.texts(&compiled.texts(batch)?),
+        })
     }
 
     fn numbers(&self, column: &Float64Array) -> Vec<Option<u32>> {

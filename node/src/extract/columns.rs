@@ -48,6 +48,30 @@ impl Dense {
         }
     }
 
+    /// The distinct texts; none for numbers.
+    pub(super) fn texts(&self) -> Option<&[Box<str>]> {
+        match self {
+            Self::Numbers(_) => None,
+            Self::Texts { distinct, .. } => Some(distinct),
+        }
+    }
+
+    /// For each of some units: the place of its text among the distinct ones, or the place after the last where missing.
+    pub(super) fn text_places(&self, from: usize, units: usize) -> impl Iterator<Item = usize> + '_ {
+        let (indices, missing) = match self {
+            Self::Numbers(_) => (&[][..], 0),
+            Self::Texts { indices, distinct } => (&indices[from..from + units], distinct.len()),
+        };
+        indices.iter().map(move |index| (*index as usize).min(missing))
+    }
+
+    fn missing_array(&self, units: usize) -> ArrayRef {
+        match self {
+            Self::Numbers(_) => Arc::new(Float64Array::new_null(units)),
+            Self::Texts { .. } => Arc::new(StringArray::new_null(units)),
+        }
+    }
+
     fn array(&self, from: usize, units: usize) -> ArrayRef {
         match self {
             Self::Numbers(numbers) => {
@@ -62,14 +86,43 @@ impl Dense {
     }
 }
 
-/// The units from `from` on, as the input of a program.
+/// The units from `from` on, as the input of expressions over these sources; others are missing.
 pub(super) fn batch(
     schema: &SchemaRef,
     columns: &[Dense],
+    sources: &[usize],
     from: usize,
     units: usize,
 ) -> Result<RecordBatch, ExtractError> {
-    let columns = columns.iter().map(|column| column.array(from, units)).collect();
+    let column = |(at, column): (usize, &Dense)| match sources.contains(&at) {
+        true => column.array(from, units),
+        false => column.missing_array(units),
+    };
+    record_batch(schema, columns.iter().enumerate().map(column).collect(), units)
+}
+
+/// Each distinct text of one source, then a missing one, as the input of expressions over that source alone.
+pub(super) fn text_batch(
+    schema: &SchemaRef,
+    columns: &[Dense],
+    source: usize,
+    texts: &[Box<str>],
+) -> Result<RecordBatch, ExtractError> {
+    let rows = texts.len() + 1;
+    let column = |(at, column): (usize, &Dense)| -> ArrayRef {
+        match at == source {
+            true => Arc::new(StringArray::from_iter(texts.iter().map(Some).chain([None]))),
+            false => column.missing_array(rows),
+        }
+    };
+    record_batch(schema, columns.iter().enumerate().map(column).collect(), rows)
+}
+
+fn record_batch(
+    schema: &SchemaRef,
+    columns: Vec<ArrayRef>,
+    units: usize,
+) -> Result<RecordBatch, ExtractError> {
     let options = RecordBatchOptions::new().with_row_count(Some(units));
     RecordBatch::try_new_with_options(schema.clone(), columns, &options).map_err(|_| ExtractError::Failed)
 }

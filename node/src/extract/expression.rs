@@ -40,6 +40,8 @@ pub(super) struct Program {
 /// One expression, ready to run over batches.
 pub(super) struct Compiled {
     expression: Arc<dyn PhysicalExpr>,
+    /// The sources that it names, ascending.
+    pub(super) sources: Vec<usize>,
 }
 
 impl Compiled {
@@ -96,7 +98,11 @@ impl<'a> Compiler<'a> {
         let context = PhysicalPlanningContext::default();
         let expression = create_physical_expr(&translated, &self.engine_schema, &self.properties, &context)
             .map_err(|_| ExtractError::Expression { what: "the engine does not take it" })?;
-        Ok((Compiled { expression }, value_type))
+        let named = translated.column_refs();
+        let sources = (0..self.types.len())
+            .filter(|at| named.iter().any(|column| column.name == source_name(*at)))
+            .collect();
+        Ok((Compiled { expression, sources }, value_type))
     }
 
     fn translate(

@@ -258,7 +258,7 @@ fn expressions_may_be_deep_and_not_endless() {
         wait(on_own_thread(move |_| {
             let program = Program::compile(&fragment(vec![], vec![], vec![dimension]), &[])?;
             let mut category = [NO_CELL];
-            program.run(&[], 0, &mut category, &mut [f64::NAN])?;
+            program.run(&[], &program.by_text(&[])?, 0, &mut category, &mut [f64::NAN])?;
             Ok(category[0])
         }))
     };
@@ -417,7 +417,8 @@ fn evaluate(expression: &Expression, types: &[ValueType], rows: &[Vec<Plain>]) -
             }
         })
         .collect();
-    let batch = columns::batch(&compiler.schema(), &columns, 0, rows.len()).expect("a batch");
+    let batch =
+        columns::batch(&compiler.schema(), &columns, &compiled.sources, 0, rows.len()).expect("a batch");
     match value_type {
         ValueType::Number => {
             let values = compiled.numbers(&batch).expect("evaluated");
