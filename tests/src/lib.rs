@@ -7,11 +7,13 @@
 //! | [`tap`] | what each party sees of the others, and a hand on what passes |
 //! | [`registers`], [`dice`] | small registers of invented people |
 //! | [`certificates`] | good and bad ones |
+//! | [`fuzz`] | what is done with bytes that nobody chose, for each decoder |
 //!
 //! The claims are in `tests/system/`. Tests that start processes and kill them are in `cli/tests/`.
 
 pub mod certificates;
 pub mod dice;
+pub mod fuzz;
 pub mod registers;
 pub mod tap;
 pub mod world;
