@@ -6,7 +6,7 @@
 //! somebody else noted earlier: [`VerifiedLog::reaches`].
 
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use kobling_model::OwnerId;
@@ -60,17 +60,23 @@ pub fn verify(path: &Path) -> Result<VerifiedLog, VerifyError> {
     let path = if path.is_dir() { path.join(FILE_NAME) } else { path.to_owned() };
     let unreadable = |source| VerifyError::Unreadable { path: path.clone(), source };
     let file = File::open(&path).map_err(unreadable)?;
+    verify_from(BufReader::new(file), &path)
+}
+
+/// [`verify`], of a log that is read from anywhere: a pipe, an archive, memory. `path` is what errors call it.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_from(reader: impl BufRead, path: &Path) -> Result<VerifiedLog, VerifyError> {
     let mut entries = Vec::new();
-    let walked =
-        walk(BufReader::new(file), &path, None, |entry| entries.push(entry)).map_err(
-            |error| match error {
-                WalkError::Read(source) => unreadable(source),
-                WalkError::Bad(bad) => VerifyError::Bad(bad),
-            },
-        )?;
+    let walked = walk(reader, path, None, |entry| entries.push(entry)).map_err(|error| match error {
+        WalkError::Read(source) => VerifyError::Unreadable { path: path.to_owned(), source },
+        WalkError::Bad(bad) => VerifyError::Bad(bad),
+    })?;
     if walked.torn {
         // Its own party would cut this off. An outsider cannot tell a crash from a cut, so does not say "ok".
-        return Err(BadEntry { index: walked.head.count, path, fault: Fault::Torn }.into());
+        let (index, path) = (walked.head.count, path.to_owned());
+        return Err(BadEntry { path, index, fault: Fault::Torn }.into());
     }
     Ok(VerifiedLog { party: walked.party, entries, head: walked.head })
 }

@@ -160,7 +160,7 @@ pub fn deal(
 
 impl Computation {
     /// A fixed encoding: numbers as eight bytes little-endian, lists with their length before them.
-    fn to_bytes(&self) -> Vec<u8> {
+    pub fn to_bytes(&self) -> Vec<u8> {
         let mut numbers: Vec<u64> = Vec::new();
         match &self.product {
             None => numbers.push(0),
@@ -217,7 +217,9 @@ impl Computation {
     }
 
     /// Reads the encoding; none for any other bytes.
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    ///
+    /// Public, as is the way back, for whoever tests it on bytes of strangers: [`deal`] is the one caller.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         if !bytes.len().is_multiple_of(8) {
             return None;
         }

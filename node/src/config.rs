@@ -100,7 +100,11 @@ impl Config {
         Self::parse(&text, path, folder)
     }
 
-    fn parse(text: &str, path: &Path, folder: &Path) -> Result<Self, ConfigError> {
+    /// Checks the text of a configuration file. `path` is what errors call it, `folder` what relative paths are relative to.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the setting.
+    pub fn parse(text: &str, path: &Path, folder: &Path) -> Result<Self, ConfigError> {
         let file: ConfigFile = toml::from_str(text)
             .map_err(|error| ConfigError::Syntax { path: path.to_owned(), message: error.to_string() })?;
         let refuse = |setting, reason: &str| ConfigError::Setting {
@@ -110,14 +114,27 @@ impl Config {
         };
         let owner =
             OwnerId::new(file.owner).map_err(|error| refuse("owner", &format!("is invalid: {error}")))?;
-        if file.peer_timeout_ms == 0 {
-            return Err(refuse("peer_timeout_ms", "is 0; no message could ever arrive in time"));
-        }
-        if file.session_idle_minutes == 0 {
-            return Err(refuse(
+        let bounds = [
+            (
+                "peer_timeout_ms",
+                file.peer_timeout_ms,
+                3_600_000,
+                "is 0; no message could ever arrive in time",
+            ),
+            (
                 "session_idle_minutes",
+                file.session_idle_minutes,
+                24 * 60,
                 "is 0; a session would end before its first question",
-            ));
+            ),
+        ];
+        for (setting, value, most, zero) in bounds {
+            if value == 0 {
+                return Err(refuse(setting, zero));
+            }
+            if value > most {
+                return Err(refuse(setting, "is longer than can be meant: at most an hour and a day"));
+            }
         }
         let telemetry = file.telemetry.unwrap_or_default().check();
         let telemetry = telemetry.map_err(|refused| refuse(refused.setting, refused.reason))?;
@@ -216,8 +233,12 @@ mod tests {
     }
 
     #[test]
-    fn times_of_zero_are_refused_with_a_reason() {
+    fn times_that_cannot_be_meant_are_refused_with_a_reason() {
         let zero = text().replace("peer_timeout_ms = 20000", "peer_timeout_ms = 0");
         assert!(parse(&zero).expect_err("zero").to_string().contains("no message could ever arrive"));
+        // So many minutes are more seconds than there are numbers for.
+        let long = format!("session_idle_minutes = {}", i64::MAX);
+        let long = text().replace("session_idle_minutes = 15", &long);
+        assert!(parse(&long).expect_err("long").to_string().contains("session_idle_minutes is longer"));
     }
 }

@@ -37,14 +37,14 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// What is wrong.
+    /// What is wrong, on one line. It may repeat words of the script, but none of its control characters.
     pub fn message(&self, language: Language) -> String {
-        self.problem.message(language)
+        plain_line(&self.problem.message(language))
     }
 
-    /// What to write instead; may be empty.
+    /// What to write instead, on one line; may be empty.
     pub fn advice(&self, language: Language) -> String {
-        self.problem.advice(language)
+        plain_line(&self.problem.advice(language))
     }
 
     /// A stable name of the kind of problem, such as `unknown-variable`.
@@ -61,13 +61,8 @@ pub fn render(
     language: Language,
     color: bool,
 ) -> String {
-    // Only line feeds end lines here, and nothing in a script may steer the terminal.
-    let shown = |c: char| match c {
-        '\n' | '\t' => c,
-        '\r' | '\u{feff}' | '\u{2028}' | '\u{2029}' => ' ',
-        c if c.is_control() => '\u{fffd}',
-        c => c,
-    };
+    // Only line feeds end lines here.
+    let shown = |c: char| if matches!(c, '\n' | '\t') { c } else { plain(c) };
     let text = Source::from(source.chars().map(shown).collect::<String>());
     let file_name: String = file_name.chars().map(shown).collect();
     let characters = source.chars().count();
@@ -96,6 +91,19 @@ pub fn render(
     }
     let out = String::from_utf8_lossy(&out);
     if color { out.into_owned() } else { without_colors(&out) }
+}
+
+/// Nothing in a script may steer the terminal that it is shown on.
+fn plain(c: char) -> char {
+    match c {
+        '\n' | '\r' | '\t' | '\u{feff}' | '\u{2028}' | '\u{2029}' => ' ',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    }
+}
+
+fn plain_line(text: &str) -> String {
+    text.chars().map(plain).collect()
 }
 
 /// Removes the escape sequences that set colours; the script's own control characters are gone already.

@@ -200,6 +200,22 @@ const PIECES: &[&str] = &[
     "collapse(mean)",
 ];
 
+#[test]
+fn control_characters_of_a_script_are_not_repeated() {
+    let source = format!("{PRELUDE}recode lønn (\"\u{1b}[2J\" = 1)\nrecode \"\0\u{1b}[2J\u{2028}\"\n");
+    let diagnostics = check(&source, &catalogue()).expect_err("not numbers");
+    let mut repeated = 0;
+    for diagnostic in &diagnostics {
+        for language in [Language::English, Language::Norwegian] {
+            for said in [diagnostic.message(language), diagnostic.advice(language)] {
+                assert!(!said.contains(char::is_control), "{said:?}");
+                repeated += said.matches("\u{fffd}[2J").count();
+            }
+        }
+    }
+    assert!(repeated > 0, "a text that is wrong is named: {diagnostics:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 

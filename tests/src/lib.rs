@@ -8,12 +8,14 @@
 //! | [`registers`], [`dice`] | small registers of invented people |
 //! | [`certificates`] | good and bad ones |
 //! | [`collector`] | what an operator has spans sent to |
+//! | [`fuzz`] | what is done with bytes that nobody chose, for each decoder |
 //!
 //! The claims are in `tests/system/`. Tests that start processes and kill them are in `cli/tests/`.
 
 pub mod certificates;
 pub mod collector;
 pub mod dice;
+pub mod fuzz;
 pub mod registers;
 pub mod tap;
 pub mod world;

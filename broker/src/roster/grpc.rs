@@ -362,21 +362,7 @@ impl NodeClient for GrpcNode {
         let partial = flight::decode_partial(stream, limits::MAX_PARTIAL_WORDS)
             .await
             .map_err(|error| self.flight_failure(step, &error))?;
-        let text = |key: &str| partial.metadata.get(key).map(String::as_str).unwrap_or_default();
-        let hash = |key| {
-            Hash::parse(text(key))
-                .map_err(|_| self.misbehaved(step, "a partial aggregate without transcripts"))
-        };
-        let signature = hex::decode(text("signature"))
-            .map_err(|_| self.misbehaved(step, "a partial aggregate without a signature"))?;
-        Ok(SignedPartial {
-            signature,
-            sent: hash("transcript.sent")?,
-            received: hash("transcript.received")?,
-            words: partial.values,
-            sums: partial.sums,
-            squares: partial.squares,
-        })
+        SignedPartial::read(partial).map_err(|what| self.misbehaved(step, what))
     }
 
     async fn abort(&self, session: SessionId, attempt: AttemptId) -> Result<(), RunError> {

@@ -11,6 +11,7 @@ use kobling_model::plan::Release;
 use kobling_model::record::Asker;
 use kobling_model::rules::{Refusal, Rules};
 use kobling_model::{AttemptId, Hash, JobId, OwnerId, SessionId, UnitType};
+use kobling_proto::flight;
 
 use crate::problem::{Problem, RunError};
 
@@ -190,6 +191,26 @@ pub struct SignedPartial {
     pub sent: Hash,
     /// Transcript of what it received from the other worker.
     pub received: Hash,
+}
+
+impl SignedPartial {
+    /// Takes what a node sent for a partial aggregate; what proves it stands in the metadata.
+    ///
+    /// # Errors
+    /// What no honest node leaves out.
+    pub fn read(partial: flight::Partial) -> Result<Self, &'static str> {
+        let text = |key: &str| partial.metadata.get(key).map(String::as_str).unwrap_or_default();
+        let hash = |key| Hash::parse(text(key)).map_err(|_| "a partial aggregate without transcripts");
+        Ok(Self {
+            signature: hex::decode(text("signature"))
+                .map_err(|_| "a partial aggregate without a signature")?,
+            sent: hash("transcript.sent")?,
+            received: hash("transcript.received")?,
+            words: partial.values,
+            sums: partial.sums,
+            squares: partial.squares,
+        })
+    }
 }
 
 impl fmt::Debug for SignedPartial {

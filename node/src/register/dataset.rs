@@ -26,6 +26,7 @@ use std::path::Path;
 use kobling_model::catalogue::{AvailableDates, DataType, Temporality, ValueDomain, Variable};
 use kobling_model::identity::{self, Identity};
 use kobling_model::unit::Naming;
+use kobling_model::value::Range;
 use kobling_model::{Day, UnitType, VariableName};
 
 use super::csv::{self, Line, Lines, NotFive};
@@ -57,6 +58,19 @@ pub(super) struct Dataset {
     /// None for one without a data file, which says new texts about a released variable.
     pub(super) file: Option<ManifestFile>,
     pub(super) rows: u64,
+}
+
+/// What the catalogue says of a dataset without problems, but for its name and the hash of its register.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Described {
+    /// What its metadata file says.
+    pub metadata: Metadata,
+    /// For which dates there are values.
+    pub dates: AvailableDates,
+    /// Public constants of its numbers.
+    pub range: Option<Range>,
+    /// Number of rows.
+    pub rows: u64,
 }
 
 /// What a value column holds, and how a row's 64 bits stand for a value.
@@ -132,12 +146,11 @@ pub(super) fn read(
         }
     };
     let reader = BufReader::with_capacity(1 << 20, csv);
-    let rows = read_rows(reader, &form, place.folder, identities, problems, warnings)?;
-    let (Some((sorter, column)), Some(temporality)) = (rows, form.temporality) else { return Ok(None) };
-    let mut rows = Rows { sorted: sorter.finish()?, column, temporality };
+    let rows = sorted_rows(reader, &form, place.folder, identities, problems, warnings)?;
+    let Some(mut rows) = rows else { return Ok(None) };
     let wanted = metadata.zip(name).filter(|_| place.write && problems.total() == 0);
     let Some((metadata, name)) = wanted else {
-        rows.check(problems, |_| Ok(()))?;
+        check_rows(&mut rows.sorted, rows.temporality, problems, |_| Ok(()))?;
         return Ok(None);
     };
     let path = place.folder.join(format!("{name}.parquet"));
@@ -146,6 +159,37 @@ pub(super) fn read(
         fs::remove_file(&path)?;
     }
     Ok(dataset)
+}
+
+/// Checks a dataset in memory as [`read`] checks one in a folder. What comes out is what the catalogue would say of it; no
+/// register is written.
+///
+/// # Errors
+/// [`ImportError`] for what is not the dataset's fault.
+pub(super) fn check(
+    metadata: &[u8],
+    data: impl io::BufRead,
+    scratch: &Path,
+    problems: &mut Findings,
+    warnings: &mut Findings,
+) -> Result<Option<Described>, ImportError> {
+    let (metadata, form) = metadata::read(metadata, problems);
+    let mut identities = IdentityMaps::default();
+    let rows = sorted_rows(data, &form, scratch, &mut identities, problems, warnings)?;
+    let Some(mut rows) = rows else { return Ok(None) };
+    let mut seen = Seen::of(&rows, true);
+    check_rows(&mut rows.sorted, rows.temporality, problems, |row| {
+        seen.add(&row, &rows.column);
+        Ok(())
+    })?;
+    let Some(metadata) = metadata.filter(|_| problems.total() == 0) else { return Ok(None) };
+    let winsorised = seen.winsorised(|_| Ok(()))?;
+    Ok(Some(Described {
+        metadata,
+        dates: seen.dates.available(),
+        range: winsorised.and_then(|winsorised| winsorised.range()),
+        rows: seen.count,
+    }))
 }
 
 fn missing_or_unreadable(error: &io::Error) -> ProblemKind {
@@ -254,6 +298,20 @@ fn read_rows(
         reading.problems.csv(None, None, ProblemKind::NoRows);
     }
     Ok(reading.values.map(|values| (sorter, values.column)))
+}
+
+/// All rows that are right each by itself, sorted. `None` only where there is nothing to check further.
+fn sorted_rows(
+    reader: impl io::BufRead,
+    form: &Form,
+    scratch: &Path,
+    identities: &mut IdentityMaps,
+    problems: &mut Findings,
+    warnings: &mut Findings,
+) -> Result<Option<Rows>, ImportError> {
+    let rows = read_rows(reader, form, scratch, identities, problems, warnings)?;
+    let (Some((sorter, column)), Some(temporality)) = (rows, form.temporality) else { return Ok(None) };
+    Ok(Some(Rows { sorted: sorter.finish()?, column, temporality }))
 }
 
 /// What lines are read with. What the metadata does not say is not judged.
@@ -568,31 +626,6 @@ struct Rows {
 }
 
 impl Rows {
-    /// Checks the rows of each unit against each other, and shows each row, in order.
-    fn check(
-        &mut self,
-        problems: &mut Findings,
-        mut each: impl FnMut(Row) -> Result<(), ImportError>,
-    ) -> Result<(), ImportError> {
-        // The row of the unit that reaches furthest so far.
-        let mut furthest: Option<Row> = None;
-        while let Some(row) = self.sorted.next()? {
-            match furthest.filter(|earlier| earlier.unit == row.unit) {
-                None => furthest = Some(row),
-                Some(earlier) => {
-                    if let Some((field, kind)) = clash(&earlier, &row, self.temporality) {
-                        problems.csv(Some(row.line.into()), Some(field), kind);
-                    }
-                    if row.stop >= earlier.stop {
-                        furthest = Some(row);
-                    }
-                }
-            }
-            each(row)?;
-        }
-        Ok(())
-    }
-
     /// Writes the register while the rows are checked. `None` where they clash; the file is then useless.
     fn write(
         mut self,
@@ -602,31 +635,17 @@ impl Rows {
         problems: &mut Findings,
     ) -> Result<Option<Dataset>, ImportError> {
         let failed = |error| ImportError::of_parquet(&name, &error);
-        let count = self.sorted.total();
-        let mut numbers = Vec::new();
-        let mut seen = DatesSeen::of(self.temporality);
-        // The writer and the check need the column at once, and the check does not change it.
-        let column = std::mem::replace(&mut self.column, Column::Long);
-        let mut file = parquet::Writer::create(path, &column, &random::bytes()).map_err(failed)?;
-        self.check(problems, |row| {
-            seen.add(&row);
-            if count <= NUMBERS_KEPT {
-                numbers.extend(column.number(row.value));
-            }
+        let mut seen = Seen::of(&self, self.sorted.total() <= NUMBERS_KEPT);
+        let mut file = parquet::Writer::create(path, &self.column, &random::bytes()).map_err(failed)?;
+        check_rows(&mut self.sorted, self.temporality, problems, |row| {
+            seen.add(&row, &self.column);
             file.push(row).map_err(failed)
         })?;
         if problems.total() > 0 {
             return Ok(None);
         }
         file.finish().map_err(failed)?;
-        let winsorised = match column {
-            Column::Text(_) | Column::Unit(_) => None,
-            _ if count <= NUMBERS_KEPT => Winsorised::of(count, |show| {
-                show(&numbers);
-                Ok::<_, ImportError>(())
-            })?,
-            _ => Winsorised::of(count, |show| parquet::numbers(path, show).map_err(failed))?,
-        };
+        let winsorised = seen.winsorised(|show| parquet::numbers(path, show).map_err(failed))?;
         let mut file = File::open(path)?;
         let data = hash_of(&mut file)?;
         let bytes = file.metadata()?.len();
@@ -638,13 +657,39 @@ impl Rows {
             temporality: metadata.temporality,
             sensitivity: metadata.sensitivity,
             domain: metadata.domain,
-            dates: seen.available(),
+            dates: seen.dates.available(),
             range: winsorised.and_then(|winsorised| winsorised.range()),
             data,
         };
         let file = ManifestFile { variable: name, bytes, data, winsorised };
-        Ok(Some(Dataset { variable, file: Some(file), rows: count }))
+        Ok(Some(Dataset { variable, file: Some(file), rows: seen.count }))
     }
+}
+
+/// Checks the rows of each unit against each other, and shows each row, in order.
+fn check_rows(
+    sorted: &mut Sorted,
+    temporality: Temporality,
+    problems: &mut Findings,
+    mut each: impl FnMut(Row) -> Result<(), ImportError>,
+) -> Result<(), ImportError> {
+    // The row of the unit that reaches furthest so far.
+    let mut furthest: Option<Row> = None;
+    while let Some(row) = sorted.next()? {
+        match furthest.filter(|earlier| earlier.unit == row.unit) {
+            None => furthest = Some(row),
+            Some(earlier) => {
+                if let Some((field, kind)) = clash(&earlier, &row, temporality) {
+                    problems.csv(Some(row.line.into()), Some(field), kind);
+                }
+                if row.stop >= earlier.stop {
+                    furthest = Some(row);
+                }
+            }
+        }
+        each(row)?;
+    }
+    Ok(())
 }
 
 /// What is wrong between a unit's row and an earlier one that reaches furthest.
@@ -658,6 +703,52 @@ fn clash(earlier: &Row, row: &Row, temporality: Temporality) -> Option<(&'static
         Temporality::Accumulated | Temporality::Event => {
             (earlier.stop >= row.start).then_some((START, ProblemKind::Overlap { other }))
         }
+    }
+}
+
+/// What the catalogue says of the rows, collected while they pass.
+struct Seen {
+    count: u64,
+    dates: DatesSeen,
+    /// All numbers, where they are kept; empty for texts and pointers.
+    numbers: Vec<f64>,
+    keep: bool,
+    numeric: bool,
+}
+
+impl Seen {
+    fn of(rows: &Rows, keep: bool) -> Self {
+        Self {
+            count: rows.sorted.total(),
+            dates: DatesSeen::of(rows.temporality),
+            numbers: Vec::new(),
+            keep,
+            numeric: !matches!(rows.column, Column::Text(_) | Column::Unit(_)),
+        }
+    }
+
+    fn add(&mut self, row: &Row, column: &Column) {
+        self.dates.add(row);
+        if self.keep {
+            self.numbers.extend(column.number(row.value));
+        }
+    }
+
+    /// Constants of rule 2; none for texts and pointers. `again` shows numbers that were not kept.
+    fn winsorised(
+        &self,
+        again: impl FnMut(&mut dyn FnMut(&[f64])) -> Result<(), ImportError>,
+    ) -> Result<Option<Winsorised>, ImportError> {
+        if !self.numeric {
+            return Ok(None);
+        }
+        if !self.keep {
+            return Winsorised::of(self.count, again);
+        }
+        Winsorised::of(self.count, |show| {
+            show(&self.numbers);
+            Ok(())
+        })
     }
 }
 
@@ -759,11 +850,9 @@ mod tests {
         let mut warnings = Findings::new("X");
         let mut identities = IdentityMaps::default();
         let (form, folder) = (form(metadata), std::env::temp_dir());
-        let rows = read_rows(csv, &form, &folder, &mut identities, &mut problems, &mut warnings);
-        if let Some((sorter, column)) = rows.expect("numbers") {
-            let sorted = sorter.finish().expect("memory");
-            let mut rows = Rows { sorted, column, temporality: metadata.temporality };
-            rows.check(&mut problems, |_| Ok(())).expect("memory");
+        let rows = sorted_rows(csv, &form, &folder, &mut identities, &mut problems, &mut warnings);
+        if let Some(mut rows) = rows.expect("numbers") {
+            check_rows(&mut rows.sorted, rows.temporality, &mut problems, |_| Ok(())).expect("memory");
         }
         let texts = |findings: Findings| findings.finish().0.iter().map(|p| p.to_string()).collect();
         (texts(problems), texts(warnings))

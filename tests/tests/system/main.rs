@@ -8,10 +8,12 @@
 //! | `records` | nothing leaves that is not recorded first |
 //! | `requests` | bad requests get a clear answer |
 //! | `watching` | what is told to those who watch, and nothing else |
+//! | `fuzzed` | what fuzzing has found stays found |
 //! | `layering` | who may know whom, in the source |
 
 mod attacks;
 mod attacks_on_sums;
+mod fuzzed;
 mod layering;
 mod protected;
 mod records;

@@ -1,0 +1,239 @@
+//! Texts: scripts, plans in JSON, settings, audit logs.
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use kobling_audit::chain::{Entry, Head, leaf_hash};
+use kobling_audit::verify::verify_from;
+use kobling_disclosure::policy::Policy;
+use kobling_model::federation::{Federation, Party, Platform};
+use kobling_model::plan::{Plan, Question};
+use kobling_model::record::Record;
+use kobling_model::{Hash, OwnerId};
+use kobling_node::config::Config;
+use kobling_script::limits::DIAGNOSTICS_MAX;
+use kobling_script::{Diagnostic, Language, check, render, required_datastores};
+
+use super::register::catalogue;
+
+/// The script of the demo.
+const DEMO: &str = include_str!("../../../cli/scripts/demo.kob");
+/// A log as it was first published.
+const LOG: &str = include_str!("../../../audit/golden/audit.jsonl");
+
+/// A researcher's script, checked against the demo's catalogue.
+pub fn script(input: &[u8]) -> bool {
+    let Ok(source) = std::str::from_utf8(input) else { return false };
+    if let Err(diagnostics) = required_datastores(source) {
+        shows(&diagnostics, source);
+    }
+    match check(source, catalogue()) {
+        Ok(checked) => {
+            let again = check(source, catalogue()).expect("the same text is as right as before");
+            assert_eq!(again.plan.hash(), checked.plan.hash(), "all parties derive the same plan");
+            survives(&checked.plan);
+            true
+        }
+        Err(diagnostics) => {
+            shows(&diagnostics, source);
+            false
+        }
+    }
+}
+
+/// Every diagnostic points into the text and can be shown.
+fn shows(diagnostics: &[Diagnostic], source: &str) {
+    assert!((1..=DIAGNOSTICS_MAX).contains(&diagnostics.len()), "something is said, and not too much");
+    for diagnostic in diagnostics {
+        let span = diagnostic.span;
+        assert!(source.get(span.start..span.end).is_some(), "a place in the text");
+        let line = source.split('\n').nth(diagnostic.line as usize - 1).expect("a line of the text");
+        assert!((diagnostic.column as usize - 1) <= line.chars().count(), "a column of the line");
+        for language in [Language::English, Language::Norwegian] {
+            for said in [diagnostic.message(language), diagnostic.advice(language)] {
+                assert!(!said.contains(char::is_control), "what is sent on is plain");
+            }
+        }
+    }
+    // Each is shown by itself, so a few say as much as all, which would take a second.
+    let some: Vec<Diagnostic> = diagnostics.iter().step_by(diagnostics.len().div_ceil(6)).cloned().collect();
+    for (language, color) in [(Language::English, true), (Language::Norwegian, false)] {
+        let shown = render(&some, source, "x.kob", language, color);
+        let active = |c: char| c.is_control() && !matches!(c, '\n' | '\t' | '\u{1b}');
+        assert!(!shown.contains(active), "a script steers no terminal");
+        assert!(color || !shown.contains('\u{1b}'), "no colour was asked for");
+    }
+}
+
+/// A plan in JSON.
+pub fn plan(input: &[u8]) -> bool {
+    let Ok(plan) = serde_json::from_slice::<Plan>(input) else { return false };
+    survives(&plan);
+    for question in &plan.questions {
+        assert!((1..=2).contains(&question.owners().count()));
+        for fragment in std::iter::once(&question.left).chain(&question.right) {
+            let expressions = fragment.filters.iter().chain(&fragment.value);
+            let sizes = expressions.map(|expression| expression.size()).sum::<usize>();
+            assert!(sizes <= input.len(), "a node of an expression takes a byte at least");
+        }
+    }
+    true
+}
+
+/// A plan that is written and read again is the same, for people and for hashes.
+fn survives(plan: &Plan) {
+    let json = serde_json::to_vec(plan).expect("a plan has a JSON form");
+    let again: Plan = serde_json::from_slice(&json).expect("what was written can be read");
+    assert_eq!(again, *plan, "the same plan");
+    assert_eq!(again.hash(), plan.hash(), "the same hash");
+}
+
+/// A roster, a policy or a node's configuration, as the first byte says.
+pub fn settings(input: &[u8]) -> bool {
+    let Some((kind, text)) = input.split_first() else { return false };
+    let Ok(text) = std::str::from_utf8(text) else { return false };
+    // What is wrong is said to an operator, who needs some text.
+    let refused = |said: String| {
+        assert!(!said.is_empty());
+        false
+    };
+    match kind % 3 {
+        0 => match Federation::from_toml(text) {
+            Ok(federation) => {
+                survives_as_toml(&federation);
+                true
+            }
+            Err(error) => refused(error.to_string()),
+        },
+        1 => match Policy::parse(text) {
+            Ok(_) => true,
+            Err(error) => refused(error.to_string()),
+        },
+        _ => match Config::parse(text, Path::new("node.toml"), Path::new("/etc/kobling")) {
+            Ok(config) => {
+                assert!(!config.peer_timeout.is_zero() && !config.session_idle.is_zero());
+                true
+            }
+            Err(error) => refused(error.to_string()),
+        },
+    }
+}
+
+/// A roster that is written and read again is the same, and gives every node a worker and a dealer.
+fn survives_as_toml(federation: &Federation) {
+    let again = Federation::from_toml(&federation.to_toml()).expect("what was written can be read");
+    assert_eq!(again, *federation);
+    assert_eq!(again.hash(), federation.hash());
+    for node in &federation.nodes {
+        let roles = federation.roles(&node.id, None).expect("there is another node");
+        assert!(roles.left != roles.right && roles.dealer != roles.left && roles.dealer != roles.right);
+    }
+}
+
+/// A log, as its bytes; and its lines as records that somebody chained by the rules.
+pub fn audit(input: &[u8]) -> bool {
+    let path = Path::new("audit.jsonl");
+    if let Ok(log) = verify_from(input, path) {
+        assert_eq!(log.head().count, log.entries().len() as u64);
+        assert!(log.reaches(&log.head()).is_ok() && log.reaches(&Head::empty()).is_ok());
+        if let Some(whole) = input.len().checked_sub(1) {
+            assert!(verify_from(&input[..whole], path).is_err(), "a log that is cut off");
+        }
+        return true;
+    }
+    let records =
+        input.split(|byte| *byte == b'\n').map_while(|line| serde_json::from_slice::<Record>(line).ok());
+    let (mut head, mut log, mut party) = (Head::empty(), Vec::new(), None);
+    for record in records {
+        let json = serde_json::to_vec(&record).expect("a record has a JSON form");
+        let hash = leaf_hash(&head.hash, &json);
+        party.get_or_insert(record.party.clone());
+        if party.as_ref() != Some(&record.party) {
+            break;
+        }
+        let entry = Entry { index: head.count, previous: head.hash, hash, record };
+        log.extend(serde_json::to_vec(&entry).expect("an entry has a JSON form"));
+        log.push(b'\n');
+        head = Head { count: head.count + 1, hash };
+    }
+    let verified = verify_from(log.as_slice(), path).expect("a chain by the rules");
+    assert_eq!(verified.head(), head, "all that was chained");
+    head.count > 0
+}
+
+pub(super) fn script_seeds() -> Vec<Vec<u8>> {
+    let connected = "require no.ssb.fdb:1 as fdb\nrequire no.krg.kreft:1 as krg\nrequire no.fhi.helse:1 as fhi\ncreate-dataset people\n";
+    let rest = [
+        "import fdb/BEFOLKNING_KJOENN as sex\ntabulate sex\n",
+        "import fdb/INNTEKT_WLONN 2021-06-30 as wage\nimport krg/KRG_LOKALISASJON as site\n\
+         generate high = wage * 1.5 > 500000 | sysmiss(wage)\nkeep if !high\n\
+         tabulate site, summarize(wage) mean std sum missing\nsummarize wage\n",
+    ];
+    let mut seeds = vec![DEMO.as_bytes().to_vec()];
+    seeds.extend(rest.map(|rest| format!("{connected}{rest}").into_bytes()));
+    seeds
+}
+
+/// Plans of the scripts above.
+pub(super) fn plans() -> &'static [Plan] {
+    static PLANS: LazyLock<Vec<Plan>> = LazyLock::new(|| {
+        let plan = |source: Vec<u8>| {
+            let source = String::from_utf8(source).expect("a text");
+            let checked = check(&source, catalogue());
+            checked
+                .unwrap_or_else(|wrong| {
+                    panic!("{}", render(&wrong, &source, "seed", Language::English, false))
+                })
+                .plan
+        };
+        script_seeds().into_iter().map(plan).collect()
+    });
+    &PLANS
+}
+
+/// One question each, since all that is needed to judge one stands in it.
+pub(super) fn plan_seeds() -> Vec<Vec<u8>> {
+    let with = |plan: &Plan, question: &Question| Plan {
+        releases: plan.releases.clone(),
+        questions: vec![question.clone()],
+    };
+    let each = |plan: &'static Plan| plan.questions.iter().map(move |question| with(plan, question));
+    let all = plans().iter().flat_map(each);
+    all.map(|plan| serde_json::to_vec(&plan).expect("a plan has a JSON form")).collect()
+}
+
+pub(super) fn settings_seeds() -> Vec<Vec<u8>> {
+    let id = |name: &str| OwnerId::new(name).expect("a party's name");
+    let party = |name: &str, port: u16| Party {
+        id: id(name),
+        uri: format!("kobling://{name}"),
+        address: ([127, 0, 0, 1], port).into(),
+        authority: "-----BEGIN CERTIFICATE-----\n".to_owned(),
+        signing_key: Hash::of(name.as_bytes()).to_string(),
+    };
+    let federation = Federation {
+        name: "demo".to_owned(),
+        broker: party("broker", 7000),
+        platform: Platform { uri: "kobling://platform".to_owned(), authority: String::new() },
+        nodes: vec![party("ssb", 7001), party("krg", 7002), party("fhi", 7003)],
+    };
+    let config = Config::init_text(
+        &id("ssb"),
+        ([127, 0, 0, 1], 7001).into(),
+        Path::new("keys"),
+        Path::new("policy.toml"),
+    );
+    [federation.to_toml(), Policy::init_text(), config]
+        .into_iter()
+        .zip(0_u8..)
+        .map(|(text, kind)| [&[kind], text.as_bytes()].concat())
+        .collect()
+}
+
+/// The beginning of a log, and records without the chain around them.
+pub(super) fn audit_seeds() -> Vec<Vec<u8>> {
+    let beginning: String = LOG.split_inclusive('\n').take(2).collect();
+    let log = verify_from(LOG.as_bytes(), Path::new("golden")).expect("as published");
+    let records = log.entries().iter().map(|entry| serde_json::to_vec(&entry.record).expect("JSON"));
+    records.chain([beginning.into_bytes()]).collect()
+}
