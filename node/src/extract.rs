@@ -405,7 +405,7 @@ impl Program {
             [source] => {
                 let texts = columns.get(source).and_then(Dense::texts);
                 let batch = texts.map(|texts| columns::text_batch(&self.schema, columns, source, texts));
-                Ok(batch.transpose()?.map(|batch| (source, batch)))
+                Ok::<_, ExtractError>(batch.transpose()?.map(|batch| (source, batch)))
             }
             _ => Ok(None),
         };
