@@ -401,15 +401,13 @@ impl Program {
 
     /// Evaluates what depends on one source of texts alone, once for each of its distinct texts.
     fn by_text(&self, columns: &[Dense]) -> Result<ByText, ExtractError> {
-        let alone = |compiled: &Compiled| -> Result<_, ExtractError> {
-            match compiled.sources[..] {
-                [source] => {
-                    let texts = columns.get(source).and_then(Dense::texts);
-                    let batch = texts.map(|texts| columns::text_batch(&self.schema, columns, source, texts));
-                    Ok(batch.transpose()?.map(|batch| (source, batch)))
-                }
-                _ => Ok(None),
+        let alone = |compiled: &Compiled| match compiled.sources[..] {
+            [source] => {
+                let texts = columns.get(source).and_then(Dense::texts);
+                let batch = texts.map(|texts| columns::text_batch(&self.schema, columns, source, texts));
+                Ok::<_, ExtractError>(batch.transpose()?.map(|batch| (source, batch)))
             }
+            _ => Ok(None),
         };
         let mut by_text = ByText { filters: Vec::new(), dimensions: Vec::new(), sources: Vec::new() };
         let mut rest: Vec<&Compiled> = self.value.iter().collect();

@@ -24,8 +24,8 @@ pub struct Collector {
 /// A message and the metadata that came with it.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// Names and values, as text.
-    pub metadata: String,
+    /// Names and values.
+    pub metadata: Vec<(String, String)>,
     /// What was said.
     pub request: ExportTraceServiceRequest,
 }
@@ -68,7 +68,10 @@ impl TraceService for Received {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let metadata = format!("{:?}", request.metadata());
+        let headers = request.metadata().clone().into_headers();
+        let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+        let metadata =
+            headers.iter().map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect();
         let message = Message { metadata, request: request.into_inner() };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(message);
         Ok(Response::new(ExportTraceServiceResponse { partial_success: None }))
