@@ -41,6 +41,9 @@ pub enum BrokerCommand {
         /// A new folder for all this.
         #[arg(long)]
         out: PathBuf,
+        /// A configuration file whose other settings the new one takes over.
+        #[arg(long, value_name = "FILE")]
+        like: Option<PathBuf>,
     },
     /// Serves the platform until it is told to stop.
     Serve {
@@ -78,7 +81,7 @@ pub enum BrokerCommand {
 /// What went wrong, for the operator.
 pub async fn run(command: BrokerCommand) -> anyhow::Result<()> {
     match command {
-        BrokerCommand::Init { id, uri, listen, out } => init(&id, &uri, listen, &out),
+        BrokerCommand::Init { id, uri, listen, out, like } => init(&id, &uri, listen, &out, like.as_deref()),
         BrokerCommand::Serve { config, state, listen_stdin, end_with_parent } => {
             if let Some(parent) = end_with_parent {
                 end_with_parent_process(parent)?;
@@ -136,11 +139,20 @@ fn end_with_parent_process(expected: Option<i32>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn init(id: &str, uri: &str, listen: SocketAddr, out: &Path) -> anyhow::Result<()> {
+fn init(id: &str, uri: &str, listen: SocketAddr, out: &Path, like: Option<&Path>) -> anyhow::Result<()> {
     let id = OwnerId::new(id)?;
     if out.exists() {
         bail!("{} exists already; nothing was changed", out.display());
     }
+    let like = match like {
+        None => (Config::EXAMPLE.to_owned(), Path::new("the example")),
+        Some(path) => {
+            let text = fs::read_to_string(path);
+            (text.with_context(|| format!("{} cannot be read", path.display()))?, path)
+        }
+    };
+    let (federation, own_keys) = (Path::new("federation.toml"), Path::new("keys"));
+    let config = Config::init_text(&like.0, like.1, listen, federation, own_keys)?;
     let keys = out.join("keys");
     DirBuilder::new().recursive(true).mode(0o700).create(&keys)?;
     let key = rcgen::KeyPair::generate()?;
@@ -153,7 +165,6 @@ fn init(id: &str, uri: &str, listen: SocketAddr, out: &Path) -> anyhow::Result<(
     write_private(&keys.join("tls.key"), key.serialize_pem().as_bytes())?;
     write_private(&keys.join("signing.pk8"), signing.expose_pkcs8())?;
     fs::write(keys.join("tls.csr"), request.serialize_request(&key)?.pem()?)?;
-    let config = Config::init_text(listen, Path::new("federation.toml"), Path::new("keys"));
     fs::write(out.join("broker.toml"), config)?;
     println!("signing_key = \"{}\"", hex::encode(signing.verifying_key().as_bytes()));
     println!(

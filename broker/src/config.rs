@@ -120,20 +120,42 @@ impl Config {
         Ok(Self { listen: file.listen, federation, credentials, state_dir, times, telemetry })
     }
 
-    /// The text of a new broker's configuration file, with keys in the folder `keys`.
-    pub fn init_text(listen: SocketAddr, federation: &Path, keys: &Path) -> String {
+    /// The configuration file that `init` begins with where it is given none.
+    pub const EXAMPLE: &str = include_str!("../../compose/broker.toml");
+
+    /// The text of a new broker's configuration file, with keys in the folder `keys`: the settings of the file `like`, with
+    /// address and paths set anew. `path` is what errors call that file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where `like` is not a broker's configuration file.
+    pub fn init_text(
+        like: &str,
+        path: &Path,
+        listen: SocketAddr,
+        federation: &Path,
+        keys: &Path,
+    ) -> Result<String, ConfigError> {
         let file = ConfigFile {
             listen,
             federation: federation.to_owned(),
             certificate: keys.join("tls.pem"),
             key: keys.join("tls.key"),
-            peer_timeout_ms: 20_000,
-            session_idle_minutes: 15,
-            result_hours: 24,
-            telemetry: None,
+            ..parse(like, path)?
         };
-        toml::to_string_pretty(&file).expect("settings are plain text and numbers")
+        toml::to_string_pretty(&file)
+            .map_err(|error| ConfigError::Syntax { path: path.to_owned(), message: error.to_string() })
     }
+}
+
+/// Checks the text of a configuration file by itself, without what it points at; where the broker would listen. `path` is
+/// what errors call it.
+///
+/// # Errors
+/// [`ConfigError`] names the setting.
+pub fn check(text: &str, path: &Path) -> Result<SocketAddr, ConfigError> {
+    let file = parse(text, path)?;
+    telemetry(file.telemetry, path)?;
+    Ok(file.listen)
 }
 
 impl fmt::Debug for Config {
@@ -185,7 +207,9 @@ mod tests {
 
     fn text() -> String {
         let listen = SocketAddr::from(([127, 0, 0, 1], 7000));
-        Config::init_text(listen, Path::new("federation.toml"), Path::new("keys"))
+        let (like, federation, keys) =
+            (Path::new("example"), Path::new("federation.toml"), Path::new("keys"));
+        Config::init_text(Config::EXAMPLE, like, listen, federation, keys).expect("the example is valid")
     }
 
     fn error(text: &str) -> String {
@@ -196,6 +220,18 @@ mod tests {
     fn what_init_writes_is_accepted() {
         let file = parse(&text(), Path::new("broker.toml")).expect("valid");
         assert_eq!(file.certificate, Path::new("keys/tls.pem"));
+    }
+
+    #[test]
+    fn a_new_file_keeps_the_settings_of_the_one_it_is_like() {
+        let like = Config::EXAMPLE.replace("result_hours = 24", "result_hours = 7");
+        let listen = SocketAddr::from(([127, 0, 0, 1], 1));
+        let init =
+            |like: &str| Config::init_text(like, Path::new("x"), listen, Path::new("f"), Path::new("k"));
+        let text = init(&like).expect("valid");
+        assert_eq!(parse(&text, Path::new("y")).expect("valid").result_hours, 7);
+        assert_eq!(check(&text, Path::new("y")).expect("valid"), listen);
+        assert!(init("colour = 1").expect_err("no settings").to_string().contains("colour"));
     }
 
     #[test]

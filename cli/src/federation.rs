@@ -1,11 +1,12 @@
 //! A federation on this machine for as long as a command runs: what the demo and the benchmark stand on.
 //!
-//! [`place`] says what lies where, [`authority`] signs development certificates, [`parties`] founds everything with
+//! [`settings`] has what each party begins with, [`place`] says what lies where, [`authority`] signs development certificates, [`parties`] founds everything with
 //! the commands that an operator uses and runs each party as a process of its own.
 
 mod authority;
 pub mod parties;
 pub mod place;
+mod settings;
 
 use std::time::Duration;
 

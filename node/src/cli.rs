@@ -41,6 +41,9 @@ pub enum NodeCommand {
         /// Address to listen on.
         #[arg(long)]
         listen: SocketAddr,
+        /// A configuration file whose other settings the new one takes over.
+        #[arg(long, value_name = "FILE")]
+        like: Option<PathBuf>,
     },
     /// Pin a federation file and draw this node's part of the federation secrets.
     Enrol {
@@ -149,8 +152,15 @@ fn variable(text: &str) -> Result<VariableName, String> {
 /// One line for the operator, with what to do.
 pub async fn run(args: NodeArgs) -> anyhow::Result<ExitCode> {
     let state = StateDir::new(&args.state);
-    if let NodeCommand::Init { owner, listen } = &args.command {
-        let made = operate::init(&args.config, &state, owner, *listen)?;
+    if let NodeCommand::Init { owner, listen, like } = &args.command {
+        let made = match like {
+            None => operate::init(&args.config, &state, owner, *listen)?,
+            Some(path) => {
+                let like = std::fs::read_to_string(path)
+                    .with_context(|| format!("{} cannot be read", path.display()))?;
+                operate::init_like(&like, path, &args.config, &state, owner, *listen)?
+            }
+        };
         println!("signing_key = \"{}\"", made.signing_key);
         println!("certificate_request = {:?}", made.certificate_request);
         println!("certificate = {:?}", made.certificate);

@@ -152,8 +152,25 @@ impl Config {
         })
     }
 
-    /// The text of a new node's configuration file.
-    pub fn init_text(owner: &OwnerId, listen: SocketAddr, keys: &Path, policy: &Path) -> String {
+    /// The configuration file that `init` begins with where it is given none.
+    pub const EXAMPLE: &str = include_str!("../../compose/node-ssb.toml");
+
+    /// The text of a new node's configuration file: the settings of the file `like`, with owner, address and paths set anew.
+    /// `path` is what errors call that file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where `like` is not a node's configuration file.
+    pub fn init_text(
+        like: &str,
+        path: &Path,
+        owner: &OwnerId,
+        listen: SocketAddr,
+        keys: &Path,
+        policy: &Path,
+    ) -> Result<String, ConfigError> {
+        Self::parse(like, path, Path::new(""))?;
+        let wrong = |message: String| ConfigError::Syntax { path: path.to_owned(), message };
+        let like: ConfigFile = toml::from_str(like).map_err(|error| wrong(error.to_string()))?;
         let file = ConfigFile {
             owner: owner.to_string(),
             listen,
@@ -162,11 +179,9 @@ impl Config {
             signing_key: keys.join("signing.pk8"),
             seal_key: keys.join("seal.key"),
             policy: policy.to_owned(),
-            peer_timeout_ms: 20_000,
-            session_idle_minutes: 15,
-            telemetry: None,
+            ..like
         };
-        toml::to_string_pretty(&file).expect("settings are plain text and numbers")
+        toml::to_string_pretty(&file).map_err(|error| wrong(error.to_string()))
     }
 
     /// Reads and checks the owner's policy.
@@ -187,7 +202,8 @@ mod tests {
     fn text() -> String {
         let owner = OwnerId::new("ssb").expect("valid");
         let listen = SocketAddr::from(([127, 0, 0, 1], 7001));
-        Config::init_text(&owner, listen, Path::new("keys"), Path::new("policy.toml"))
+        let (like, keys, policy) = (Path::new("example"), Path::new("keys"), Path::new("policy.toml"));
+        Config::init_text(Config::EXAMPLE, like, &owner, listen, keys, policy).expect("the example is valid")
     }
 
     fn parse(text: &str) -> Result<Config, ConfigError> {
@@ -240,5 +256,18 @@ mod tests {
         let long = format!("session_idle_minutes = {}", i64::MAX);
         let long = text().replace("session_idle_minutes = 15", &long);
         assert!(parse(&long).expect_err("long").to_string().contains("session_idle_minutes is longer"));
+    }
+
+    #[test]
+    fn a_new_file_keeps_the_settings_of_the_one_it_is_like() {
+        let like = Config::EXAMPLE.replace("session_idle_minutes = 15", "session_idle_minutes = 7");
+        let (owner, listen) = (OwnerId::new("krg").expect("valid"), SocketAddr::from(([127, 0, 0, 1], 1)));
+        let init = |like: &str| {
+            Config::init_text(like, Path::new("x"), &owner, listen, Path::new("keys"), Path::new("p"))
+        };
+        let config = parse(&init(&like).expect("valid")).expect("valid");
+        assert_eq!((config.owner.as_str(), config.listen), ("krg", listen));
+        assert_eq!(config.session_idle, Duration::from_secs(7 * 60));
+        assert!(init("colour = 1").expect_err("no settings").to_string().contains("colour"));
     }
 }

@@ -76,6 +76,23 @@ pub fn init(
     owner: &OwnerId,
     listen: SocketAddr,
 ) -> Result<Made, OperateError> {
+    init_like(Config::EXAMPLE, Path::new("the example"), config, state, owner, listen)
+}
+
+/// [`init`], with the settings of another configuration file, which errors call `path`.
+///
+/// # Errors
+/// As [`init`], and where `like` is not a configuration file; then nothing has been made.
+pub fn init_like(
+    like: &str,
+    path: &Path,
+    config: &Path,
+    state: &StateDir,
+    owner: &OwnerId,
+    listen: SocketAddr,
+) -> Result<Made, OperateError> {
+    // Before anything is made: what it names is set anew below.
+    Config::parse(like, path, Path::new("")).map_err(StartError::from)?;
     let policy = config.with_file_name("policy.toml");
     for path in [config, &policy] {
         if path.exists() {
@@ -102,7 +119,8 @@ pub fn init(
     state::create(&policy, Policy::init_text().as_bytes())?;
     let io = |source| StateError::Io { path: keys.clone(), source };
     let absolute = fs::canonicalize(&keys).map_err(io)?;
-    let text = Config::init_text(owner, listen, &absolute, Path::new("policy.toml"));
+    let text = Config::init_text(like, path, owner, listen, &absolute, Path::new("policy.toml"))
+        .map_err(StartError::from)?;
     // Last: a configuration file that is there means that everything it names is there.
     state::create(config, text.as_bytes())?;
     Ok(Made {

@@ -22,7 +22,7 @@ use tokio::process::{Child, Command};
 use super::VERSION;
 use super::authority::Authority;
 use super::place::Place;
-use crate::client::Profile;
+use super::settings;
 
 /// The broker's name.
 pub const BROKER: &str = "broker";
@@ -116,7 +116,12 @@ pub async fn found(place: &Place, federation: &str) -> anyhow::Result<Ground> {
         async move {
             fs::create_dir(place.party(name))
                 .with_context(|| format!("{name}: its folder cannot be made"))?;
-            let said = node(name, place).args(["init", "--owner", name, "--listen", &address]).run().await?;
+            let like = put_settings(place, name, settings::node(name)?)?;
+            let said = node(name, place)
+                .args(["init", "--owner", name, "--listen", &address, "--like"])
+                .arg(like)
+                .run()
+                .await?;
             party(place, name, address.parse()?, &place.state(name).join("keys"), &said)
         }
     });
@@ -124,7 +129,9 @@ pub async fn found(place: &Place, federation: &str) -> anyhow::Result<Ground> {
     let address = addresses[BROKER];
     let said = helper(BROKER, place)
         .args(["broker", "init", "--id", BROKER, "--uri", "kobling://broker"])
-        .args(["--listen", &address.to_string(), "--out"])
+        .args(["--listen", &address.to_string(), "--like"])
+        .arg(put_settings(place, BROKER, settings::BROKER)?)
+        .arg("--out")
         .arg(place.party(BROKER))
         .run()
         .await?;
@@ -180,6 +187,15 @@ pub fn open_metrics(place: &Place) -> anyhow::Result<Vec<(String, SocketAddr)>> 
         .collect()
 }
 
+/// Puts the settings that a party begins with where its operator has them: beside the folder that `init` makes.
+fn put_settings(place: &Place, name: &str, text: &str) -> anyhow::Result<PathBuf> {
+    let folder = place.root().join("compose");
+    fs::create_dir_all(&folder).context("the folder for settings cannot be made")?;
+    let path = folder.join(format!("{name}.toml"));
+    write(&path, text)?;
+    Ok(path)
+}
+
 /// A party's entry in the roster, after its authority has signed its request.
 fn party(place: &Place, name: &str, address: SocketAddr, keys: &Path, said: &str) -> anyhow::Result<Party> {
     let signing_key = said
@@ -209,14 +225,7 @@ fn platform(place: &Place) -> anyhow::Result<Platform> {
     fs::create_dir(&folder).context("the platform's folder cannot be made")?;
     write(&folder.join("tls.pem"), &issued.certificate_pem)?;
     write_private(&folder.join("tls.key"), &issued.key_pem)?;
-    let profile = Profile {
-        federation: "federation.toml".into(),
-        certificate: "platform/tls.pem".into(),
-        key: "platform/tls.key".into(),
-        researcher: "A researcher".into(),
-        institution: "The University of the Demo".into(),
-    };
-    write(&place.platform(), &toml::to_string_pretty(&profile)?)?;
+    write(&place.platform(), settings::PLATFORM)?;
     Ok(Platform { uri: authority.uri().to_owned(), authority: authority.certificate_pem().to_owned() })
 }
 

@@ -6,6 +6,7 @@
 //! registers/       <owner>/<NAME>/…
 //! <owner>/         node.toml policy.toml state/
 //! broker/          broker.toml federation.toml keys/ state/
+//! compose/         <owner>.toml broker.toml, the settings that each began with
 //! logs/            what each process said
 //! ```
 

@@ -217,13 +217,7 @@ pub(super) fn settings_seeds() -> Vec<Vec<u8>> {
         platform: Platform { uri: "kobling://platform".to_owned(), authority: String::new() },
         nodes: vec![party("ssb", 7001), party("krg", 7002), party("fhi", 7003)],
     };
-    let config = Config::init_text(
-        &id("ssb"),
-        ([127, 0, 0, 1], 7001).into(),
-        Path::new("keys"),
-        Path::new("policy.toml"),
-    );
-    [federation.to_toml(), Policy::init_text(), config]
+    [federation.to_toml(), Policy::init_text(), Config::EXAMPLE.to_owned()]
         .into_iter()
         .zip(0_u8..)
         .map(|(text, kind)| [&[kind], text.as_bytes()].concat())
