@@ -70,7 +70,11 @@ async fn measured(
         BenchCase::LinkedTable => linked_table(arguments, place, parties, progress).await?,
     };
     progress.clear();
-    if arguments.json { print_json(&report) } else { Ok(print(&report.text())) }
+    if arguments.json {
+        return print_json(&report);
+    }
+    print(&report.text());
+    Ok(())
 }
 
 /// Education at Statistics Norway by site at the Cancer Registry, with the mean of Statistics Norway's wages.
