@@ -154,7 +154,7 @@ pub async fn own_columns(
             if left {
                 columns.keys = of_session.columns.keys(unit_type, &alignment, &keys);
             } else if absent {
-                let everybody = vec![true; alignment.row_of_unit.len()];
+                let everybody = vec![true; alignment.units];
                 columns.present = Some(alignment.gather(&everybody, false));
             }
         }

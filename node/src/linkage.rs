@@ -27,6 +27,9 @@ pub const ROWS_MULTIPLE: u64 = 65_536;
 /// Most rows of an alignment: a row number is a `u32`, and products are exact far beyond.
 pub const ROWS_MAX: u64 = 64 << 20;
 
+/// The unit of a row that this owner has nobody in.
+pub const NO_UNIT: u32 = u32::MAX;
+
 /// What a token stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Meaning {
@@ -70,8 +73,10 @@ pub struct Tokens {
 pub struct Alignment {
     /// Number of rows, with empty ones.
     pub rows: u64,
-    /// Row of each unit, by unit number.
-    pub row_of_unit: Vec<u32>,
+    /// Number of units.
+    pub units: usize,
+    /// Unit of each row, or [`NO_UNIT`]: a column is then read at random and written in order, which is the faster way.
+    pub unit_of_row: Vec<u32>,
     /// Rows of the canaries.
     pub canary_rows: [u32; CANARIES],
 }
@@ -205,7 +210,7 @@ impl Tokens {
         let mut taken = vec![false; rows as usize];
         let units =
             self.meanings.iter().filter(|packed| matches!(packed.meaning(), Meaning::Unit(_))).count();
-        let mut row_of_unit = vec![0; units];
+        let mut unit_of_row = vec![NO_UNIT; rows as usize];
         let mut canary_rows = [0; CANARIES];
         for (row, packed) in row_numbers.iter().zip(&self.meanings) {
             let place = taken.get_mut(*row as usize).ok_or(NodeError::BadAlignment)?;
@@ -213,23 +218,20 @@ impl Tokens {
                 return Err(NodeError::BadAlignment);
             }
             match packed.meaning() {
-                Meaning::Unit(unit) => row_of_unit[unit as usize] = *row,
+                Meaning::Unit(unit) => unit_of_row[*row as usize] = unit,
                 Meaning::Canary(at) => canary_rows[usize::from(at)] = *row,
                 Meaning::Decoy => {}
             }
         }
-        Ok(Alignment { rows, row_of_unit, canary_rows })
+        Ok(Alignment { rows, units, unit_of_row, canary_rows })
     }
 }
 
 impl Alignment {
     /// Brings a column from unit order to row order; rows without a unit here get `absent`.
     pub fn gather<T: Copy>(&self, by_unit: &[T], absent: T) -> Vec<T> {
-        let mut by_row = vec![absent; self.rows as usize];
-        for (value, row) in by_unit.iter().zip(&self.row_of_unit) {
-            by_row[*row as usize] = *value;
-        }
-        by_row
+        let value = |unit: &u32| by_unit.get(*unit as usize).copied().unwrap_or(absent);
+        self.unit_of_row.iter().map(value).collect()
     }
 }
 
@@ -264,7 +266,8 @@ mod tests {
     #[test]
     fn columns_come_out_in_row_order() {
         let alignment = aligned().align(65_536, &[10, 2, 3, 5, 7, 6]).expect("an alignment");
-        assert_eq!((alignment.row_of_unit.as_slice(), alignment.canary_rows), (&[7, 10][..], [2, 6, 5]));
+        assert_eq!((alignment.units, alignment.canary_rows), (2, [2, 6, 5]));
+        assert_eq!([7, 10, 3].map(|row| alignment.unit_of_row[row]), [0, 1, NO_UNIT]);
         let column = alignment.gather(&['a', 'b'], '-');
         assert_eq!((column[7], column[10], column[3]), ('a', 'b', '-'));
     }

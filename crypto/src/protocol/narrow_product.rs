@@ -36,7 +36,8 @@
 //! masked independently.
 //!
 //! A block of rows travels column after column, and its masks lie in their streams in that order: every sum is then a dot
-//! product of two runs of memory. Stretches that end in one block come product by product, each in order of rows.
+//! product of two runs of memory. Each sends a block before it works on the one before, so that links and processors are busy
+//! at the same time. Stretches that end in one block come product by product, each in order of rows.
 //!
 //! Sizes, names and number of messages follow from [`ProductShape`] alone; a row without a category is sent,
 //! and worked on, like any other. The dealer receives nothing.
@@ -334,13 +335,14 @@ pub fn left(
     let mut results = names.result_masks(dealer_seed)?;
     let mut lift = Lift::new(&names.lift, true, dealer_seed, shape.tiles(), shape.rows)?;
     let mut products = Products::new(shape);
-    let (mut x, mut u, mut result, mut position) = (Vec::new(), Vec::new(), Vec::new(), 0);
-    for (index, range) in shape.blocks() {
-        // Step 1. A row without a category is treated like any other: no branch, no other traffic.
-        zeros(&mut x, range.len() * width);
+    let (mut x, mut next, mut u) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut result, mut position) = (Vec::new(), 0);
+    // Step 1. A row without a category is treated like any other: no branch, no other traffic.
+    let mut send = |right: &mut dyn Channel, index: u64, range: Range<usize>, x: &mut Vec<u16>| {
+        zeros(x, range.len() * width);
         let of_block = &rows.categories[range.clone()];
         let mut enter = |matrix: usize, weight: &dyn Fn(usize) -> u16| {
-            one_hot(&mut x, matrix * categories, of_block, weight);
+            one_hot(x, matrix * categories, of_block, weight);
         };
         enter(0, &|_| 1);
         for limb in 0..LIMBS {
@@ -351,10 +353,20 @@ pub fn left(
             let values = &values[range.clone()];
             enter(BEFORE_VALUES + value, &|row| u16::from(values[row]));
         }
-        let body = masked_by(&mut masks, range.start * width, &mut u, &x);
-        right.send(&names.left, index, &shape.left_block(range.len()), body)?;
+        let body = masked_by(&mut masks, range.start * width, &mut u, x);
+        right.send(&names.left, index, &shape.left_block(range.len()), body)
+    };
+    let mut blocks = shape.blocks().peekable();
+    if let Some((index, range)) = blocks.peek().cloned() {
+        send(right, index, range, &mut x)?;
+    }
+    while let Some((index, range)) = blocks.next() {
         if index > 0 {
             lift.send(right)?;
+        }
+        // The next block is on its way while this one is worked on.
+        if let Some((index, range)) = blocks.peek().cloned() {
+            send(right, index, range, &mut next)?;
         }
 
         // Step 2.
@@ -371,6 +383,7 @@ pub fn left(
             add_all(&mut share, &result);
             lift.add(tile, &share);
         }
+        std::mem::swap(&mut x, &mut next);
     }
     if shape.rows > 0 {
         lift.send(right)?;
@@ -478,9 +491,9 @@ pub fn right(
     let mut products = Products::new(shape);
     let mut lift = Lift::new(&names.lift, false, dealer_seed, shape.tiles(), shape.rows)?;
     let mut corrections = Inbox::new(&names.dealer);
-    let (mut y, mut v) = (Vec::new(), Vec::new());
-    for (index, range) in shape.blocks() {
-        // Step 2.
+    let (mut y, mut v, mut next) = (Vec::new(), Vec::new(), Vec::new());
+    // Step 2.
+    let mut send = |left: &mut dyn Channel, index: u64, range: Range<usize>, v: &mut Vec<u16>| {
         zeros(&mut y, range.len() * width);
         let of_block = &rows.categories[range.clone()];
         one_hot(&mut y, 0, of_block, |_| 1);
@@ -494,10 +507,20 @@ pub fn right(
                 *flag = u16::from(*present);
             }
         }
-        let body = masked_by(&mut masks, range.start * width, &mut v, &y);
-        left.send(&names.right, index, &shape.right_block(range.len()), body)?;
+        let body = masked_by(&mut masks, range.start * width, v, &y);
+        left.send(&names.right, index, &shape.right_block(range.len()), body)
+    };
+    let mut blocks = shape.blocks().peekable();
+    if let Some((index, range)) = blocks.peek().cloned() {
+        send(left, index, range, &mut v)?;
+    }
+    while let Some((index, range)) = blocks.next() {
         if index > 0 {
             lift.send(left)?;
+        }
+        // The next block is on its way while this one is worked on.
+        if let Some((index, range)) = blocks.peek().cloned() {
+            send(left, index, range, &mut next)?;
         }
 
         // Step 1.
@@ -517,6 +540,7 @@ pub fn right(
             at += cells;
             lift.add(tile, &share);
         }
+        std::mem::swap(&mut v, &mut next);
     }
     if shape.rows > 0 {
         lift.send(left)?;
