@@ -26,12 +26,6 @@ pub trait Ring: Copy + PartialEq + Eq + Zeroize + Send + Sync + 'static {
     /// Product.
     fn times(self, other: Self) -> Self;
 
-    /// 0 or 1.
-    #[inline(always)]
-    fn from_bit(bit: bool) -> Self {
-        if bit { Self::ONE } else { Self::ZERO }
-    }
-
     /// Additive inverse.
     #[inline(always)]
     fn negated(self) -> Self {

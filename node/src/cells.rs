@@ -68,6 +68,13 @@ impl Totals {
         }
     }
 
+    /// Memory that they take.
+    pub fn bytes(&self) -> usize {
+        // For each category a count, three limbs, and two or three sums.
+        let sums = self.values.as_ref().map_or(0, |values| 2 + usize::from(values.squares.is_some()));
+        self.counts.len() * (size_of::<u128>() * (1 + sums) + size_of::<[u16; 3]>())
+    }
+
     /// The part of a worker that adds nothing.
     pub fn zeros(categories: usize, values: Option<&Limbs>) -> Self {
         Self {

@@ -48,7 +48,8 @@ pub struct OwnColumns {
 impl OwnColumns {
     fn bytes(&self) -> usize {
         let limbs: usize = self.limbs.iter().map(Vec::len).sum();
-        4 * self.categories.len() + self.present.as_ref().map_or(0, Vec::len) + limbs
+        let totals = self.totals.as_ref().map_or(0, Totals::bytes);
+        4 * self.categories.len() + self.present.as_ref().map_or(0, Vec::len) + limbs + totals
     }
 }
 
@@ -172,6 +173,12 @@ mod tests {
 
     fn of_rows(rows: usize) -> Arc<OwnColumns> {
         Arc::new(OwnColumns { categories: vec![0; rows], rows, ..OwnColumns::default() })
+    }
+
+    #[test]
+    fn totals_of_a_question_of_one_owner_take_room_too() {
+        let totals = Some(Totals::zeros(1000, None));
+        assert_eq!(OwnColumns { totals, ..OwnColumns::default() }.bytes(), 22_000);
     }
 
     #[test]
