@@ -31,7 +31,6 @@ use crate::federation::parties::{self, Parties};
 use crate::federation::place::Place;
 use crate::render::progress::Progress;
 use crate::render::whole;
-use crate::signals;
 use meter::{Meter, Reading, cpu_seconds};
 use report::{Report, Stage};
 
@@ -45,36 +44,21 @@ const SEED: u64 = 1;
 /// # Errors
 /// Names the party or file concerned; also where a table is not what the reference says.
 pub async fn run(arguments: BenchArguments) -> anyhow::Result<Exit> {
-    let place = Place::create("bench", arguments.keep.as_deref())?;
-    let mut parties = Parties::default();
-    let mut progress = if arguments.json { Progress::quiet() } else { Progress::new() };
-    let ended = tokio::select! {
-        ended = measured(&arguments, &place, &mut parties, &mut progress) => ended.map(|()| Exit::DONE),
-        signal = signals::received() => Ok(Exit::signal(signal)),
-    };
-    progress.clear();
-    parties.stop().await;
-    let left = place.leave().await;
-    let exit = ended?;
-    left?;
-    Ok(exit)
-}
-
-async fn measured(
-    arguments: &BenchArguments,
-    place: &Place,
-    parties: &mut Parties,
-    progress: &mut Progress,
-) -> anyhow::Result<()> {
-    let report = match arguments.case {
-        BenchCase::LinkedTable => linked_table(arguments, place, parties, progress).await?,
-    };
-    progress.clear();
-    if arguments.json {
-        return print_json(&report);
-    }
-    print(&report.text());
-    Ok(())
+    let progress = if arguments.json { Progress::quiet() } else { Progress::new() };
+    let keep = arguments.keep.as_deref();
+    federation::while_it_lasts("bench", keep, progress, async |place, parties, progress| {
+        let report = match arguments.case {
+            BenchCase::LinkedTable => linked_table(&arguments, place, parties, progress).await?,
+        };
+        progress.clear();
+        if arguments.json {
+            print_json(&report)?;
+        } else {
+            print(&report.text());
+        }
+        Ok(Exit::DONE)
+    })
+    .await
 }
 
 /// Education at Statistics Norway by site at the Cancer Registry, with the mean of Statistics Norway's wages.
@@ -86,7 +70,7 @@ async fn linked_table(
 ) -> anyhow::Result<Report> {
     let people = arguments.people;
     let linked = (f64::from(people) * arguments.overlap).round() as u32;
-    let mut stages = Stages(Vec::new());
+    let mut stages = Stages::default();
 
     // 1.
     let config = LinkedConfig { people, linked, seed: SEED };
@@ -95,12 +79,12 @@ async fn linked_table(
     tokio::task::spawn_blocking(move || write_linked(&config, &registers)).await?.context("registers")?;
     stages.begin("import", progress, "Keys, certificates, registers imported".to_owned());
     let ground = parties::found(place, "bench").await?;
-    let metrics = parties::open_metrics(place)?;
+    parties::open_metrics(place)?;
     parties::import_all(place).await?;
     stages.begin("start", progress, "Three nodes and a broker".to_owned());
     parties.start(place, ground)?;
     let client = federation::ready(place, parties, &linked::owners()).await?;
-    let meter = Meter::new(parties, metrics)?;
+    let meter = Meter::new(parties, &parties::metrics(place)?)?;
     stages.end(progress);
 
     // 2, 3.
@@ -156,7 +140,7 @@ async fn linked_table(
         case: "linked-table",
         people,
         linked,
-        stages: stages.0,
+        stages: stages.done,
         parties,
         bytes_per_row: bytes as f64 / f64::from(people),
         pooled_clear_cpu_s,
@@ -183,27 +167,29 @@ async fn check(
 }
 
 /// Stages as they come.
-struct Stages(Vec<Stage>);
+#[derive(Default)]
+struct Stages {
+    done: Vec<Stage>,
+    under_way: Option<(&'static str, Instant)>,
+}
 
 impl Stages {
     /// Ends the stage under way and begins another, by its name in the report and as people are told.
     fn begin(&mut self, name: &'static str, progress: &mut Progress, told: String) {
         self.end(progress);
         progress.begin(told);
-        self.0.push(Stage { name, wall_s: f64::NAN, parties: None, begun: Some(Instant::now()) });
+        self.under_way = Some((name, Instant::now()));
     }
 
     fn end(&mut self, progress: &mut Progress) {
-        if let Some(stage) = self.0.last_mut()
-            && let Some(begun) = stage.begun.take()
-        {
-            stage.wall_s = begun.elapsed().as_secs_f64();
+        if let Some((name, begun)) = self.under_way.take() {
+            self.add(name, begun.elapsed().as_secs_f64(), None);
             progress.done();
         }
     }
 
     fn add(&mut self, name: &'static str, wall_s: f64, parties: Option<Vec<meter::Usage>>) {
-        self.0.push(Stage { name, wall_s, parties, begun: None });
+        self.done.push(Stage { name, wall_s, parties });
     }
 }
 

@@ -30,7 +30,6 @@ use crate::federation::{self, parties};
 use crate::render::progress::Progress;
 use crate::render::{self, counted, plain, whole};
 use crate::script_file::Script;
-use crate::signals;
 
 /// The script that is run where none is given.
 const SCRIPT: &str = include_str!("../scripts/demo.kob");
@@ -46,19 +45,11 @@ pub async fn run(arguments: DemoArguments) -> anyhow::Result<Exit> {
         Some(path) => Script::read(path)?,
         None => Script { name: SCRIPT_FILE.to_owned(), text: SCRIPT.to_owned() },
     };
-    let place = Place::create("demo", arguments.keep.as_deref())?;
-    let mut parties = Parties::default();
-    let mut progress = Progress::new();
-    let ended = tokio::select! {
-        ended = stages(&arguments, &script, &place, &mut parties, &mut progress) => ended,
-        signal = signals::received() => Ok(Exit::signal(signal)),
-    };
-    progress.clear();
-    parties.stop().await;
-    let left = place.leave().await;
-    let exit = ended?;
-    left?;
-    Ok(exit)
+    let keep = arguments.keep.as_deref();
+    federation::while_it_lasts("demo", keep, Progress::new(), async |place, parties, progress| {
+        stages(&arguments, &script, place, parties, progress).await
+    })
+    .await
 }
 
 async fn stages(

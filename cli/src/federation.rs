@@ -8,6 +8,7 @@ pub mod parties;
 pub mod place;
 mod settings;
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -16,6 +17,9 @@ use kobling_synth::OwnerRegisters;
 use uuid::Uuid;
 
 use crate::client::{Client, ClientError};
+use crate::exit::Exit;
+use crate::render::progress::Progress;
+use crate::signals;
 use parties::Parties;
 use place::Place;
 
@@ -25,6 +29,31 @@ pub const VERSION: &str = "1.0.0";
 const MAJOR: u32 = 1;
 /// How long the parties may take to start and to give each other their secrets.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Does what a command does with a federation of its own: makes the folder, and afterwards, however it ends, stops the
+/// parties and removes what is not to be kept. A signal ends it in order.
+///
+/// # Errors
+/// Those of `work`, and where the folder cannot be made or removed.
+pub async fn while_it_lasts(
+    name: &str,
+    keep: Option<&Path>,
+    mut progress: Progress,
+    work: impl AsyncFnOnce(&Place, &mut Parties, &mut Progress) -> anyhow::Result<Exit>,
+) -> anyhow::Result<Exit> {
+    let place = Place::create(name, keep)?;
+    let mut parties = Parties::default();
+    let ended = tokio::select! {
+        ended = work(&place, &mut parties, &mut progress) => ended,
+        signal = signals::received() => Ok(Exit::signal(signal)),
+    };
+    progress.clear();
+    parties.stop().await;
+    let left = place.leave().await;
+    let exit = ended?;
+    left?;
+    Ok(exit)
+}
 
 /// Waits until all parties answer and hold their secrets: until a session over
 /// `owners` can be opened.

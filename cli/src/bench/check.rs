@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, ensure};
 use kobling_model::DatastoreId;
 use kobling_model::federation::Federation;
-use kobling_model::plan::{Plan, QuestionKind};
+use kobling_model::plan::Plan;
 use kobling_model::rules::Rules;
 use kobling_model::table::Table;
 use kobling_node::config::Config;
@@ -15,7 +15,7 @@ use kobling_node::pooled::PooledCell;
 use kobling_node::secrets::Secrets;
 use kobling_node::serve::seal_key;
 use kobling_node::state::StateDir;
-use kobling_reference::{Keys, Outcome, Registers, answer, true_cells};
+use kobling_reference::{Keys, Outcome, Registers, answer_with_cells};
 use kobling_synth::linked;
 
 use crate::federation::place::Place;
@@ -69,9 +69,12 @@ pub fn expected(plan: &Plan, files: &Files, pooled: &[PooledCell]) -> anyhow::Re
         let folder = files.registers.join(owner.owner);
         registers.add(&DatastoreId::new(owner.datastore)?, &folder);
     }
-    let asked = plan.questions.iter().find(|question| matches!(question.kind, QuestionKind::Table(_)));
-    let cells =
-        true_cells(asked.context("no table is asked for")?, &registers, &files.keys.record_key_secret);
+    let answers = answer_with_cells(plan, &registers, &files.keys, &files.rules);
+    let table = answers.into_iter().find_map(|(outcome, cells)| match outcome {
+        Outcome::Table(table) => Some((table, cells)),
+        _ => None,
+    });
+    let (table, cells) = table.context("the reference refuses the case's table; ask for more people")?;
     // Margins stand in the last column and the last row.
     let mut counts = vec![0; linked::LEVELS.len() * linked::SITE_COUNT];
     for cell in pooled {
@@ -83,10 +86,5 @@ pub fn expected(plan: &Plan, files: &Files, pooled: &[PooledCell]) -> anyhow::Re
     let inner = cells.chunks(linked::SITE_COUNT + 1).take(linked::LEVELS.len());
     let inner = inner.flat_map(|row| row[..linked::SITE_COUNT].iter().map(|cell| cell.count));
     ensure!(inner.eq(counts), "the clear engine and the reference count different people");
-    let outcomes = answer(plan, &registers, &files.keys, &files.rules);
-    let table = outcomes.into_iter().find_map(|outcome| match outcome {
-        Outcome::Table(table) => Some(table),
-        _ => None,
-    });
-    table.context("the reference refuses the case's table; ask for more people")
+    Ok(table)
 }

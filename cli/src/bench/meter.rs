@@ -68,7 +68,7 @@ impl Meter {
     ///
     /// # Errors
     /// Where one has no metrics or no process.
-    pub fn new(parties: &Parties, metrics: Vec<(String, SocketAddr)>) -> anyhow::Result<Self> {
+    pub fn new(parties: &Parties, metrics: &[(String, SocketAddr)]) -> anyhow::Result<Self> {
         let watched = parties.running().map(|(name, pid)| {
             let found = metrics.iter().find(|(of, _)| of == name);
             let (_, metrics) = found.with_context(|| format!("{name} has no metrics"))?;
@@ -196,6 +196,7 @@ mod tests {
             kobling_socket_bytes_total{direction=\"received\",end=\"dialled\",party=\"krg\"} 11\n\
             kobling_sessions_open 1\n";
         let traffic = parse_traffic(text).expect("counted");
+        assert_eq!(traffic.sent, 12);
         assert_eq!((traffic.received, traffic.dialled_received), (11, 11));
         assert_eq!(parse_traffic("kobling_sessions_open 1\n"), None);
     }

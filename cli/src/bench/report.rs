@@ -1,7 +1,6 @@
 //! What a benchmark says, for people and for programs.
 
 use std::fmt::Write;
-use std::time::Instant;
 
 use serde::Serialize;
 
@@ -39,9 +38,6 @@ pub struct Stage {
     /// What it cost each party, where it is a part of the question.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parties: Option<Vec<Usage>>,
-    /// When it began, while it is under way.
-    #[serde(skip)]
-    pub begun: Option<Instant>,
 }
 
 impl Report {

@@ -15,6 +15,7 @@ use anyhow::{Context, bail};
 use futures::future::try_join_all;
 use kobling_model::OwnerId;
 use kobling_model::federation::{Federation, Party, Platform};
+use kobling_proto::observe::port::ADDRESS_FILE;
 use kobling_synth::{OWNERS, OwnerRegisters};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
@@ -157,34 +158,38 @@ pub async fn found(place: &Place, federation: &str) -> anyhow::Result<Ground> {
     Ok(Ground(listeners))
 }
 
-/// Has every party tell its metrics on a port of its own, and says where.
-///
-/// The port is free when it is chosen; the party takes it when it starts.
+fn all_names() -> impl Iterator<Item = &'static str> {
+    OWNERS.iter().map(|owner| owner.owner).chain([BROKER])
+}
+
+/// Has every party serve its metrics, on a port that the system chooses when it starts.
 ///
 /// # Errors
-/// Names the party.
-pub fn open_metrics(place: &Place) -> anyhow::Result<Vec<(String, SocketAddr)>> {
-    let names = OWNERS.iter().map(|owner| owner.owner).chain([BROKER]);
-    // All are held until all are chosen: no two parties get the same.
-    let held: Vec<_> = names
-        .map(|name| TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).map(|held| (name, held)))
-        .collect::<Result<_, _>>()
-        .context("no port on the loopback interface")?;
-    held.into_iter()
-        .map(|(name, held)| {
-            let address = held.local_addr()?;
-            let config = match name {
-                BROKER => place.party(BROKER).join("broker.toml"),
-                node => place.node_config(node),
-            };
-            let mut file = OpenOptions::new()
-                .append(true)
-                .open(&config)
-                .with_context(|| format!("{} cannot be written", config.display()))?;
-            writeln!(file, "\n[telemetry]\nmetrics = \"{address}\"").context("a configuration")?;
-            Ok((name.to_owned(), address))
-        })
-        .collect()
+/// Names the file that cannot be written.
+pub fn open_metrics(place: &Place) -> anyhow::Result<()> {
+    for name in all_names() {
+        let config = match name {
+            BROKER => place.party(BROKER).join("broker.toml"),
+            node => place.node_config(node),
+        };
+        let cannot = || format!("{} cannot be written", config.display());
+        let mut file = OpenOptions::new().append(true).open(&config).with_context(cannot)?;
+        writeln!(file, "\n[telemetry]\nmetrics = \"127.0.0.1:0\"").with_context(cannot)?;
+    }
+    Ok(())
+}
+
+/// Where each party's metrics are, once it serves.
+///
+/// # Errors
+/// Names the party that does not say.
+pub fn metrics(place: &Place) -> anyhow::Result<Vec<(String, SocketAddr)>> {
+    let address = |name: &str| -> anyhow::Result<_> {
+        let file = place.state(name).join(ADDRESS_FILE);
+        let text = fs::read_to_string(file).with_context(|| format!("{name}: its metrics are nowhere"))?;
+        Ok((name.to_owned(), text.trim().parse()?))
+    };
+    all_names().map(address).collect()
 }
 
 /// Puts the settings that a party begins with where its operator has them: beside the folder that `init` makes.

@@ -206,12 +206,22 @@ fn read_register(json: &str, csv: &str) -> Option<Register> {
 
 /// How each question of a plan must end, up to the first that is refused.
 pub fn answer(plan: &Plan, registers: &Registers, keys: &Keys, rules: &Rules) -> Vec<Outcome> {
+    answer_with_cells(plan, registers, keys, rules).into_iter().map(|(outcome, _)| outcome).collect()
+}
+
+/// As [`answer`], each with the true cells that it was made from.
+pub fn answer_with_cells(
+    plan: &Plan,
+    registers: &Registers,
+    keys: &Keys,
+    rules: &Rules,
+) -> Vec<(Outcome, Vec<TrueCell>)> {
     let table = Perturbation::published();
     let mut outcomes = Vec::new();
     for question in &plan.questions {
-        let outcome = answer_question(question, registers, keys, rules, &table);
+        let (outcome, cells) = answer_question(question, registers, keys, rules, &table);
         let refused = matches!(outcome, Outcome::Refused(_));
-        outcomes.push(outcome);
+        outcomes.push((outcome, cells));
         if refused {
             break;
         }
@@ -432,7 +442,7 @@ fn answer_question(
     keys: &Keys,
     rules: &Rules,
     table: &Perturbation,
-) -> Outcome {
+) -> (Outcome, Vec<TrueCell>) {
     let column = ValueColumn::of(question, registers, &keys.record_key_secret);
     let cells = cells_of(question, registers, &keys.record_key_secret, column.as_ref());
     let perturbed = cells.iter().map(|cell| table.perturbed(cell.count, cell_key(cell, &keys.noise_key)));
@@ -442,7 +452,7 @@ fn answer_question(
             |(cell, perturbed): (&TrueCell, &u64)| column.protected(cell, *perturbed, table, keys, rules);
         (column, cells.iter().zip(&perturbed).map(protected).collect::<Vec<_>>())
     });
-    match &question.kind {
+    let outcome = match &question.kind {
         QuestionKind::Population { .. } if perturbed[0] < u64::from(rules.population_units_min) => {
             Outcome::Refused(Refusal::PopulationFloor)
         }
@@ -463,7 +473,8 @@ fn answer_question(
             }
             refused => refused,
         },
-    }
+    };
+    (outcome, cells)
 }
 
 /// True cells with margins, before any protection: what must be in no message of any party.
@@ -1043,7 +1054,7 @@ mod tests {
         let table = Perturbation::published();
         let outcome = |floor| {
             let rules = Rules { population_units_min: floor, ..loosest_rules() };
-            answer_question(&ask, &registers, &keys, &rules, &table)
+            answer_question(&ask, &registers, &keys, &rules, &table).0
         };
         assert_eq!(
             (outcome(1015), outcome(1026)),
