@@ -324,7 +324,7 @@ mod tests {
 
     use super::*;
 
-    const IDENTITY: &str = "01019012345";
+    const IDENTITY: &str = "01819012345";
 
     /// Keeps what would go over the wire.
     #[derive(Clone, Debug, Default)]

@@ -380,7 +380,7 @@ mod tests {
 
     #[test]
     fn what_is_not_on_the_lists_is_not_printed_even_under_our_own_name() {
-        let identity = "01019012345";
+        let identity = "01819012345";
         let (answers, asked) = (Line::NodeAnswers.as_str(), Line::Asked.as_str());
         let text = printed(LevelFilter::TRACE, || {
             tracing::info!(target: TARGET, identity, party = identity, message = answers);
@@ -405,7 +405,7 @@ mod tests {
 
     #[test]
     fn codes_that_another_party_invents_are_not_repeated() {
-        let text = printed(LevelFilter::DEBUG, || Line::AskedInVain.entry().code("01019012345").say());
+        let text = printed(LevelFilter::DEBUG, || Line::AskedInVain.entry().code("01819012345").say());
         assert!(text.ends_with("asked in vain code=other\n"), "{text}");
     }
 

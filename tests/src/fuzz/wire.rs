@@ -13,6 +13,7 @@ use prost::Message;
 use tonic::{Code, Status};
 
 use super::register;
+use crate::reference::loosest_rules;
 
 /// A message of the kind that the first byte says: a datastore, rules, a release, an asker, or the details of a status.
 pub fn messages(input: &[u8]) -> bool {
@@ -58,15 +59,7 @@ pub(super) fn message_seeds() -> Vec<Vec<u8>> {
         .clone()
         .map(|datastore| seed(0, catalogue::v1::Datastore::from(datastore).encode_to_vec()))
         .collect();
-    let rules = Rules {
-        population_units_min: 1000,
-        perturbation_table: Hash::of(b"table"),
-        small_cell_units_max: 4,
-        small_cells_percent_max: 50,
-        statistic_units_min: 15,
-        two_largest_percent_max: 90,
-        others_percent_of_largest_min: 10,
-    };
+    let rules = loosest_rules();
     seeds.push(seed(1, common::v1::Rules::from(&rules).encode_to_vec()));
     for datastore in datastores {
         let Datastore { id, version, owner, .. } = datastore.clone();
