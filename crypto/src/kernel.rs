@@ -15,116 +15,82 @@ use multiversion::multiversion;
 
 use crate::ring::Ring;
 
-/// Some neighbouring columns of a block of rows, over some of its rows. In a block, column lies after column.
-#[derive(Clone)]
-pub(crate) struct Columns<'a, R> {
-    /// Column after column.
-    pub(crate) block: &'a [R],
-    /// Rows of the block.
-    pub(crate) height: usize,
-    /// Columns meant.
-    pub(crate) columns: Range<usize>,
-    /// Rows meant.
-    pub(crate) rows: Range<usize>,
+/// Runs `tile::<L, W, R>([l, r], …)` for tiles of at most 2 × 4 that cover `left` × `right` columns: more sums than that do
+/// not fit into the registers of every processor.
+macro_rules! in_tiles {
+    ($left:expr, $right:expr, $tile:ident $(<$ring:ident>)? ($($argument:expr),*)) => {{
+        let mut l = 0;
+        while l < $left {
+            let tall = if $left - l < 2 { 1 } else { 2 };
+            let mut r = 0;
+            while r < $right {
+                let wide = match $right - r {
+                    4.. => 4,
+                    2.. => 2,
+                    _ => 1,
+                };
+                match [tall, wide] {
+                    [2, 4] => $tile::<2, 4 $(, $ring)?>([l, r], $($argument),*),
+                    [2, 2] => $tile::<2, 2 $(, $ring)?>([l, r], $($argument),*),
+                    [2, _] => $tile::<2, 1 $(, $ring)?>([l, r], $($argument),*),
+                    [_, 4] => $tile::<1, 4 $(, $ring)?>([l, r], $($argument),*),
+                    [_, 2] => $tile::<1, 2 $(, $ring)?>([l, r], $($argument),*),
+                    [_, _] => $tile::<1, 1 $(, $ring)?>([l, r], $($argument),*),
+                }
+                r += wide;
+            }
+            l += tall;
+        }
+    }};
 }
 
-impl<'a, R> Columns<'a, R> {
-    /// All of a block of this many rows.
-    pub(crate) fn whole(block: &'a [R], height: usize) -> Self {
-        let width = block.len().checked_div(height).unwrap_or(0);
-        Self { block, height, columns: 0..width, rows: 0..height }
-    }
+mod narrow;
 
-    #[inline(always)]
-    fn column(&self, at: usize) -> &'a [R] {
-        &self.block[(self.columns.start + at) * self.height..][self.rows.clone()]
-    }
+pub(crate) use self::narrow::add_narrow_products;
+
+/// Some neighbouring columns of a block of rows, in which column lies after column.
+pub(crate) fn columns<R>(block: &[R], height: usize, which: Range<usize>) -> Vec<&[R]> {
+    which.map(|column| &block[column * height..][..height]).collect()
 }
 
-/// Sums of products of two blocks of columns, gathered over many blocks of rows: adds `AᵀB` for each pair of blocks
-/// A (rows × `left`) and B (rows × `right`).
+/// [`Ring::add_products`] in any ring.
 ///
 /// A sum is a plain dot product of two columns, which no number of columns keeps from being vector instructions.
-pub(crate) struct ProductSums<R: Ring> {
-    left: usize,
-    right: usize,
-    /// left × right, row by row.
-    sums: Vec<R>,
+#[multiversion(targets = "simd")]
+pub(crate) fn add_products<R: Ring>(sums: &mut [R], left: &[&[R]], right: &[&[R]], stretch: usize) {
+    in_tiles!(left.len(), right.len(), add_tile<R>(sums, left, right, stretch));
 }
 
-impl<R: Ring> ProductSums<R> {
-    pub(crate) fn new(left: usize, right: usize) -> Self {
-        Self { left, right, sums: vec![R::ZERO; left * right] }
-    }
-
-    pub(crate) fn add(&mut self, left: &Columns<'_, R>, right: &Columns<'_, R>) {
-        debug_assert_eq!((left.columns.len(), right.columns.len()), (self.left, self.right));
-        debug_assert_eq!(left.rows.len(), right.rows.len());
-        add_products(self, left, right);
-    }
-
-    /// The sums, left × right, row by row.
-    pub(crate) fn into_sums(self) -> Vec<R> {
-        self.sums
-    }
-
-    /// The sums, left × right, row by row, which begin again at zero.
-    pub(crate) fn take(&mut self) -> Vec<R> {
-        let zeros = vec![R::ZERO; self.sums.len()];
-        std::mem::replace(&mut self.sums, zeros)
-    }
-
-    /// Adds the products of L columns of left with all of right's.
-    #[inline(always)]
-    fn add_columns<const L: usize>(
-        &mut self,
-        l: usize,
-        left: &Columns<'_, R>,
-        right: &Columns<'_, R>,
-    ) -> usize {
-        let mut r = 0;
-        while r < self.right {
-            r += match self.right - r {
-                4.. => self.add_tile::<L, 4>(l, r, left, right),
-                2.. => self.add_tile::<L, 2>(l, r, left, right),
-                _ => self.add_tile::<L, 1>(l, r, left, right),
-            };
-        }
-        L
-    }
-
-    #[inline(always)]
-    fn add_tile<const L: usize, const W: usize>(
-        &mut self,
-        l: usize,
-        r: usize,
-        left: &Columns<'_, R>,
-        right: &Columns<'_, R>,
-    ) -> usize {
-        let rows = left.rows.len();
-        let left = std::array::from_fn(|i| left.column(l + i));
-        let right = std::array::from_fn(|i| right.column(r + i));
-        let tile = dots::<R, L, W>(left, right, rows);
-        for (i, tile_row) in tile.iter().enumerate() {
-            let at = (l + i) * self.right + r;
-            for (sum, more) in self.sums[at..at + W].iter_mut().zip(tile_row) {
-                *sum = sum.plus(*more);
+#[inline(always)]
+fn add_tile<const L: usize, const W: usize, R: Ring>(
+    [l, r]: [usize; 2],
+    sums: &mut [R],
+    left: &[&[R]],
+    right: &[&[R]],
+    stretch: usize,
+) {
+    let cells = left.len() * right.len();
+    let (tall, wide): ([&[R]; L], [&[R]; W]) =
+        (std::array::from_fn(|i| left[l + i]), std::array::from_fn(|j| right[r + j]));
+    for (sums, rows) in sums.chunks_exact_mut(cells).zip(stretches(tall[0].len(), stretch)) {
+        let tile = dots::<R, L, W>(
+            tall.map(|column| &column[rows.clone()]),
+            wide.map(|column| &column[rows.clone()]),
+            rows.len(),
+        );
+        for i in 0..L {
+            let sums = &mut sums[(l + i) * right.len() + r..][..W];
+            for j in 0..W {
+                sums[j] = sums[j].plus(tile[i][j]);
             }
         }
-        W
     }
 }
 
-#[multiversion(targets = "simd")]
-fn add_products<R: Ring>(sums: &mut ProductSums<R>, left: &Columns<'_, R>, right: &Columns<'_, R>) {
-    let mut l = 0;
-    while l < sums.left {
-        l += match sums.left - l {
-            4.. => sums.add_columns::<4>(l, left, right),
-            2.. => sums.add_columns::<2>(l, left, right),
-            _ => sums.add_columns::<1>(l, left, right),
-        };
-    }
+/// Stretch after stretch of rows; the last may be shorter.
+#[inline(always)]
+fn stretches(rows: usize, stretch: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..rows).step_by(stretch).map(move |start| start..rows.min(start + stretch))
 }
 
 /// Dot products of each of L columns with each of W columns.
@@ -172,16 +138,22 @@ pub(crate) fn turn<R: Ring>(block: &[R], width: usize, turned: &mut Vec<R>) {
     }
 }
 
-/// The message of a block less its masks.
+/// Takes masks from a block.
 #[multiversion(targets = "simd")]
-pub(crate) fn masked(block: &[u16], masks: &[u16]) -> Vec<u8> {
-    let mut message = vec![0; 2 * block.len()];
-    let (places, _) = message.as_chunks_mut();
-    let (places, masks) = (&mut places[..block.len()], &masks[..block.len()]);
+pub(crate) fn subtract(block: &mut [u16], masks: &[u16]) {
+    let masks = &masks[..block.len()];
     for i in 0..block.len() {
-        places[i] = block[i].wrapping_sub(masks[i]).to_le_bytes();
+        block[i] = block[i].wrapping_sub(masks[i]);
     }
-    message
+}
+
+/// Turns masks into a block less its masks.
+#[multiversion(targets = "simd")]
+pub(crate) fn subtract_from(block: &[u16], masks: &mut [u16]) {
+    let masks = &mut masks[..block.len()];
+    for i in 0..block.len() {
+        masks[i] = block[i].wrapping_sub(masks[i]);
+    }
 }
 
 /// Writes `weight` of a row into the column of its category, in every row of a block of zeros; a row without one gets
@@ -207,39 +179,38 @@ mod tests {
     use crate::ring::Prime64;
     use crate::testing::Dice;
 
-    fn plain<R: Ring>(left: &[R], l: usize, right: &[R], r: usize) -> Vec<R> {
-        let mut sums = vec![R::ZERO; l * r];
-        for (a, b) in left.chunks(l).zip(right.chunks(r)) {
-            for i in 0..l {
-                for j in 0..r {
-                    sums[i * r + j] = sums[i * r + j].plus(a[i].times(b[j]));
-                }
-            }
-        }
-        sums
+    /// The definition, over columns, for one stretch.
+    fn plain<R: Ring>(left: &[&[R]], right: &[&[R]], rows: Range<usize>) -> Vec<R> {
+        let dot = |left: &[R], right: &[R]| {
+            rows.clone().fold(R::ZERO, |sum, row| sum.plus(left[row].times(right[row])))
+        };
+        left.iter().flat_map(|left| right.iter().map(move |right| dot(left, right))).collect()
     }
 
     fn agrees<R: Ring>(mut draw: impl FnMut() -> R) {
-        for (l, r) in [(1, 1), (1, 7), (7, 1), (3, 5), (4, 16), (5, 33), (10, 21), (21, 10), (6, 70), (40, 3)]
-        {
-            let mut sums = ProductSums::new(l, r);
-            let (mut left, mut right) = (Vec::new(), Vec::new());
-            for rows in [1, 5, 64] {
-                let a: Vec<R> = (0..rows * l).map(|_| draw()).collect();
-                let b: Vec<R> = (0..rows * r).map(|_| draw()).collect();
-                let (mut a_turned, mut b_turned) = (Vec::new(), Vec::new());
-                turn(&a, l, &mut a_turned);
-                turn(&b, r, &mut b_turned);
-                sums.add(&Columns::whole(&a_turned, rows), &Columns::whole(&b_turned, rows));
-                left.extend(a);
-                right.extend(b);
+        let shapes =
+            [(1, 1), (1, 7), (7, 1), (2, 2), (3, 5), (4, 16), (5, 33), (10, 21), (21, 10), (6, 70), (40, 3)];
+        for (l, r) in shapes {
+            for (rows, stretch) in [(1, 1), (5, 64), (64, 64), (64, 16), (100, 16), (37, 8)] {
+                let (left, right): (Vec<R>, Vec<R>) =
+                    ((0..rows * l).map(|_| draw()).collect(), (0..rows * r).map(|_| draw()).collect());
+                let (left, right) = (columns(&left, rows, 0..l), columns(&right, rows, 0..r));
+                let before: Vec<R> = (0..rows.div_ceil(stretch) * l * r).map(|_| draw()).collect();
+                let mut sums = before.clone();
+                R::add_products(&mut sums, &left, &right, stretch);
+                let products = stretches(rows, stretch).flat_map(|rows| plain(&left, &right, rows));
+                let expected: Vec<R> =
+                    before.iter().zip(products).map(|(before, product)| before.plus(product)).collect();
+                assert!(sums == expected, "{l} × {r}, {rows} rows by {stretch} in {}", R::NAME);
+                let mut sums = before;
+                add_products(&mut sums, &left, &right, stretch);
+                assert!(sums == expected, "{l} × {r}, {rows} rows by {stretch} in {}, any ring", R::NAME);
             }
-            assert!(sums.into_sums() == plain(&left, l, &right, r), "{l} × {r} in {}", R::NAME);
         }
     }
 
     #[test]
-    fn tiles_give_the_plain_product_in_every_ring_and_shape() {
+    fn tiles_give_the_plain_products_in_every_ring_and_shape() {
         let mut dice = Dice::seeded(3);
         agrees::<u16>(|| dice.next() as u16);
         agrees::<u32>(|| dice.next() as u32);
@@ -248,15 +219,13 @@ mod tests {
     }
 
     #[test]
-    fn some_rows_of_some_columns_are_a_product_of_their_own() {
-        let block: Vec<u16> = (0..12).collect();
-        let other: Vec<u16> = (0..8).map(|x| 3 * x + 1).collect();
-        let mut sums = ProductSums::new(2, 1);
-        let left = Columns { block: &block, height: 4, columns: 1..3, rows: 1..3 };
-        sums.add(&left, &Columns { block: &other, height: 4, columns: 1..2, rows: 1..3 });
-        // Columns 5 6 and 9 10 with 16 19.
-        assert_eq!(sums.take(), [5 * 16 + 6 * 19, 9 * 16 + 10 * 19]);
-        assert_eq!(sums.take(), [0, 0]);
+    fn the_largest_16_bit_numbers_multiply_as_in_the_ring() {
+        let block = [[u16::MAX; 64], [1 << 15; 64]].concat();
+        let columns = columns(&block, 64, 0..2);
+        let mut sums = vec![0; 4];
+        u16::add_products(&mut sums, &columns, &columns, 64);
+        // 64 · (−1)² and 64 · −(−2¹⁵) and 64 · 2³⁰, mod 2¹⁶.
+        assert_eq!(sums, [64, 0, 0, 0]);
     }
 
     #[test]
@@ -264,6 +233,14 @@ mod tests {
         let mut block = vec![0; 3 * 4];
         one_hot(&mut block, 1, &[1, u32::MAX, 0], |row| row as u16 + 7);
         assert_eq!(block, [0, 0, 0, 0, 0, 9, 7, 0, 0, 0, 0, 0]);
-        assert_eq!(masked(&[1, 5], &[2, 3]), [0xff, 0xff, 2, 0]);
+    }
+
+    #[test]
+    fn masks_are_taken_from_a_block_in_either_place() {
+        let (mut block, mut masks) = ([1, 5], [2, 3]);
+        subtract_from(&block, &mut masks);
+        assert_eq!(masks, [u16::MAX, 2]);
+        subtract(&mut block, &[2, 3]);
+        assert_eq!(block, masks);
     }
 }

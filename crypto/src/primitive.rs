@@ -40,10 +40,19 @@ impl Keystream {
         }
         let (blocks, tail) = rest.as_chunks_mut();
         for run in blocks.chunks_mut(Self::RUN) {
-            for block in &mut *run {
-                *block = counter.to_be_bytes();
-                counter += 1;
+            // Half the counter stays as it is, but for one run in 2⁵⁵.
+            let (high, low) = ((counter >> 64) as u64, counter as u64);
+            if low.checked_add(run.len() as u64).is_some() {
+                for (block, low) in run.iter_mut().zip(low..) {
+                    block[..8].copy_from_slice(&high.to_be_bytes());
+                    block[8..].copy_from_slice(&low.to_be_bytes());
+                }
+            } else {
+                for (block, at) in run.iter_mut().zip(0..) {
+                    *block = counter.wrapping_add(at).to_be_bytes();
+                }
             }
+            counter = counter.wrapping_add(run.len() as u128);
             self.cipher.encrypt_blocks(Array::cast_slice_from_core_mut(run));
         }
         if !tail.is_empty() {
@@ -244,6 +253,15 @@ mod tests {
                 assert_eq!(out, whole[start..start + length], "{length} bytes at {start}");
             }
         }
+    }
+
+    #[test]
+    fn the_counter_is_carried_from_its_low_half_into_its_high_one() {
+        let keystream = Keystream::new(&[7; 16]);
+        let first = (7 << 64) - 2;
+        let mut out = [0; 4 * 16];
+        keystream.read(16 * first, &mut out);
+        assert_eq!(out, [0, 1, 2, 3].map(|at| keystream.block(first + at)).concat()[..]);
     }
 
     #[test]

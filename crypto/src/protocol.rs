@@ -10,6 +10,7 @@
 //! | [`protect`], [`protect_sums`] | the program that protects a table before anything is opened | all of the above |
 
 use crate::channel::{ChannelError, InvalidStepName, StepName};
+use crate::ring::Ring;
 use crate::seeds::SeedError;
 
 pub mod adder;
@@ -49,8 +50,19 @@ pub enum ProtocolError {
 }
 
 /// Reads ring elements out of a message's body.
-pub(crate) fn decode<R: crate::ring::Ring>(body: &[u8], step: &StepName) -> Result<Vec<R>, ProtocolError> {
-    let mut elements = vec![R::ZERO; body.len() / R::BYTES];
-    R::decode(body, &mut elements).map_err(|_| ChannelError::Unexpected { step: step.clone() })?;
+pub(crate) fn decode<R: Ring>(body: &[u8], step: &StepName) -> Result<Vec<R>, ProtocolError> {
+    let mut elements = Vec::new();
+    decode_into(body, step, &mut elements)?;
     Ok(elements)
+}
+
+/// Reads ring elements out of a message's body, in place of what there was.
+pub(crate) fn decode_into<R: Ring>(
+    body: &[u8],
+    step: &StepName,
+    elements: &mut Vec<R>,
+) -> Result<(), ProtocolError> {
+    elements.resize(body.len() / R::BYTES, R::ZERO);
+    R::decode(body, elements).map_err(|_| ChannelError::Unexpected { step: step.clone() })?;
+    Ok(())
 }

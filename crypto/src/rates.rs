@@ -4,15 +4,15 @@
 //! stay the same. So each ring and each shape of tile has a line of its own.
 
 use crate::channel::StepName;
-use crate::kernel::{Columns, ProductSums, masked, one_hot, turn};
+use crate::kernel::{columns, one_hot, subtract, turn};
 use crate::pseudonym::{RecordKeySecret, SessionSalt};
 use crate::ring::{Prime64, Ring};
 use crate::seeds::{EphemeralKey, PairSeed, SeedError};
 
 /// Rows of a block, as most products have them.
 const ROWS: usize = 2048;
-/// Rows of a stretch of limbs of eight bits.
-const STRETCH: usize = 128;
+/// Rows of a stretch of limbs of seven bits, as wages have.
+const STRETCH: usize = 256;
 /// Seconds that each loop is run for, at the least.
 const SECONDS: f64 = 0.05;
 
@@ -57,7 +57,7 @@ pub fn inner_loops(clock: impl Fn() -> f64) -> Result<Vec<Rate>, SeedError> {
         turn(&block, 80, &mut turned);
     });
     rate("a block less its masks, z2-16".to_owned(), "elements", block.len(), &mut || {
-        std::hint::black_box(masked(&block, &turned));
+        subtract(&mut turned, &block);
     });
     let categories: Vec<u32> = (0..ROWS as u32).map(|row| row * 7 % 10).collect();
     let mut columns = vec![0; ROWS * 10];
@@ -97,16 +97,16 @@ type Run<'a> = dyn FnMut(String, &'static str, usize, &mut dyn FnMut()) + 'a;
 /// Every shape of tile that a product is cut into.
 fn dots<R: Ring>(rate: &mut Run<'_>, element: impl Fn(u64) -> R) {
     let block: Vec<R> = (0..4 * ROWS as u64).map(element).collect();
-    for left in [4, 2, 1] {
+    for left in [2, 1] {
         for right in [4, 2, 1] {
-            let mut sums = ProductSums::new(left, right);
+            let (left, right) = (columns(&block, ROWS, 0..left), columns(&block, ROWS, 0..right));
             // Over a whole block, and over the stretches in which limbs are summed.
-            for rows in [ROWS, STRETCH] {
-                let columns =
-                    |count| Columns { columns: 0..count, rows: 0..rows, ..Columns::whole(&block, ROWS) };
-                let name = format!("dot products {left} × {right} of {rows} rows in {}", R::NAME);
-                rate(name, "multiply-adds", left * right * rows, &mut || {
-                    sums.add(&columns(left), &columns(right));
+            for stretch in [ROWS, STRETCH] {
+                let (l, r) = (left.len(), right.len());
+                let mut sums = vec![R::ZERO; ROWS / stretch * l * r];
+                let name = format!("dot products {l} × {r} by {stretch} rows in {}", R::NAME);
+                rate(name, "multiply-adds", l * r * ROWS, &mut || {
+                    R::add_products(&mut sums, &left, &right, stretch);
                 });
             }
         }

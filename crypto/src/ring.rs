@@ -4,7 +4,9 @@
 //! ring's. The prime field of 2⁶⁴ − 2³² + 1 is kept beside them, because checks against a party that
 //! deviates need a field; every generic protocol is compiled and tested over it.
 
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::kernel;
 
 /// A finite commutative ring with a fixed width on the wire.
 pub trait Ring: Copy + PartialEq + Eq + Zeroize + Send + Sync + 'static {
@@ -32,6 +34,14 @@ pub trait Ring: Copy + PartialEq + Eq + Zeroize + Send + Sync + 'static {
         Self::ZERO.minus(self)
     }
 
+    /// Adds to `sums` the dot products of each of `left`'s columns with each of `right`'s, over stretch after stretch of rows.
+    ///
+    /// All columns are of one length. There is a sum for each stretch, the last of which may be shorter, for each column
+    /// of left and for each of right, in this order.
+    fn add_products(sums: &mut [Self], left: &[&[Self]], right: &[&[Self]], stretch: usize) {
+        kernel::add_products(sums, left, right, stretch);
+    }
+
     /// Appends the elements, little-endian, to a message.
     fn encode(elements: &[Self], message: &mut Vec<u8>);
 
@@ -41,8 +51,8 @@ pub trait Ring: Copy + PartialEq + Eq + Zeroize + Send + Sync + 'static {
     /// [`NotAnElement`] where the lengths do not fit, or a number is outside the ring.
     fn decode(bytes: &[u8], elements: &mut [Self]) -> Result<(), NotAnElement>;
 
-    /// Turns uniform bytes, [`Self::STREAM_BYTES`] for each element, into uniform elements.
-    fn from_stream(bytes: &[u8], elements: &mut [Self]);
+    /// Turns uniform bytes, [`Self::STREAM_BYTES`] for each element, which `read` writes, into uniform elements.
+    fn draw(elements: &mut [Self], read: impl FnOnce(&mut [u8]));
 }
 
 /// A ring of machine words, ℤ/2ᵏ: its elements have bits.
@@ -61,7 +71,7 @@ pub trait Word: Ring {
 pub struct NotAnElement;
 
 macro_rules! word_ring {
-    ($word:ty, $name:literal) => {
+    ($word:ty, $name:literal $(, $add_products:path)?) => {
         impl Ring for $word {
             const NAME: &'static str = $name;
             const BYTES: usize = size_of::<$word>();
@@ -84,13 +94,14 @@ macro_rules! word_ring {
                 self.wrapping_mul(other)
             }
 
+            $(fn add_products(sums: &mut [Self], left: &[&[Self]], right: &[&[Self]], stretch: usize) {
+                $add_products(sums, left, right, stretch);
+            })?
+
             fn encode(elements: &[Self], message: &mut Vec<u8>) {
-                let start = message.len();
-                message.resize(start + elements.len() * Self::BYTES, 0);
-                let (places, _) = message[start..].as_chunks_mut();
-                let places = &mut places[..elements.len()];
-                for i in 0..elements.len() {
-                    places[i] = elements[i].to_le_bytes();
+                match cfg!(target_endian = "little") {
+                    true => message.extend_from_slice(bytemuck::cast_slice(elements)),
+                    false => message.extend(elements.iter().flat_map(|element| element.to_le_bytes())),
                 }
             }
 
@@ -98,17 +109,14 @@ macro_rules! word_ring {
                 if bytes.len() != elements.len() * Self::BYTES {
                     return Err(NotAnElement);
                 }
-                Self::from_stream(bytes, elements);
+                Self::draw(elements, |places| places.copy_from_slice(bytes));
                 Ok(())
             }
 
-            fn from_stream(bytes: &[u8], elements: &mut [Self]) {
-                debug_assert_eq!(bytes.len(), elements.len() * Self::STREAM_BYTES);
-                let (places, _) = bytes.as_chunks();
-                let places = &places[..elements.len()];
-                for i in 0..elements.len() {
-                    elements[i] = <$word>::from_le_bytes(places[i]);
-                }
+            fn draw(elements: &mut [Self], read: impl FnOnce(&mut [u8])) {
+                read(bytemuck::cast_slice_mut(elements));
+                // Nothing, where the machine's own order is the wire's.
+                elements.iter_mut().for_each(|element| *element = Self::from_le(*element));
             }
         }
 
@@ -128,7 +136,7 @@ macro_rules! word_ring {
     };
 }
 
-word_ring!(u16, "z2-16");
+word_ring!(u16, "z2-16", kernel::add_narrow_products);
 word_ring!(u32, "z2-32");
 word_ring!(u64, "z2-64");
 word_ring!(u128, "z2-128");
@@ -212,8 +220,9 @@ impl Ring for Prime64 {
         Ok(())
     }
 
-    fn from_stream(bytes: &[u8], elements: &mut [Self]) {
-        debug_assert_eq!(bytes.len(), elements.len() * Self::STREAM_BYTES);
+    fn draw(elements: &mut [Self], read: impl FnOnce(&mut [u8])) {
+        let mut bytes = Zeroizing::new(vec![0; elements.len() * Self::STREAM_BYTES]);
+        read(&mut bytes);
         for (element, place) in elements.iter_mut().zip(bytes.chunks_exact(Self::STREAM_BYTES)) {
             *element = Self::reduce(u128::from_le_bytes(place.try_into().expect("chunks have 16 bytes")));
         }

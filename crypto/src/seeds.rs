@@ -128,7 +128,7 @@ impl PairSeed {
         purpose: &str,
     ) -> Result<MaskStream<R>, SeedError> {
         let bytes = self.bytes(step, columns, purpose, R::NAME)?;
-        Ok(MaskStream { bytes, scratch: Vec::new(), ring: PhantomData })
+        Ok(MaskStream { bytes, ring: PhantomData })
     }
 
     /// A stream that is read once from front to back, for randomness of several widths in program order.
@@ -177,16 +177,13 @@ impl fmt::Debug for PairSeed {
 /// Uniform elements of one ring, readable at any position.
 pub struct MaskStream<R: Ring> {
     bytes: ByteStream,
-    scratch: Vec<u8>,
     ring: PhantomData<R>,
 }
 
 impl<R: Ring> MaskStream<R> {
     /// Fills `out` with the elements from `position` on.
     pub fn fill(&mut self, position: u64, out: &mut [R]) {
-        self.scratch.resize(out.len() * R::STREAM_BYTES, 0);
-        self.bytes.read(u128::from(position) * R::STREAM_BYTES as u128, &mut self.scratch);
-        R::from_stream(&self.scratch, out);
+        R::draw(out, |bytes| self.bytes.read(u128::from(position) * R::STREAM_BYTES as u128, bytes));
     }
 
     /// Tells the ledger, if there is one, that `content` was masked by `elements` elements from `position` on.
@@ -194,12 +191,6 @@ impl<R: Ring> MaskStream<R> {
         let width = R::STREAM_BYTES as u128;
         let start = u128::from(position) * width;
         self.bytes.used(start, start + elements as u128 * width, content);
-    }
-}
-
-impl<R: Ring> Drop for MaskStream<R> {
-    fn drop(&mut self) {
-        self.scratch.zeroize();
     }
 }
 
@@ -218,11 +209,9 @@ pub(crate) struct Tape {
 impl Tape {
     /// The next `count` elements.
     pub(crate) fn draw<R: Ring>(&mut self, count: usize) -> Vec<R> {
-        let mut raw = Zeroizing::new(vec![0; count * R::STREAM_BYTES]);
-        self.bytes.read(self.position, &mut raw);
-        self.position += raw.len() as u128;
         let mut elements = vec![R::ZERO; count];
-        R::from_stream(&raw, &mut elements);
+        R::draw(&mut elements, |bytes| self.bytes.read(self.position, bytes));
+        self.position += (count * R::STREAM_BYTES) as u128;
         elements
     }
 

@@ -26,7 +26,7 @@
 //! masks taken from seeds as in P. Mohassel and Y. Zhang, "SecureML", IEEE S&P 2017, section 4.1.
 
 use crate::channel::{Channel, StepName};
-use crate::kernel::{Columns, ProductSums, turn};
+use crate::kernel::{columns, turn};
 use crate::protocol::{ProtocolError, decode};
 use crate::ring::Ring;
 use crate::seeds::{MaskStream, PairSeed, SeedError};
@@ -110,7 +110,7 @@ pub fn left<R: Ring>(
         return Err(ProtocolError::Input);
     }
     let mut masks = names.left_mask(dealer_seed)?;
-    let mut sums = ProductSums::new(shape.left_columns, shape.right_columns);
+    let mut sums = vec![R::ZERO; shape.left_columns * shape.right_columns];
     let mut turned = [Vec::new(), Vec::new()];
     for (index, rows) in shape.blocks() {
         let own = &columns[rows.start * shape.left_columns..rows.end * shape.left_columns];
@@ -123,7 +123,7 @@ pub fn left<R: Ring>(
     }
     let mut result_mask = vec![R::ZERO; shape.left_columns * shape.right_columns];
     names.result_mask(dealer_seed)?.fill(0, &mut result_mask);
-    Ok(Share::from_elements(sums.into_sums()).plus(&Share::from_elements(result_mask)))
+    Ok(Share::from_elements(sums).plus(&Share::from_elements(result_mask)))
 }
 
 /// Right's part: `columns` is Y, row by row; the result is a share of left × right sums, row by row.
@@ -143,7 +143,7 @@ pub fn right<R: Ring>(
         return Err(ProtocolError::Input);
     }
     let mut masks = names.right_mask(dealer_seed)?;
-    let mut sums = ProductSums::new(shape.left_columns, shape.right_columns);
+    let mut sums = vec![R::ZERO; shape.left_columns * shape.right_columns];
     let mut turned = [Vec::new(), Vec::new()];
     let mut mask = Vec::new();
     for (index, rows) in shape.blocks() {
@@ -160,7 +160,7 @@ pub fn right<R: Ring>(
     let correction_shape = [shape.left_columns as u64, shape.right_columns as u64, R::BYTES as u64];
     let correction = dealer.receive(&names.dealer, 0, &correction_shape)?;
     let correction = Share::from_elements(decode(&correction, &names.dealer)?);
-    Ok(Share::from_elements(sums.into_sums()).plus(&correction))
+    Ok(Share::from_elements(sums).plus(&correction))
 }
 
 /// The dealer's part: one message to right.
@@ -177,7 +177,7 @@ pub fn deal<R: Ring>(
     let (shape, names) = (shape.checked()?, Names::of(step)?);
     let mut left_masks = names.left_mask::<R>(left_seed)?;
     let mut right_masks = names.right_mask::<R>(right_seed)?;
-    let mut sums = ProductSums::new(shape.left_columns, shape.right_columns);
+    let mut sums = vec![R::ZERO; shape.left_columns * shape.right_columns];
     let mut turned = [Vec::new(), Vec::new()];
     let (mut u, mut v) = (Vec::new(), Vec::new());
     for (_, rows) in shape.blocks() {
@@ -188,22 +188,18 @@ pub fn deal<R: Ring>(
         add(&mut sums, &mut turned, [&u, &v], shape);
     }
     let mut masks = names.result_mask(left_seed)?;
-    let body = less_masks(&sums.into_sums(), &mut masks);
+    let body = less_masks(&sums, &mut masks);
     let correction_shape = [shape.left_columns as u64, shape.right_columns as u64, R::BYTES as u64];
     Ok(right.send(&names.dealer, 0, &correction_shape, body)?)
 }
 
 /// Adds the products of two blocks that lie row by row.
-fn add<R: Ring>(
-    sums: &mut ProductSums<R>,
-    turned: &mut [Vec<R>; 2],
-    [left, right]: [&[R]; 2],
-    shape: MatrixShape,
-) {
+fn add<R: Ring>(sums: &mut [R], turned: &mut [Vec<R>; 2], [left, right]: [&[R]; 2], shape: MatrixShape) {
     let rows = left.len() / shape.left_columns;
     turn(left, shape.left_columns, &mut turned[0]);
     turn(right, shape.right_columns, &mut turned[1]);
-    sums.add(&Columns::whole(&turned[0], rows), &Columns::whole(&turned[1], rows));
+    let left = columns(&turned[0], rows, 0..shape.left_columns);
+    R::add_products(sums, &left, &columns(&turned[1], rows, 0..shape.right_columns), rows);
 }
 
 /// Numbers minus the first masks of a stream, as a message.

@@ -44,13 +44,15 @@
 //!
 //! Source: see [`super::inner_product`], of which this is the form with narrow rings and one-hot columns; design §4.
 
+use std::iter;
 use std::ops::Range;
 
 use crate::channel::{Channel, StepName};
-use crate::kernel::{Columns, ProductSums, masked, one_hot};
+use crate::kernel::{columns, one_hot, subtract, subtract_from};
 use crate::protocol::lift::{DealtLift, Lift, Tile, add_all, stretch_rows};
 use crate::protocol::wide_body::{Inbox, Outbox};
-use crate::protocol::{ProtocolError, decode, inner_product};
+use crate::protocol::{ProtocolError, decode_into, inner_product};
+use crate::ring::Ring;
 use crate::seeds::{MaskStream, PairSeed};
 use crate::share::Share;
 
@@ -335,8 +337,8 @@ pub fn left(
     let mut results = names.result_masks(dealer_seed)?;
     let mut lift = Lift::new(&names.lift, true, dealer_seed, shape.tiles(), shape.rows)?;
     let mut products = Products::new(shape);
-    let (mut x, mut next, mut u) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut result, mut position) = (Vec::new(), 0);
+    let (mut x, mut next, mut masked, mut theirs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut result, mut position, mut ended) = (Vec::new(), 0, Ended::default());
     // Step 1. A row without a category is treated like any other: no branch, no other traffic.
     let mut send = |right: &mut dyn Channel, index: u64, range: Range<usize>, x: &mut Vec<u16>| {
         zeros(x, range.len() * width);
@@ -353,7 +355,12 @@ pub fn left(
             let values = &values[range.clone()];
             enter(BEFORE_VALUES + value, &|row| u16::from(values[row]));
         }
-        let body = masked_by(&mut masks, range.start * width, &mut u, x);
+        let start = (range.start * width) as u64;
+        masked.resize(x.len(), 0);
+        masks.fill(start, &mut masked);
+        subtract_from(x, &mut masked);
+        let body = encoded(&masked);
+        masks.used(start, x.len(), &body);
         right.send(&names.left, index, &shape.left_block(range.len()), body)
     };
     let mut blocks = shape.blocks().peekable();
@@ -370,19 +377,18 @@ pub fn left(
         }
 
         // Step 2.
-        let theirs = right.receive(&names.right, index, &shape.right_block(range.len()))?;
-        let theirs = decode::<u16>(&theirs, &names.right)?;
+        let body = right.receive(&names.right, index, &shape.right_block(range.len()))?;
+        decode_into(&body, &names.right, &mut theirs)?;
         if index > 0 {
             lift.receive(right)?;
         }
-        for (tile, mut share) in products.add(range, &x, &theirs) {
-            // Step 3: R.
-            result.resize(share.len(), 0);
-            results.fill(position, &mut result);
-            position += share.len() as u64;
-            add_all(&mut share, &result);
-            lift.add(tile, &share);
-        }
+        products.add(range, &x, &theirs, &mut ended);
+        // Step 3: R.
+        result.resize(ended.sums.len(), 0);
+        results.fill(position, &mut result);
+        position += result.len() as u64;
+        add_all(&mut ended.sums, &result);
+        ended.each().for_each(|(tile, share)| lift.add(tile, share));
         std::mem::swap(&mut x, &mut next);
     }
     if shape.rows > 0 {
@@ -409,18 +415,56 @@ struct Products {
 struct Product {
     left: Range<usize>,
     right: Range<usize>,
-    sums: ProductSums<u16>,
+    /// Left × right, row by row: over the rows since the last stretch ended.
+    sums: Vec<u16>,
 }
 
 impl Product {
     fn new(left: Range<usize>, right: Range<usize>) -> Self {
-        let sums = ProductSums::new(left.len(), right.len());
+        let sums = vec![0; left.len() * right.len()];
         Self { left, right, sums }
     }
 
-    fn add(&mut self, height: usize, rows: Range<usize>, left: &[u16], right: &[u16]) {
-        let left = Columns { block: left, height, columns: self.left.clone(), rows: rows.clone() };
-        self.sums.add(&left, &Columns { block: right, height, columns: self.right.clone(), rows });
+    /// Adds all rows of a block.
+    fn add(&mut self, height: usize, left: &[u16], right: &[u16]) {
+        let (left, right) =
+            (columns(left, height, self.left.clone()), columns(right, height, self.right.clone()));
+        u16::add_products(&mut self.sums, &left, &right, height);
+    }
+
+    /// Appends the sums over each stretch of a block, of which one begins with it.
+    fn by_stretch(&self, stretch: usize, height: usize, left: &[u16], right: &[u16], ended: &mut Vec<u16>) {
+        let (left, right) =
+            (columns(left, height, self.left.clone()), columns(right, height, self.right.clone()));
+        let start = ended.len();
+        ended.resize(start + height.div_ceil(stretch) * self.sums.len(), 0);
+        u16::add_products(&mut ended[start..], &left, &right, stretch);
+    }
+}
+
+/// Sums of the stretches that ended in a block, in the same order at all parties.
+#[derive(Default)]
+struct Ended {
+    /// One stretch after the other.
+    sums: Vec<u16>,
+    /// Of each stretch, the tile and the number of cells.
+    stretches: Vec<(usize, usize)>,
+}
+
+impl Ended {
+    fn clear(&mut self) {
+        self.sums.clear();
+        self.stretches.clear();
+    }
+
+    /// Each stretch with its tile.
+    fn each(&self) -> impl Iterator<Item = (usize, &[u16])> {
+        let mut rest = self.sums.as_slice();
+        self.stretches.iter().map(move |(tile, cells)| {
+            let (sums, others) = rest.split_at(*cells);
+            rest = others;
+            (*tile, sums)
+        })
     }
 }
 
@@ -437,29 +481,31 @@ impl Products {
         }
     }
 
-    /// Adds a block of left's and right's columns. Gives the sums of all stretches that ended in it, each with its tile,
-    /// in the same order at all parties.
-    fn add(&mut self, block: Range<usize>, left: &[u16], right: &[u16]) -> Vec<(usize, Vec<u16>)> {
+    /// Adds a block of left's and right's columns, and tells the sums of all stretches that ended in it.
+    fn add(&mut self, block: Range<usize>, left: &[u16], right: &[u16], ended: &mut Ended) {
         let height = block.len();
-        let mut ended = Vec::new();
+        ended.clear();
         for (at, (lifted, product)) in self.lifted.iter_mut().enumerate() {
-            let tile = lifted.tile;
-            // Blocks and stretches are powers of two: a stretch ends within a block or with one.
-            for start in (0..height).step_by(tile.stretch) {
-                let end = height.min(start + tile.stretch);
-                product.add(height, start..end, left, right);
-                if tile.ends_at(block.start + end, self.rows) {
-                    ended.push((at, product.sums.take()));
-                }
+            let (tile, cells) = (lifted.tile, product.sums.len());
+            // Blocks and stretches are powers of two: either ends with the other.
+            if tile.stretch <= height {
+                product.by_stretch(tile.stretch, height, left, right, &mut ended.sums);
+                ended.stretches.extend(iter::repeat_n((at, cells), height.div_ceil(tile.stretch)));
+                continue;
+            }
+            product.add(height, left, right);
+            if tile.ends_at(block.end, self.rows) {
+                ended.sums.extend(&product.sums);
+                ended.stretches.push((at, cells));
+                product.sums.fill(0);
             }
         }
-        self.keys.add(height, 0..height, left, right);
-        ended
+        self.keys.add(height, left, right);
     }
 
     /// Sums of record keys: for each limb left categories × right columns, row by row.
     fn keys(self) -> Vec<u16> {
-        self.keys.sums.into_sums()
+        self.keys.sums
     }
 }
 
@@ -491,7 +537,8 @@ pub fn right(
     let mut products = Products::new(shape);
     let mut lift = Lift::new(&names.lift, false, dealer_seed, shape.tiles(), shape.rows)?;
     let mut corrections = Inbox::new(&names.dealer);
-    let (mut y, mut v, mut next) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut y, mut v, mut next, mut theirs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut ended = Ended::default();
     // Step 2.
     let mut send = |left: &mut dyn Channel, index: u64, range: Range<usize>, v: &mut Vec<u16>| {
         zeros(&mut y, range.len() * width);
@@ -507,7 +554,12 @@ pub fn right(
                 *flag = u16::from(*present);
             }
         }
-        let body = masked_by(&mut masks, range.start * width, v, &y);
+        let start = (range.start * width) as u64;
+        v.resize(y.len(), 0);
+        masks.fill(start, v);
+        subtract(&mut y, v);
+        let body = encoded(&y);
+        masks.used(start, y.len(), &body);
         left.send(&names.right, index, &shape.right_block(range.len()), body)
     };
     let mut blocks = shape.blocks().peekable();
@@ -524,22 +576,16 @@ pub fn right(
         }
 
         // Step 1.
-        let theirs = left.receive(&names.left, index, &shape.left_block(range.len()))?;
-        let theirs = decode::<u16>(&theirs, &names.left)?;
+        let body = left.receive(&names.left, index, &shape.left_block(range.len()))?;
+        decode_into(&body, &names.left, &mut theirs)?;
         if index > 0 {
             lift.receive(left)?;
         }
         // Step 3: all stretches of a block come in one body.
-        let ended = products.add(range, &theirs, &v);
-        let cells = ended.iter().map(|(_, sums)| sums.len()).sum();
-        let corrections = corrections.receive::<u16>(dealer, cells)?;
-        let mut at = 0;
-        for (tile, mut share) in ended {
-            let cells = share.len();
-            add_all(&mut share, &corrections[at..at + cells]);
-            at += cells;
-            lift.add(tile, &share);
-        }
+        products.add(range, &theirs, &v, &mut ended);
+        let corrections = corrections.receive::<u16>(dealer, ended.sums.len())?;
+        add_all(&mut ended.sums, &corrections);
+        ended.each().for_each(|(tile, share)| lift.add(tile, share));
         std::mem::swap(&mut v, &mut next);
     }
     if shape.rows > 0 {
@@ -572,20 +618,17 @@ pub fn deal(
     let mut products = Products::new(shape);
     let mut lift = DealtLift::new(&names.lift, left_seed, right_seed, tiles.clone(), shape.rows)?;
     let mut outbox = Outbox::new(&names.dealer);
-    let (mut u, mut v, mut position) = (Vec::new(), Vec::new(), 0);
+    let (mut u, mut v, mut position, mut ended) = (Vec::new(), Vec::new(), 0, Ended::default());
     for (_, range) in shape.blocks() {
         u.resize(range.len() * left_width, 0u16);
         v.resize(range.len() * right_width, 0u16);
         left_masks.fill((range.start * left_width) as u64, &mut u);
         right_masks.fill((range.start * right_width) as u64, &mut v);
         // Step 3: never without R.
-        let mut ended = Vec::new();
-        for (tile, sums) in products.add(range, &u, &v) {
-            ended.extend(sums);
-            lift.add(tile);
-        }
-        let body = inner_product::less_masks_from(&ended, &mut results, position);
-        position += ended.len() as u64;
+        products.add(range, &u, &v, &mut ended);
+        ended.stretches.iter().for_each(|(tile, _)| lift.add(*tile));
+        let body = inner_product::less_masks_from(&ended.sums, &mut results, position);
+        position += ended.sums.len() as u64;
         outbox.send::<u16>(right, &body)?;
     }
     // Step 5.
@@ -615,13 +658,11 @@ fn zeros(block: &mut Vec<u16>, count: usize) {
     block.resize(count, 0);
 }
 
-/// The message of a block less its masks, which are left in `drawn`.
-fn masked_by(masks: &mut MaskStream<u16>, position: usize, drawn: &mut Vec<u16>, block: &[u16]) -> Vec<u8> {
-    drawn.resize(block.len(), 0);
-    masks.fill(position as u64, drawn);
-    let body = masked(block, drawn);
-    masks.used(position as u64, block.len(), &body);
-    body
+/// A block as a message.
+fn encoded(block: &[u16]) -> Vec<u8> {
+    let mut message = Vec::with_capacity(2 * block.len());
+    u16::encode(block, &mut message);
+    message
 }
 
 #[cfg(test)]
