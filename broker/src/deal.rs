@@ -10,6 +10,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::try_join;
 use kobling_crypto::attempt::{self, Ends};
@@ -117,7 +118,7 @@ impl Channel for Named {
         self.note(sent)
     }
 
-    fn receive(&mut self, step: &StepName, index: u64, shape: &[u64]) -> Result<Vec<u8>, ChannelError> {
+    fn receive(&mut self, step: &StepName, index: u64, shape: &[u64]) -> Result<Bytes, ChannelError> {
         let received = self.channel.receive(step, index, shape);
         self.note(received)
     }
@@ -160,7 +161,7 @@ impl Transport for LinkTransport {
         })
     }
 
-    fn receive(&mut self) -> Result<(Header, Vec<u8>), TransportError> {
+    fn receive(&mut self) -> Result<(Header, Bytes), TransportError> {
         let Self { link, runtime, patience, ended } = self;
         runtime.block_on(async {
             tokio::select! {

@@ -101,11 +101,15 @@ pub fn assign(lists: &[Tokens], seed: [u8; 32]) -> Result<Alignment, RunError> {
     let mut numbers: Vec<Vec<u32>> = lists.iter().map(|list| Vec::with_capacity(list.tokens.len())).collect();
     let mut distinct: u32 = 0;
     // Lists grow as they are answered, so the next token of list i is at the length of `numbers[i]`.
-    let next = |numbers: &[Vec<u32>], at: usize| lists[at].tokens.get(numbers[at].len()).copied();
-    while let Some(token) = (0..lists.len()).filter_map(|at| next(&numbers, at)).min() {
-        for at in 0..lists.len() {
-            if next(&numbers, at) == Some(token) {
-                numbers[at].push(distinct);
+    let next = |at: usize, numbers: &Vec<u32>| {
+        lists[at].tokens.get(numbers.len()).map(|token| u128::from_be_bytes(*token))
+    };
+    let mut heads: Vec<_> = numbers.iter().enumerate().map(|(at, numbers)| next(at, numbers)).collect();
+    while let Some(token) = heads.iter().copied().flatten().min() {
+        for (at, (head, numbers)) in heads.iter_mut().zip(&mut numbers).enumerate() {
+            if *head == Some(token) {
+                numbers.push(distinct);
+                *head = next(at, numbers);
             }
         }
         distinct = distinct.checked_add(1).ok_or(RunError::TooManyUnits)?;
@@ -123,7 +127,8 @@ pub fn assign(lists: &[Tokens], seed: [u8; 32]) -> Result<Alignment, RunError> {
 fn check_order(list: &Tokens) -> Result<(), RunError> {
     for pair in list.tokens.windows(2) {
         let party = list.owner.clone();
-        match pair[0].cmp(&pair[1]) {
+        let [one, next] = [pair[0], pair[1]].map(u128::from_be_bytes);
+        match one.cmp(&next) {
             std::cmp::Ordering::Less => {}
             std::cmp::Ordering::Equal => return Err(RunError::TokenTwice { party }),
             std::cmp::Ordering::Greater => return Err(RunError::TokenOrder { party }),

@@ -117,7 +117,7 @@ pub fn agree(other: &mut dyn Channel, digest: &[u8; 32]) -> Result<(), ProtocolE
     let name = step("attempt/agree");
     other.send(&name, 0, &[1, 32], digest.to_vec())?;
     let theirs = other.receive(&name, 0, &[1, 32])?;
-    if theirs == digest { Ok(()) } else { Err(ChannelError::Unexpected { step: name }.into()) }
+    if theirs[..] == digest[..] { Ok(()) } else { Err(ChannelError::Unexpected { step: name }.into()) }
 }
 
 /// Step 5 on one link.

@@ -23,6 +23,8 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use bytes::Bytes;
+
 use crate::primitive::{length_prefixed, sha256};
 
 /// The name of a step of a protocol: 1 to 64 bytes of `a-z 0-9 . / -`.
@@ -176,7 +178,7 @@ pub trait Channel: Send {
     ///
     /// # Errors
     /// [`ChannelError`]; `Unexpected` where another message came.
-    fn receive(&mut self, step: &StepName, index: u64, shape: &[u64]) -> Result<Vec<u8>, ChannelError>;
+    fn receive(&mut self, step: &StepName, index: u64, shape: &[u64]) -> Result<Bytes, ChannelError>;
 }
 
 /// Shows both ends that everything before has arrived, so that either may close: both send an empty message, then
@@ -201,7 +203,7 @@ pub trait Transport: Send {
     ///
     /// # Errors
     /// [`TransportError`].
-    fn receive(&mut self) -> Result<(Header, Vec<u8>), TransportError>;
+    fn receive(&mut self) -> Result<(Header, Bytes), TransportError>;
 }
 
 /// Why a transport carried nothing.
@@ -281,7 +283,7 @@ impl<T: Transport> FramedChannel<T> {
         self.transport.send(header, body).map_err(|error| at(step, error))
     }
 
-    fn try_receive(&mut self, step: &StepName, index: u64, shape: &[u64]) -> Result<Vec<u8>, ChannelError> {
+    fn try_receive(&mut self, step: &StepName, index: u64, shape: &[u64]) -> Result<Bytes, ChannelError> {
         let (header, body) = self.transport.receive().map_err(|error| at(step, error))?;
         let due = header.session == self.session
             && header.attempt == self.attempt
@@ -326,7 +328,7 @@ impl<T: Transport> Channel for FramedChannel<T> {
         self.alive(step, |channel| channel.try_send(step, index, shape, body))
     }
 
-    fn receive(&mut self, step: &StepName, index: u64, shape: &[u64]) -> Result<Vec<u8>, ChannelError> {
+    fn receive(&mut self, step: &StepName, index: u64, shape: &[u64]) -> Result<Bytes, ChannelError> {
         self.alive(step, |channel| channel.try_receive(step, index, shape))
     }
 }
@@ -382,7 +384,7 @@ mod tests {
         header
     }
 
-    fn receive_spoilt(spoil: impl FnOnce(&mut Header, &mut Vec<u8>)) -> Result<Vec<u8>, ChannelError> {
+    fn receive_spoilt(spoil: impl FnOnce(&mut Header, &mut Vec<u8>)) -> Result<Bytes, ChannelError> {
         let (mut a, b) = pair(Duration::from_millis(50));
         let mut b = FramedChannel::new(b, SESSION, ATTEMPT, "krg", "ssb");
         let mut body = vec![1, 2, 3];
@@ -397,8 +399,8 @@ mod tests {
         let (mut a, mut b) = ends();
         a.send(&step("a"), 0, &[3, 1], vec![1, 2, 3]).expect("sent");
         b.send(&step("b"), 7, &[1, 2], vec![4, 5]).expect("sent");
-        assert_eq!(b.receive(&step("a"), 0, &[3, 1]), Ok(vec![1, 2, 3]));
-        assert_eq!(a.receive(&step("b"), 7, &[1, 2]), Ok(vec![4, 5]));
+        assert_eq!(b.receive(&step("a"), 0, &[3, 1]), Ok(vec![1, 2, 3].into()));
+        assert_eq!(a.receive(&step("b"), 7, &[1, 2]), Ok(vec![4, 5].into()));
         let (a_sent, a_received) = a.transcripts();
         assert_eq!((a_received, a_sent), b.transcripts());
         assert_ne!(a_sent, a_received);
@@ -417,7 +419,7 @@ mod tests {
             |header, _| header.shape = vec![1, 3],
             |_, body| body.push(0),
         ];
-        assert_eq!(receive_spoilt(|_, _| ()), Ok(vec![1, 2, 3]));
+        assert_eq!(receive_spoilt(|_, _| ()), Ok(vec![1, 2, 3].into()));
         for spoil in spoils {
             assert_eq!(receive_spoilt(spoil), unexpected);
         }

@@ -3,12 +3,14 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::channel::{Header, Transport, TransportError};
 
 /// One end of a link in memory. Sending never waits; receiving waits up to the time given.
 pub struct MemoryTransport {
-    to_peer: Sender<(Header, Vec<u8>)>,
-    from_peer: Receiver<(Header, Vec<u8>)>,
+    to_peer: Sender<(Header, Bytes)>,
+    from_peer: Receiver<(Header, Bytes)>,
     patience: Duration,
 }
 
@@ -24,10 +26,10 @@ pub fn pair(patience: Duration) -> (MemoryTransport, MemoryTransport) {
 
 impl Transport for MemoryTransport {
     fn send(&mut self, header: Header, body: Vec<u8>) -> Result<(), TransportError> {
-        self.to_peer.send((header, body)).map_err(|_| TransportError::Closed)
+        self.to_peer.send((header, Bytes::from(body))).map_err(|_| TransportError::Closed)
     }
 
-    fn receive(&mut self) -> Result<(Header, Vec<u8>), TransportError> {
+    fn receive(&mut self) -> Result<(Header, Bytes), TransportError> {
         self.from_peer.recv_timeout(self.patience).map_err(|error| match error {
             RecvTimeoutError::Timeout => TransportError::TimedOut,
             RecvTimeoutError::Disconnected => TransportError::Closed,

@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::channel::{FramedChannel, Header, StepName, Transport, TransportError};
 use crate::memory::{MemoryTransport, pair};
 use crate::primitive::Keystream;
@@ -45,7 +47,7 @@ pub(crate) fn step(text: &str) -> StepName {
 }
 
 /// A message that a party received.
-pub(crate) type Seen = (Header, Vec<u8>);
+pub(crate) type Seen = (Header, Bytes);
 
 /// A transport that keeps a copy of everything its party receives.
 pub(crate) struct Tapped {

@@ -139,7 +139,9 @@ impl Coding {
     /// The size of a code in sevenths of the bound, rounded up: 0 for zero, 7 at the bound. Rule 10 rests on the
     /// sum of its squares.
     pub fn contribution(&self, code: i64) -> u64 {
-        (code.unsigned_abs() * Self::CONTRIBUTION_STEPS).div_ceil(self.bound().max(1))
+        // Without a division: how many steps of the bound it reaches beyond.
+        let (sevenfold, bound) = (code.unsigned_abs() * Self::CONTRIBUTION_STEPS, self.bound());
+        (0..Self::CONTRIBUTION_STEPS).map(|steps| u64::from(steps * bound < sevenfold)).sum()
     }
 
     fn farthest(&self) -> u64 {

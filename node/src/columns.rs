@@ -18,7 +18,7 @@ use crate::error::NodeError;
 use crate::linkage::Alignment;
 use crate::node::Node;
 use crate::session::Session;
-use crate::values::Limbs;
+use crate::values::{Limbs, NO_VALUE};
 
 /// Most bytes of columns that a session keeps beyond the question under way; the oldest go first.
 const KEPT_BYTES_MAX: usize = 256 << 20;
@@ -148,9 +148,7 @@ pub async fn own_columns(
             columns.rows = alignment.rows as usize;
             if let Some(limbs) = limbs {
                 // A row without a unit here has zeros, as one without a value has.
-                let by_unit = limbs.columns(&codes);
-                drop(codes);
-                columns.limbs = by_unit.into_iter().map(|limb| alignment.gather(&limb, 0)).collect();
+                columns.limbs = limbs.columns(alignment.by_row(&codes, NO_VALUE));
             }
             if left {
                 columns.keys = of_session.columns.keys(unit_type, &alignment, &keys);

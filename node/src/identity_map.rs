@@ -18,7 +18,9 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use kobling_crypto::seal::{self, SealKey};
 use kobling_model::identity::Identity;
@@ -190,15 +192,19 @@ impl IdentityMap {
         Ok(unit)
     }
 
-    /// Unit number and canonical identity of every unit, in order of unit number.
+    /// Fills the place of every unit with what `make` makes of its unit number and canonical identity, on as many threads as there are
+    /// processors. There must be a place for each unit.
     ///
     /// The bytes are lent for one step only, so that a caller does not keep a list of people by accident.
-    pub fn for_each(&self, mut visit: impl FnMut(u32, &[u8])) {
-        let mut digits = [0; DIGITS_MAX];
-        for unit in 0..self.entries.len() {
-            visit(unit as u32, self.entries.canonical(unit, &mut digits));
-        }
-        digits.zeroize();
+    pub fn fill<T: Send>(&self, places: &mut [T], make: impl Fn(u32, &[u8]) -> T + Sync) {
+        debug_assert_eq!(places.len(), self.entries.len());
+        on_all_processors(places, |first, places| {
+            let mut digits = [0; DIGITS_MAX];
+            for (unit, place) in (first..).zip(places) {
+                *place = make(unit as u32, self.entries.canonical(unit, &mut digits));
+            }
+            digits.zeroize();
+        });
     }
 
     /// SHA-256 over the sorted identities: the same for the same set of units, however imported.
@@ -284,6 +290,9 @@ impl Drop for IdentityMap {
 
 const DIGITS_MAX: usize = 11;
 
+/// A thread is not begun for fewer units.
+const PART_MIN: usize = 1 << 14;
+
 impl Entries {
     fn len(&self) -> usize {
         match self {
@@ -348,6 +357,23 @@ impl Entries {
             Self::Texts { .. } => self.text(unit),
         }
     }
+}
+
+/// Runs `work` over parts of a list, side by side on as many threads as there are processors; it is given the place of the part's
+/// first element.
+pub(crate) fn on_all_processors<T: Send>(list: &mut [T], work: impl Fn(usize, &mut [T]) + Sync) {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let part = list.len().div_ceil(threads).max(PART_MIN);
+    let (work, mut parts) = (&work, list.chunks_mut(part).enumerate());
+    let own = parts.next();
+    thread::scope(|scope| {
+        for (at, part_of_list) in parts {
+            scope.spawn(move || work(at * part, part_of_list));
+        }
+        if let Some((_, first)) = own {
+            work(0, first);
+        }
+    });
 }
 
 /// The canonical form has digits only, so this is exact.
@@ -539,7 +565,8 @@ mod tests {
 
     fn contents(map: &IdentityMap) -> Vec<(u32, String)> {
         let mut all = Vec::new();
-        map.for_each(|unit, bytes| all.push((unit, String::from_utf8(bytes.to_vec()).expect("text"))));
+        all.resize(map.len() as usize, (0, String::new()));
+        map.fill(&mut all, |unit, bytes| (unit, String::from_utf8(bytes.to_vec()).expect("text")));
         all
     }
 

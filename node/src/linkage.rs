@@ -16,7 +16,7 @@ use kobling_model::unit::Naming;
 use kobling_model::{OwnerId, UnitType};
 
 use crate::error::NodeError;
-use crate::identity_map::IdentityMap;
+use crate::identity_map::{IdentityMap, on_all_processors};
 
 /// Number of canaries of an alignment.
 pub const CANARIES: usize = 3;
@@ -168,11 +168,13 @@ pub fn tokens(
     if map.len() as u64 > ROWS_MAX {
         return Err(NodeError::TooLarge { party: me.clone() });
     }
+    let units = map.len() as usize;
     let decoy_count = decoys.matching.iter().map(|(_, count)| *count).sum::<u32>() + decoys.lone;
     let mut all: Vec<([u8; Pseudonym::LEN], Packed)> =
-        Vec::with_capacity(map.len() as usize + CANARIES + decoy_count as usize);
-    map.for_each(|unit, identity| {
-        all.push((*hasher.token(identity).as_bytes(), Packed::of(Meaning::Unit(unit))))
+        Vec::with_capacity(units + CANARIES + decoy_count as usize);
+    all.resize(units, ([0; Pseudonym::LEN], Packed::of(Meaning::Decoy)));
+    map.fill(&mut all, |unit, identity| {
+        (*hasher.token(identity).as_bytes(), Packed::of(Meaning::Unit(unit)))
     });
     for (at, raw) in canaries(unit_type).iter().enumerate() {
         let canary = Identity::parse(unit_type, raw).expect("canaries are in canonical form once trimmed");
@@ -190,8 +192,10 @@ pub fn tokens(
     if all.len() as u64 > ROWS_MAX {
         return Err(NodeError::TooLarge { party: me.clone() });
     }
-    // By token: what order units have in the identity map must not show.
-    all.sort_unstable_by_key(|(token, _)| *token);
+    // By token: what order units have in the identity map must not show. Parts are sorted side by side, and then merged.
+    let by_token = |(token, _): &([u8; Pseudonym::LEN], Packed)| u128::from_be_bytes(*token);
+    on_all_processors(&mut all, |_, part| part.sort_unstable_by_key(by_token));
+    all.sort_by_key(by_token);
     let meanings = all.iter().map(|(_, meaning)| *meaning).collect();
     Ok((all.into_iter().map(|(token, _)| token).collect(), Tokens { meanings }))
 }
@@ -230,8 +234,12 @@ impl Tokens {
 impl Alignment {
     /// Brings a column from unit order to row order; rows without a unit here get `absent`.
     pub fn gather<T: Copy>(&self, by_unit: &[T], absent: T) -> Vec<T> {
-        let value = |unit: &u32| by_unit.get(*unit as usize).copied().unwrap_or(absent);
-        self.unit_of_row.iter().map(value).collect()
+        self.by_row(by_unit, absent).collect()
+    }
+
+    /// The same, row by row.
+    pub fn by_row<T: Copy>(&self, by_unit: &[T], absent: T) -> impl ExactSizeIterator<Item = T> {
+        self.unit_of_row.iter().map(move |unit| by_unit.get(*unit as usize).copied().unwrap_or(absent))
     }
 }
 

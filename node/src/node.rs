@@ -91,8 +91,8 @@ impl Units {
         let mut kept = self.record_keys.lock().unwrap_or_else(PoisonError::into_inner);
         let keys = kept.get_or_insert_with(|| {
             let hasher = secret.record_keys(unit_type.as_str());
-            let mut keys = Vec::with_capacity(self.map.len() as usize);
-            self.map.for_each(|_, identity| keys.push(hasher.record_key(identity)));
+            let mut keys = vec![[0; 3]; self.map.len() as usize];
+            self.map.fill(&mut keys, |_, identity| hasher.record_key(identity));
             Arc::new(keys)
         });
         keys.clone()

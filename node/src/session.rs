@@ -244,7 +244,7 @@ impl Opening {
         };
         // 1.
         let theirs = swap("session/roster", [1, 32], self.federation.0.to_vec()).map_err(failed)?;
-        if theirs != self.federation.0 {
+        if *theirs != self.federation.0 {
             return Err(NodeError::RosterDiffers { party: peer.clone() });
         }
         // 2.
@@ -258,7 +258,8 @@ impl Opening {
         let said = match (&self.contribution, peer_links) {
             (Some(mine), true) => {
                 let theirs = swap("session/salt", [1, 32], mine.to_vec()).map_err(failed)?;
-                let contribution = zeroize::Zeroizing::new(theirs.try_into().expect("the shape was checked"));
+                let contribution =
+                    zeroize::Zeroizing::new(theirs.as_ref().try_into().expect("the shape was checked"));
                 let count = self.maps.len() as u64;
                 let maps = swap("session/maps", [count, 32], self.maps.concat()).map_err(failed)?;
                 let maps = maps.chunks_exact(32).map(|map| map.try_into().expect("32 bytes")).collect();

@@ -99,6 +99,14 @@ pub struct Sums<T> {
     pub contributions: T,
 }
 
+/// What a code becomes.
+#[derive(Clone, Copy)]
+enum Number {
+    Offset,
+    Square,
+    Contribution,
+}
+
 /// How a value column travels.
 #[derive(Clone, Debug)]
 pub struct Limbs {
@@ -112,23 +120,34 @@ impl Limbs {
         Self { coding: column.coding, squares: column.squares }
     }
 
-    /// Number and width of the limbs of each of the three.
+    /// The numbers that a code becomes, in the order of their limbs.
+    fn numbers(&self) -> impl Iterator<Item = Number> {
+        let squares = self.squares.then_some(Number::Square);
+        std::iter::once(Number::Offset).chain(squares).chain([Number::Contribution])
+    }
+
+    /// One of them.
+    #[inline(always)]
+    fn number(&self, number: Number, code: i64) -> u64 {
+        match number {
+            Number::Offset => self.coding.offset(code),
+            Number::Square => self.coding.square(code),
+            Number::Contribution => self.coding.contribution(code).pow(2),
+        }
+    }
+
+    /// Number and width of the limbs of each of them.
     fn cuts(&self) -> Vec<(usize, u32)> {
-        let cut = |bits: u32| {
+        let cut = |number: Number| {
+            let bits = match number {
+                Number::Offset => self.coding.offset_bits(),
+                Number::Square => self.coding.square_bits(),
+                Number::Contribution => CONTRIBUTION_BITS,
+            };
             let limbs = bits.div_ceil(LIMB_BITS);
             (limbs as usize, bits.div_ceil(limbs))
         };
-        let squares = self.squares.then(|| cut(self.coding.square_bits()));
-        std::iter::once(cut(self.coding.offset_bits()))
-            .chain(squares)
-            .chain([cut(CONTRIBUTION_BITS)])
-            .collect()
-    }
-
-    /// The numbers that a code becomes, in the order of their limbs.
-    fn numbers(&self, code: i64) -> impl Iterator<Item = u64> {
-        let square = self.squares.then(|| self.coding.square(code));
-        std::iter::once(self.coding.offset(code)).chain(square).chain([self.coding.contribution(code).pow(2)])
+        self.numbers().map(cut).collect()
     }
 
     /// Bits of each column that travels.
@@ -137,22 +156,38 @@ impl Limbs {
     }
 
     /// The columns that travel, of codes in row order. A row without a value has zeros.
-    pub fn columns(&self, codes: &[i64]) -> Vec<Vec<u8>> {
-        let cuts = self.cuts();
-        let mut columns = vec![vec![0; codes.len()]; cuts.iter().map(|(limbs, _)| limbs).sum()];
-        for (row, code) in codes.iter().enumerate() {
-            if *code == NO_VALUE {
-                continue;
-            }
-            let mut column = 0;
-            for (number, (limbs, bits)) in self.numbers(*code).zip(&cuts) {
-                for limb in 0..*limbs {
-                    columns[column][row] = (number >> (limb as u32 * bits) & ((1 << bits) - 1)) as u8;
-                    column += 1;
+    pub fn columns(&self, mut codes: impl ExactSizeIterator<Item = i64>) -> Vec<Vec<u8>> {
+        /// Rows at a time, number after number: each is then a loop without branches.
+        const ROWS: usize = 1024;
+        let (rows, cuts) = (codes.len(), self.cuts());
+        let count = cuts.iter().map(|(limbs, _)| limbs).sum();
+        let mut columns: Vec<Vec<u8>> = (0..count).map(|_| Vec::with_capacity(rows)).collect();
+        let (mut some, mut numbers) = (Vec::with_capacity(ROWS), Vec::with_capacity(ROWS));
+        for _ in 0..rows.div_ceil(ROWS) {
+            some.clear();
+            some.extend(codes.by_ref().take(ROWS));
+            let mut columns = columns.iter_mut();
+            for (number, (limbs, bits)) in self.numbers().zip(&cuts) {
+                numbers.clear();
+                match number {
+                    Number::Offset => self.enter(Number::Offset, &some, &mut numbers),
+                    Number::Square => self.enter(Number::Square, &some, &mut numbers),
+                    Number::Contribution => self.enter(Number::Contribution, &some, &mut numbers),
+                }
+                for (limb, column) in (0..*limbs as u32).zip(columns.by_ref()) {
+                    let (shift, mask) = (limb * bits, (1 << bits) - 1);
+                    column.extend(numbers.iter().map(|number| (number >> shift & mask) as u8));
                 }
             }
         }
         columns
+    }
+
+    /// Inlined, so that there is a loop for each number.
+    #[inline(always)]
+    fn enter(&self, number: Number, codes: &[i64], numbers: &mut Vec<u64>) {
+        let of_code = |code: &i64| if *code == NO_VALUE { 0 } else { self.number(number, *code) };
+        numbers.extend(codes.iter().map(of_code));
     }
 
     /// Shares of the sums of the three, from shares of the sums of their limbs.
@@ -176,8 +211,8 @@ impl Limbs {
         for (category, code) in by_unit.iter().zip(codes) {
             let category = *category as usize;
             if category < categories && *code != NO_VALUE {
-                for (sums, number) in sums.iter_mut().zip(self.numbers(*code)) {
-                    sums[category] = sums[category].plus(u128::from(number));
+                for (sums, number) in sums.iter_mut().zip(self.numbers()) {
+                    sums[category] = sums[category].plus(u128::from(self.number(number, *code)));
                 }
             }
         }
@@ -200,7 +235,7 @@ impl Limbs {
 
     /// What one unit with this code adds.
     pub fn of_code(&self, code: i64) -> Sums<u128> {
-        let mut numbers = self.numbers(code).map(u128::from);
+        let mut numbers = self.numbers().map(|number| u128::from(self.number(number, code)));
         Sums {
             offsets: numbers.next().expect("an offset"),
             squares: if self.squares { numbers.next() } else { None },
@@ -260,7 +295,7 @@ mod tests {
             let limbs = limbs(low, high, true);
             let (least, most) = (limbs.coding.low, limbs.coding.high);
             let codes = [least, most, least + 1, (least + most) / 2, NO_VALUE];
-            let columns = limbs.columns(&codes);
+            let columns = limbs.columns(codes.into_iter());
             let in_bits =
                 |(column, bits): (&Vec<u8>, u8)| column.iter().all(|limb| u16::from(*limb) >> bits == 0);
             assert!(columns.iter().zip(limbs.bits()).all(in_bits));

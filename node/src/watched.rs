@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use kobling_crypto::channel::{Channel, ChannelError, FramedChannel, StepName, Transport};
 use kobling_model::OwnerId;
 
@@ -52,7 +53,7 @@ impl<T: Transport> Channel for Watched<T> {
         sent.inspect_err(|error| self.failures.note(&self.party, error))
     }
 
-    fn receive(&mut self, step: &StepName, index: u64, shape: &[u64]) -> Result<Vec<u8>, ChannelError> {
+    fn receive(&mut self, step: &StepName, index: u64, shape: &[u64]) -> Result<Bytes, ChannelError> {
         let received = self.channel.receive(step, index, shape);
         received.inspect_err(|error| self.failures.note(&self.party, error))
     }

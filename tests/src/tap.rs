@@ -380,7 +380,7 @@ impl NodeClient for TappedNode {
         let (tap, node) = (self.tap.clone(), self.owner().clone());
         let incoming = incoming.inspect(move |message| {
             if let Ok((header, body)) = message {
-                tap.note(&node, Some(session), Said::DealReceived(header.clone(), body.clone()));
+                tap.note(&node, Some(session), Said::DealReceived(header.clone(), body.to_vec()));
             }
         });
         Ok(PeerLink { outgoing: to_carry, incoming: incoming.boxed() })

@@ -407,7 +407,7 @@ impl NodeClient for GrpcNode {
                     step,
                     what: "a malformed frame",
                 })?;
-                Ok((header, Vec::from(frame.body)))
+                Ok((header, frame.body))
             }
             Err(status) => Err(failure(&party, step, &status)),
         };

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::stream::BoxStream;
 use kobling_crypto::channel::Header;
 use kobling_model::catalogue::{Catalogue, Datastore};
@@ -224,5 +225,5 @@ pub struct PeerLink {
     /// Takes messages to the worker; the link closes when it is dropped.
     pub outgoing: tokio::sync::mpsc::Sender<(Header, Vec<u8>)>,
     /// Messages from the worker.
-    pub incoming: BoxStream<'static, Result<(Header, Vec<u8>), RunError>>,
+    pub incoming: BoxStream<'static, Result<(Header, Bytes), RunError>>,
 }

@@ -41,7 +41,7 @@ impl Transport for LinkTransport {
         })
     }
 
-    fn receive(&mut self) -> Result<(Header, Vec<u8>), TransportError> {
+    fn receive(&mut self) -> Result<(Header, Bytes), TransportError> {
         let Self { link, runtime, patience, ended } = self;
         let frame = runtime.block_on(async {
             tokio::select! {
@@ -54,7 +54,7 @@ impl Transport for LinkTransport {
             }
         })?;
         let header = frame.header.and_then(from_wire).ok_or(TransportError::Malformed)?;
-        Ok((header, Vec::from(frame.body)))
+        Ok((header, frame.body))
     }
 }
 

@@ -39,7 +39,7 @@ pub fn frame(input: &[u8]) -> bool {
             return false;
         }
     };
-    transport.send(header.clone(), body.clone()).expect("there is room");
+    transport.send(header.clone(), body.to_vec()).expect("there is room");
     let sent = carried.try_recv().expect("what was sent");
     assert_eq!(Some(sent), Some(frame.clone()), "a frame is sent on as it came");
 
