@@ -29,6 +29,9 @@ mod avx2 {
     /// Rows that one instruction multiplies.
     const ROWS: usize = 16;
 
+    /// A column, as many rows at a time.
+    type Runs<'a> = &'a [[u16; ROWS]];
+
     #[target_feature(enable = "avx2")]
     pub(super) fn add_products(sums: &mut [u16], left: &[&[u16]], right: &[&[u16]], stretch: usize) {
         in_tiles!(left.len(), right.len(), add_tile(sums, left, right, stretch));
@@ -70,8 +73,7 @@ mod avx2 {
         rows: Range<usize>,
     ) -> [[i32; 4]; L] {
         let runs = rows.len() / ROWS;
-        let (mut left_runs, mut right_runs): ([&[[u16; ROWS]]; L], [&[[u16; ROWS]]; W]) =
-            ([&[]; L], [&[]; W]);
+        let (mut left_runs, mut right_runs): ([Runs<'_>; L], [Runs<'_>; W]) = ([&[]; L], [&[]; W]);
         for i in 0..L {
             left_runs[i] = &left[i][rows.clone()].as_chunks().0[..runs];
         }
