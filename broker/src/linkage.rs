@@ -125,13 +125,13 @@ pub fn assign(lists: &[Tokens], seed: [u8; 32]) -> Result<Alignment, RunError> {
 }
 
 fn check_order(list: &Tokens) -> Result<(), RunError> {
+    let party = || list.owner.clone();
     for pair in list.tokens.windows(2) {
-        let party = list.owner.clone();
         let [one, next] = [pair[0], pair[1]].map(u128::from_be_bytes);
         match one.cmp(&next) {
             std::cmp::Ordering::Less => {}
-            std::cmp::Ordering::Equal => return Err(RunError::TokenTwice { party }),
-            std::cmp::Ordering::Greater => return Err(RunError::TokenOrder { party }),
+            std::cmp::Ordering::Equal => return Err(RunError::TokenTwice { party: party() }),
+            std::cmp::Ordering::Greater => return Err(RunError::TokenOrder { party: party() }),
         }
     }
     Ok(())

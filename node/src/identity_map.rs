@@ -18,9 +18,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::thread;
 
 use kobling_crypto::seal::{self, SealKey};
 use kobling_model::identity::Identity;
@@ -28,6 +26,8 @@ use kobling_model::unit::Naming;
 use kobling_model::{Hash, UnitType};
 use ring::digest;
 use zeroize::{Zeroize, Zeroizing};
+
+use crate::processors::on_all_processors;
 
 const MAGIC: &[u8; 8] = b"kblgmap1";
 /// The largest number is kept to say "no unit".
@@ -290,9 +290,6 @@ impl Drop for IdentityMap {
 
 const DIGITS_MAX: usize = 11;
 
-/// A thread is not begun for fewer units.
-const PART_MIN: usize = 1 << 14;
-
 impl Entries {
     fn len(&self) -> usize {
         match self {
@@ -357,23 +354,6 @@ impl Entries {
             Self::Texts { .. } => self.text(unit),
         }
     }
-}
-
-/// Runs `work` over parts of a list, side by side on as many threads as there are processors; it is given the place of the part's
-/// first element.
-pub(crate) fn on_all_processors<T: Send>(list: &mut [T], work: impl Fn(usize, &mut [T]) + Sync) {
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    let part = list.len().div_ceil(threads).max(PART_MIN);
-    let (work, mut parts) = (&work, list.chunks_mut(part).enumerate());
-    let own = parts.next();
-    thread::scope(|scope| {
-        for (at, part_of_list) in parts {
-            scope.spawn(move || work(at * part, part_of_list));
-        }
-        if let Some((_, first)) = own {
-            work(0, first);
-        }
-    });
 }
 
 /// The canonical form has digits only, so this is exact.

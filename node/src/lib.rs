@@ -21,6 +21,7 @@ pub mod observe;
 pub mod operate;
 pub mod peer;
 pub mod pooled;
+pub mod processors;
 pub mod protect;
 pub mod random;
 pub mod register;

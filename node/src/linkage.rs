@@ -16,7 +16,8 @@ use kobling_model::unit::Naming;
 use kobling_model::{OwnerId, UnitType};
 
 use crate::error::NodeError;
-use crate::identity_map::{IdentityMap, on_all_processors};
+use crate::identity_map::IdentityMap;
+use crate::processors::on_all_processors;
 
 /// Number of canaries of an alignment.
 pub const CANARIES: usize = 3;
