@@ -5,13 +5,14 @@
 
 use std::time::{Duration, Instant};
 
-use kobling_crypto::channel::{FramedChannel, StepName};
+use kobling_crypto::channel::{Channel, FramedChannel, StepName};
 use kobling_crypto::memory::{MemoryTransport, pair};
 use kobling_crypto::protocol::engine::Engine;
 use kobling_crypto::protocol::lookup::PerturbationTable;
-use kobling_crypto::protocol::narrow_product::{self, LeftRows, NO_CATEGORY, ProductShape, RightRows};
+use kobling_crypto::protocol::narrow_product::{self, LeftRows, NO_CATEGORY, OwnerShape, ProductShape};
 use kobling_crypto::protocol::protect::{self, CellShares, Program, ProtectShape};
 use kobling_crypto::protocol::protect_sums::ValueShape;
+use kobling_crypto::protocol::shared_columns::{self, OwnerRows};
 use kobling_crypto::roles::Role;
 use kobling_crypto::seeds::{EphemeralKey, PairSeed};
 
@@ -25,12 +26,16 @@ fn main() {
         println!("{:<48} {:>9.2} M {} a second", rate.name, rate.per_second / 1e6, rate.unit);
     }
     for (left, right) in [(1, 1), (10, 2), (2, 20), (10, 20), (20, 10), (22, 40), (450, 2)] {
-        product(ProductShape::new(rows, [left, right], true, [vec![], vec![]]));
+        product(ProductShape::new(rows, owner(left, &[]), owner(right, &[]), vec![]));
     }
     // Wages at left or at right: three limbs of 21 bits, and the contribution.
-    let wages = || vec![7, 7, 7, 6];
-    product(ProductShape::new(rows, [10, 20], false, [wages(), vec![]]));
-    product(ProductShape::new(rows, [10, 20], false, [vec![], wages()]));
+    let wages = &[7, 7, 7, 6];
+    product(ProductShape::new(rows, owner(10, wages), owner(20, &[]), vec![]));
+    product(ProductShape::new(rows, owner(10, &[]), owner(20, wages), vec![]));
+    // A third owner, and a fourth.
+    product(ProductShape::new(rows, owner(10, wages), owner(20, &[]), vec![owner(3, &[])]));
+    product(ProductShape::new(rows, owner(10, &[]), owner(20, &[]), vec![owner(3, wages)]));
+    product(ProductShape::new(rows, owner(10, &[]), owner(5, &[]), vec![owner(3, &[]), owner(2, &[])]));
     for cells in [1, 231, 10_000] {
         protection(cells, None);
         let (sum_bits, square_bits) = (21, 40);
@@ -83,17 +88,24 @@ fn link(a: &str, b: &str) -> (Link, Link) {
     (FramedChannel::new(at_a, SESSION, SESSION, a, b), FramedChannel::new(at_b, SESSION, SESSION, b, a))
 }
 
+fn owner(categories: usize, values: &[u8]) -> OwnerShape {
+    OwnerShape { categories, values: values.to_vec() }
+}
+
+/// Rows of an owner, a fifth of them in no category.
+fn rows_of(owner: &OwnerShape, rows: usize, shift: usize) -> (Vec<u32>, Vec<Vec<u8>>) {
+    let category = |row: usize| match (row + shift).is_multiple_of(5) {
+        true => NO_CATEGORY,
+        false => ((row + shift) * 7 % owner.categories) as u32,
+    };
+    let values = owner.values.iter().map(|bits| (0..rows).map(|row| (row % (1 << bits)) as u8).collect());
+    ((0..rows).map(category).collect(), values.collect())
+}
+
 fn product(shape: ProductShape) {
     let keys: Vec<[u16; 3]> = (0..shape.rows).map(|row| [row as u16, (row >> 3) as u16, 7]).collect();
-    let pick =
-        |row: usize, count: usize| if row.is_multiple_of(5) { NO_CATEGORY } else { (row * 7 % count) as u32 };
-    let left: Vec<u32> = (0..shape.rows).map(|row| pick(row, shape.left_categories)).collect();
-    let right: Vec<u32> = (0..shape.rows).map(|row| pick(row + 1, shape.right_categories)).collect();
-    let present = vec![true; shape.rows];
-    let values = |bits: &[u8]| -> Vec<Vec<u8>> {
-        bits.iter().map(|bits| (0..shape.rows).map(|row| (row % (1 << bits)) as u8).collect()).collect()
-    };
-    let (left_values, right_values) = (values(&shape.left_values), values(&shape.right_values));
+    let (left, left_values) = rows_of(&shape.left, shape.rows, 0);
+    let (right, right_values) = rows_of(&shape.right, shape.rows, 1);
     let (mut left_to_right, mut right_to_left) = link("left", "right");
     let (mut dealer_to_right, mut right_to_dealer) = link("dealer", "right");
     let ((left_dealer, dealer_left), (right_dealer, dealer_right)) =
@@ -104,50 +116,56 @@ fn product(shape: ProductShape) {
         let (right, left_seed, right_seed) = (&mut dealer_to_right, &dealer_left, &dealer_right);
         narrow_product::deal(&name, &shape, right, left_seed, right_seed).expect("dealt");
     });
+    let (mut others, mut sharing) = (Vec::new(), 0.0);
+    for (at, owner) in shape.others.iter().enumerate() {
+        let (mut to_right, at_right) = link("other", "right");
+        let (at_left, own) = seeds("left", "other");
+        let (categories, values) = rows_of(owner, shape.rows, 2 + at);
+        let rows = OwnerRows { categories: &categories, values: &values };
+        let shared = timed(|| shared_columns::share(&name, &shape, at, &mut to_right, &own, rows));
+        shared.0.expect("shared");
+        sharing += shared.1;
+        // The owner stays until the workers have ended.
+        others.push((at_left, at_right, to_right));
+    }
+    let (left_seeds, mut links): (Vec<_>, Vec<_>) =
+        others.iter_mut().map(|(seed, link, _)| (&*seed, link as &mut dyn Channel)).unzip();
     let started = Instant::now();
     let (left, right) = std::thread::scope(|scope| {
         let left = scope.spawn(|| {
             let rows = LeftRows { categories: &left, keys: &keys, values: &left_values };
             let link = &mut left_to_right;
-            timed(|| narrow_product::left(&name, &shape, link, &left_dealer, rows).expect("left ends")).1
+            timed(|| {
+                narrow_product::left(&name, &shape, link, &left_dealer, &left_seeds, rows).expect("left ends")
+            })
+            .1
         });
         let right = scope.spawn(|| {
-            let rows = RightRows {
-                categories: &right,
-                present: shape.present.then_some(&present),
-                values: &right_values,
-            };
+            let rows = OwnerRows { categories: &right, values: &right_values };
             let (left, dealer) = (&mut right_to_left, &mut right_to_dealer);
             timed(|| {
-                narrow_product::right(&name, &shape, left, dealer, &right_dealer, rows).expect("right ends")
+                narrow_product::right(&name, &shape, left, dealer, &right_dealer, &mut links, rows)
+                    .expect("right ends")
             })
             .1
         });
         (left.join().expect("left ends"), right.join().expect("right ends"))
     });
     let wall = started.elapsed().as_secs_f64();
-    let (l, r) = (shape.left_categories, shape.right_columns());
     let per_million = 1e6 / shape.rows as f64;
-    let right_values_columns = shape.right_categories * shape.right_values.len();
-    // Six bytes a cell, each time a stretch of rows ends: of a value of b bits after 2^(15 − b) rows.
-    let stretches = |values: &[u8]| values.iter().map(|bits| 1.0 / f64::from(1 << (15 - bits))).sum::<f64>();
-    let lifting = 6.0
-        * l as f64
-        * (r as f64 * (1.0 / f64::from(1 << 14) + stretches(&shape.left_values))
-            + shape.right_categories as f64 * stretches(&shape.right_values));
+    let owners = [&shape.left, &shape.right].into_iter().chain(&shape.others);
+    let values: Vec<_> = owners.clone().map(|owner| owner.values.as_slice()).collect();
+    let categories: Vec<_> = owners.map(|owner| owner.categories.to_string()).collect();
+    let [left_bytes, right_bytes, lifting] = shape.bytes_per_row();
     println!(
-        "product {l} × {r}: processor seconds for a million rows: left {:.3}, right {:.3}, dealer {:.3}; wall {:.3}; \
-         values {:?} and {:?}; {} + {} bytes a row and {:.1} for lifting; dealer {:.1} G multiply-adds/s, masks included",
+        "product {}: processor seconds for a million rows: left {:.3}, right {:.3}, dealer {:.3}, others {:.3}; wall {:.3}; \
+         values {values:?}; {left_bytes} + {right_bytes} bytes a row and {lifting:.1} for lifting",
+        categories.join(" × "),
         left * per_million,
         right * per_million,
         dealer * per_million,
+        sharing * per_million,
         wall * per_million,
-        shape.left_values,
-        shape.right_values,
-        2 * l * (4 + shape.left_values.len()),
-        2 * (r + shape.right_categories * shape.right_values.len()),
-        lifting,
-        1e-9 * (shape.rows * l * (r * (4 + shape.left_values.len()) + right_values_columns)) as f64 / dealer,
     );
 }
 

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use crate::channel::{Channel, ChannelError, StepName, farewell};
 use crate::protocol::engine::Engine;
 use crate::protocol::lookup::PerturbationTable;
-use crate::protocol::narrow_product::{self, ProductShape};
+use crate::protocol::narrow_product::{self, OwnerShape, ProductShape};
 use crate::protocol::protect::{self, Program, ProtectShape};
 use crate::protocol::protect_sums::ValueShape;
 use crate::protocol::{ProtocolError, decode};
@@ -165,17 +165,11 @@ impl Computation {
         match &self.product {
             None => numbers.push(0),
             Some(shape) => {
-                numbers.extend([
-                    1,
-                    shape.rows as u64,
-                    shape.block_rows as u64,
-                    shape.left_categories as u64,
-                    shape.right_categories as u64,
-                    u64::from(shape.present),
-                ]);
-                for values in [&shape.left_values, &shape.right_values] {
-                    numbers.push(values.len() as u64);
-                    numbers.extend(values.iter().map(|bits| u64::from(*bits)));
+                let others = shape.others.len() as u64;
+                numbers.extend([1, shape.rows as u64, shape.block_rows as u64, others]);
+                for owner in [&shape.left, &shape.right].into_iter().chain(&shape.others) {
+                    numbers.extend([owner.categories as u64, owner.values.len() as u64]);
+                    numbers.extend(owner.values.iter().map(|bits| u64::from(*bits)));
                 }
             }
         }
@@ -232,25 +226,21 @@ impl Computation {
         let product = match next()? {
             0 => None,
             1 => {
-                let mut shape = ProductShape {
-                    rows: size(next()?)?,
-                    block_rows: size(next()?)?,
-                    left_categories: size(next()?)?,
-                    right_categories: size(next()?)?,
-                    present: flag(next()?)?,
-                    left_values: Vec::new(),
-                    right_values: Vec::new(),
-                };
-                for values in [&mut shape.left_values, &mut shape.right_values] {
-                    let length = next()?;
-                    if length > ProductShape::VALUES_MAX as u64 {
+                let (rows, block_rows, others) = (size(next()?)?, size(next()?)?, size(next()?)?);
+                if others > ProductShape::OTHERS_MAX {
+                    return None;
+                }
+                let mut owner = || {
+                    let (categories, count) = (size(next()?)?, size(next()?)?);
+                    if count > ProductShape::VALUES_MAX {
                         return None;
                     }
-                    for _ in 0..length {
-                        values.push(u8::try_from(next()?).ok()?);
-                    }
-                }
-                Some(shape)
+                    let values = (0..count).map(|_| next().and_then(|bits| u8::try_from(bits).ok()));
+                    Some(OwnerShape { categories, values: values.collect::<Option<_>>()? })
+                };
+                let (left, right) = (owner()?, owner()?);
+                let others = (0..others).map(|_| owner()).collect::<Option<_>>()?;
+                Some(ProductShape { rows, block_rows, left, right, others })
             }
             _ => return None,
         };
@@ -303,7 +293,15 @@ mod tests {
     fn computation() -> Computation {
         let rows = vec![vec![0, 0, 256, 256], vec![0, 100, 200, 256]];
         Computation {
-            product: Some(ProductShape::new(65_536, [3, 4], true, [vec![7, 7, 6], vec![1]])),
+            product: Some(ProductShape::new(
+                65_536,
+                OwnerShape { categories: 3, values: vec![7, 7, 6] },
+                OwnerShape { categories: 4, values: vec![1] },
+                vec![
+                    OwnerShape { categories: 2, values: vec![] },
+                    OwnerShape { categories: 5, values: vec![8] },
+                ],
+            )),
             protect: ProtectShape {
                 cells: 20,
                 table: PerturbationTable::new(rows, 2).expect("usable"),

@@ -173,6 +173,35 @@ pub(crate) fn one_hot(
     }
 }
 
+/// [`one_hot`] with the weights times each of some columns: the category's first column, then one for each.
+pub(crate) fn one_hot_times(
+    block: &mut [u16],
+    first_column: usize,
+    factors: &[u16],
+    categories: &[u32],
+    weight: impl Fn(usize) -> u16,
+) {
+    let height = categories.len();
+    let count = factors.len() / height;
+    for (at, factors) in factors.chunks_exact(height).enumerate() {
+        for row in 0..height {
+            let category = categories[row];
+            let there = category != u32::MAX;
+            let column = first_column + category as usize * usize::from(there) * count + at;
+            block[column * height + row] = weight(row).wrapping_mul(factors[row]) * u16::from(there);
+        }
+    }
+}
+
+/// Multiplies a column with another, row by row.
+#[multiversion(targets = "simd")]
+pub(crate) fn multiply(column: &mut [u16], other: &[u16]) {
+    let other = &other[..column.len()];
+    for i in 0..column.len() {
+        column[i] = column[i].wrapping_mul(other[i]);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,6 +262,18 @@ mod tests {
         let mut block = vec![0; 3 * 4];
         one_hot(&mut block, 1, &[1, u32::MAX, 0], |row| row as u16 + 7);
         assert_eq!(block, [0, 0, 0, 0, 0, 9, 7, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_category_has_a_column_for_each_factor() {
+        let mut block = vec![0; 5 * 3];
+        let factors = [2, 3, 4, 5, 6, 7];
+        one_hot_times(&mut block, 1, &factors, &[1, u32::MAX, 0], |row| row as u16 + 10);
+        // Rows 0 and 2 are in categories 1 and 0: columns 3 and 4, 1 and 2.
+        assert_eq!(block, [0, 0, 0, 0, 0, 48, 0, 0, 84, 20, 0, 0, 50, 0, 0]);
+        let mut column = [3, 1 << 15, 5];
+        multiply(&mut column, &[7, 3, 0]);
+        assert_eq!(column, [21, 1 << 15, 0]);
     }
 
     #[test]

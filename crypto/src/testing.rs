@@ -101,6 +101,33 @@ pub(crate) struct Ran<A, B, C> {
     pub(crate) seen_from_dealer: Vec<Seen>,
 }
 
+fn link(
+    a: &str,
+    b: &str,
+    seen_by_a: &Arc<Mutex<Vec<Seen>>>,
+    seen_by_b: &Arc<Mutex<Vec<Seen>>>,
+) -> (TestChannel, TestChannel) {
+    let (at_a, at_b) = pair(Duration::from_secs(20));
+    let tap = |inner, seen: &Arc<Mutex<Vec<Seen>>>| Tapped { inner, seen: seen.clone() };
+    (
+        FramedChannel::new(tap(at_a, seen_by_a), [1; 16], [2; 16], a, b),
+        FramedChannel::new(tap(at_b, seen_by_b), [1; 16], [2; 16], b, a),
+    )
+}
+
+/// A link of its own: both ends, and what the second one sees.
+pub(crate) fn linked(a: &str, b: &str) -> (TestChannel, TestChannel, Arc<Mutex<Vec<Seen>>>) {
+    let seen = Arc::default();
+    let (at_a, at_b) = link(a, b, &Arc::default(), &seen);
+    (at_a, at_b, seen)
+}
+
+/// A pair's seed at both ends, of which a ledger sees every use.
+pub(crate) fn seeds(ledger: &Arc<Mutex<Ledger>>, a: &str, b: &str) -> (PairSeed, PairSeed) {
+    let (at_a, at_b) = seed_pair(a, b);
+    (at_a.watched_by(ledger.clone()), at_b.watched_by(ledger.clone()))
+}
+
 /// Runs the three parties of one fresh attempt, each in its thread.
 pub(crate) fn three<A: Send, B: Send, C: Send>(
     left: impl FnOnce(&mut LeftHand) -> A + Send,
@@ -118,20 +145,9 @@ pub(crate) fn three_watched<A: Send, B: Send, C: Send>(
     dealer: impl FnOnce(&mut DealerHand) -> C + Send,
 ) -> Ran<A, B, C> {
     let seen: [Arc<Mutex<Vec<Seen>>>; 3] = Default::default();
-    let link = |a: &str, b: &str, seen_by_a: &Arc<Mutex<Vec<Seen>>>, seen_by_b: &Arc<Mutex<Vec<Seen>>>| {
-        let (at_a, at_b) = pair(Duration::from_secs(20));
-        let tap = |inner, seen: &Arc<Mutex<Vec<Seen>>>| Tapped { inner, seen: seen.clone() };
-        (
-            FramedChannel::new(tap(at_a, seen_by_a), [1; 16], [2; 16], a, b),
-            FramedChannel::new(tap(at_b, seen_by_b), [1; 16], [2; 16], b, a),
-        )
-    };
     let (left_to_right, right_to_left) = link("left", "right", &seen[0], &seen[1]);
     let (dealer_to_right, right_to_dealer) = link("dealer", "right", &Arc::default(), &seen[2]);
-    let seeds = |a, b| {
-        let (at_a, at_b) = seed_pair(a, b);
-        (at_a.watched_by(ledger.clone()), at_b.watched_by(ledger.clone()))
-    };
+    let seeds = |a, b| seeds(ledger, a, b);
     let (left_dealer, dealer_left) = seeds("left", "dealer");
     let (right_dealer, dealer_right) = seeds("right", "dealer");
     let (left_right, right_left) = seeds("left", "right");

@@ -33,11 +33,9 @@ pub struct OwnColumns {
     pub categories: Vec<u32>,
     /// Record key of each row; at left.
     pub keys: RecordKeys,
-    /// Whether this owner has each row; at right, where units that it does not have count.
-    pub present: Option<Vec<bool>>,
     /// The value column in the limbs that it travels in, where it is this owner's.
     pub limbs: Vec<Vec<u8>>,
-    /// Totals by category; at left.
+    /// Totals by category; at left, where there is no other owner.
     pub totals: Option<Totals>,
     /// What the protection needs of the value column, where it is this owner's.
     pub constants: ColumnConstants,
@@ -49,7 +47,7 @@ impl OwnColumns {
     fn bytes(&self) -> usize {
         let limbs: usize = self.limbs.iter().map(Vec::len).sum();
         let totals = self.totals.as_ref().map_or(0, Totals::bytes);
-        4 * self.categories.len() + self.present.as_ref().map_or(0, Vec::len) + limbs + totals
+        4 * self.categories.len() + limbs + totals
     }
 }
 
@@ -88,7 +86,7 @@ impl Kept {
     }
 }
 
-/// This worker's part of a question. `absent` says whether units that right does not have count.
+/// This worker's part of a question.
 ///
 /// # Errors
 /// [`NodeError::Registers`] where the fragment cannot be evaluated; [`NodeError::NotGranted`] where owners meet whose
@@ -98,7 +96,6 @@ pub async fn own_columns(
     session: &Arc<Session>,
     question: &Question,
     side: Side,
-    absent: bool,
 ) -> Result<Arc<OwnColumns>, NodeError> {
     let Some(fragment) = question.fragment(side) else {
         // Second worker of a single-owner question: it has no data in it.
@@ -107,15 +104,21 @@ pub async fn own_columns(
     let left = side == Side::Left;
     let value = fragment.value.as_ref().and(question.value());
     let linked = question.right.is_some();
-    let name = Hash::of_json(&(fragment, value, left, linked, absent, question.unit_type));
+    let name = Hash::of_json(&(fragment, value, left, linked, question.unit_type));
     if let Some(columns) = session.columns.get(&name) {
         return Ok(columns);
     }
     let units = node.units_of(question.unit_type);
     let coding = value.map(|column| column.coding);
     let extracted = node.extractor.evaluate(fragment, left, units.len(), coding).await;
-    let extracted =
-        extracted.map_err(|_| NodeError::Registers { party: node.me.clone(), step: "extract" })?;
+    let failed = |_| NodeError::Registers { party: node.me.clone(), step: "extract" };
+    let extracted = extracted.map_err(failed)?;
+    // Right cannot tell a unit of the population that it does not have from an empty row, and need not: left has no
+    // category there.
+    let absent = match left {
+        true => None,
+        false => node.extractor.absent_unit(fragment, coding).await.map_err(failed)?,
+    };
     let secret = node.founding.secrets().record_key();
     let secret = secret.ok_or_else(|| NodeError::NotReady { party: node.me.clone() })?;
     let alignment = match linked {
@@ -139,23 +142,21 @@ pub async fn own_columns(
         let constants = values.as_ref().map(|values| values.constants(&secret, unit_type, &keys));
         let codes = values.map_or_else(Vec::new, |values| values.codes);
         let mut columns = OwnColumns { constants: constants.unwrap_or_default(), ..OwnColumns::default() };
-        if left {
+        let Some(alignment) = alignment else {
             let values = limbs.as_ref().map(|limbs| (limbs, codes.as_slice()));
             columns.totals = Some(Totals::of(fragment_categories, &categories, &keys, values));
+            return columns;
+        };
+        let absent_category = absent.map_or(NO_CATEGORY, |absent| absent.category);
+        columns.categories = alignment.gather(&categories, absent_category);
+        columns.rows = alignment.rows as usize;
+        if let Some(limbs) = limbs {
+            // A row without a value has zeros.
+            let absent_code = absent.and_then(|absent| absent.code).unwrap_or(NO_VALUE);
+            columns.limbs = limbs.columns(alignment.by_row(&codes, absent_code));
         }
-        if let Some(alignment) = alignment {
-            columns.categories = alignment.gather(&categories, NO_CATEGORY);
-            columns.rows = alignment.rows as usize;
-            if let Some(limbs) = limbs {
-                // A row without a unit here has zeros, as one without a value has.
-                columns.limbs = limbs.columns(alignment.by_row(&codes, NO_VALUE));
-            }
-            if left {
-                columns.keys = of_session.columns.keys(unit_type, &alignment, &keys);
-            } else if absent {
-                let everybody = vec![true; alignment.units];
-                columns.present = Some(alignment.gather(&everybody, false));
-            }
+        if left {
+            columns.keys = of_session.columns.keys(unit_type, &alignment, &keys);
         }
         columns
     };

@@ -10,7 +10,7 @@
 //! | 2 | compute the own fragment in clear; at the same time, link up with worker and dealer | |
 //! | 3 | fresh keys, shape, agreement ([`kobling_crypto::attempt`]) | dealer: the shape |
 //! | 4 | product, if two owners' data meet | nothing |
-//! | 5 | cells, margins and absent units by sums of shares | no message |
+//! | 5 | cells and margins by sums of shares | no message |
 //! | 6 | protection; one bit is opened | workers: whether a rule refuses |
 //! | 7 | record the outcome | |
 //! | 8 | the partial aggregate can be fetched once, by the broker | broker: a uniform share |
@@ -21,7 +21,8 @@ use kobling_crypto::attempt::{self, Computation, Ends};
 use kobling_crypto::channel::FramedChannel;
 use kobling_crypto::protocol::ProtocolError;
 use kobling_crypto::protocol::engine::Engine;
-use kobling_crypto::protocol::narrow_product::{self, LeftRows, ProductShape, RightRows};
+use kobling_crypto::protocol::narrow_product::{self, LeftRows, OwnerShape, ProductShape};
+use kobling_crypto::protocol::shared_columns::OwnerRows;
 use kobling_model::federation::Roles;
 use kobling_model::partial::PartialAggregate;
 use kobling_model::plan::{self, Fragment, QuestionKind, Side};
@@ -31,7 +32,7 @@ use kobling_model::{AttemptId, Hash, JobId, OwnerId, SessionId};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::cells::{Absent, CellSums, Totals};
+use crate::cells::{CellSums, Totals};
 use crate::columns::{OwnColumns, own_columns};
 use crate::error::{Ending, NodeError};
 use crate::node::Node;
@@ -343,14 +344,13 @@ impl Task {
         let _ = progress.send(Progress::Stage("extract")).await;
         let name = LinkName { session: self.session.id, attempt: self.attempt, purpose: Purpose::Attempt };
         let node = self.node.clone();
-        let ((columns, absent), to_other, to_dealer) = tokio::try_join!(
-            self.columns(),
+        let (columns, to_other, to_dealer) = tokio::try_join!(
+            own_columns(&self.node, &self.session, self.question(), self.side),
             node.link(self.other(), name.clone(), self.ended.clone()),
             node.link(&self.roles.dealer, name.clone(), self.ended.clone()),
         )?;
         let (ended, progress) = (self.ended.clone(), progress.clone());
-        let work =
-            tokio::task::spawn_blocking(move || self.work(&columns, absent, to_other, to_dealer, &progress));
+        let work = tokio::task::spawn_blocking(move || self.work(&columns, to_other, to_dealer, &progress));
         let result = work.await.map_err(|_| Ending::Failed(node.internal("compute")))?;
         match result {
             // What broke the links was the end of the attempt.
@@ -359,39 +359,23 @@ impl Task {
         }
     }
 
-    /// Step 2: this owner's part in clear, brought to row order where two owners meet.
-    async fn columns(&self) -> Result<(Arc<OwnColumns>, Option<Absent>), NodeError> {
-        let question = self.question();
-        let absent = match &question.right {
-            Some(right) => self.absent_unit(right).await?,
-            None => None,
-        };
-        let columns = own_columns(&self.node, &self.session, question, self.side, absent.is_some()).await?;
-        Ok((columns, absent))
-    }
-
-    /// Where right's side of the plan puts a unit that right does not have. Both workers evaluate the plan.
-    async fn absent_unit(&self, right: &Fragment) -> Result<Option<Absent>, NodeError> {
-        let failed = |_| NodeError::Registers { party: self.node.me.clone(), step: "extract" };
-        let coding = right.value.as_ref().and(self.question().value()).map(|column| column.coding);
-        self.node.extractor.absent_unit(right, coding).await.map_err(failed)
-    }
-
     /// The value column's form, and whose it is.
     fn value(&self) -> Option<(Side, Limbs)> {
         self.question().value().map(|column| (column.side, Limbs::of(column)))
     }
 
-    fn shape(&self, columns: &OwnColumns, absent: bool) -> Result<Computation, NodeError> {
+    fn shape(&self, columns: &OwnColumns) -> Result<Computation, NodeError> {
         let question = self.question();
         let product = question.right.as_ref().map(|right| {
-            let bits = |side| match self.value() {
-                Some((owner, limbs)) if owner == side => limbs.bits(),
-                _ => Vec::new(),
+            let owner = |side, fragment: &Fragment| {
+                let values = match self.value() {
+                    Some((owner, limbs)) if owner == side => limbs.bits(),
+                    _ => Vec::new(),
+                };
+                OwnerShape { categories: fragment.categories(), values }
             };
-            let categories = [question.left.categories(), right.categories()];
-            let values = [bits(Side::Left), bits(Side::Right)];
-            ProductShape::new(columns.rows, categories, absent, values)
+            let (left, right) = (owner(Side::Left, &question.left), owner(Side::Right, right));
+            ProductShape::new(columns.rows, left, right, Vec::new())
         });
         let protect = protect::shape(question, &self.rules).map_err(|_| self.node.internal("protect"))?;
         Ok(Computation { product, protect })
@@ -401,7 +385,6 @@ impl Task {
     fn work(
         &self,
         columns: &OwnColumns,
-        absent: Option<Absent>,
         to_other: LinkTransport,
         to_dealer: LinkTransport,
         progress: &mpsc::Sender<Progress>,
@@ -411,7 +394,7 @@ impl Task {
         let mut other = node.channel(self.session.id, self.attempt, self.other(), to_other, &failures);
         let mut dealer =
             node.channel(self.session.id, self.attempt, &self.roles.dealer, to_dealer, &failures);
-        let computation = self.shape(columns, absent.is_some())?;
+        let computation = self.shape(columns)?;
         let explain = |error: ProtocolError| Ending::Failed(node.explain(&failures, &error, "compute"));
         // Step 3.
         let ends = |peer| Ends { session: &self.session.id.0, attempt: &self.attempt.0, own: me, peer };
@@ -427,31 +410,29 @@ impl Task {
             let _ = progress.blocking_send(Progress::Stage("product"));
         }
         let step = attempt::product_step();
-        let left_categories = self.question().left.categories();
-        let left_limbs = self.value().filter(|(owner, _)| *owner == Side::Left).map(|(_, limbs)| limbs);
-        let nothing = Totals::zeros(left_categories, left_limbs.as_ref());
-        let totals = columns.totals.as_ref().unwrap_or(&nothing);
+        let sums = CellSums::of(self.question());
+        let OwnColumns { categories, keys, limbs: values, constants, .. } = columns;
         let product = match (&computation.product, self.side) {
-            // What one owner counts in clear are its shares; the other worker's are zero.
             (None, _) => None,
             (Some(shape), Side::Left) => {
-                let values = &columns.limbs;
-                let rows = LeftRows { categories: &columns.categories, keys: &columns.keys, values };
-                Some((shape, narrow_product::left(&step, shape, &mut other, &dealer_seed, rows)))
+                let rows = LeftRows { categories, keys, values };
+                Some(narrow_product::left(&step, shape, &mut other, &dealer_seed, &[], rows))
             }
             (Some(shape), Side::Right) => {
-                let (values, present) = (&columns.limbs, columns.present.as_deref());
-                let rows = RightRows { categories: &columns.categories, present, values };
-                let shares = narrow_product::right(&step, shape, &mut other, &mut dealer, &dealer_seed, rows);
-                Some((shape, shares))
+                let rows = OwnerRows { categories, values };
+                let (other, dealer) = (&mut other, &mut dealer);
+                Some(narrow_product::right(&step, shape, other, dealer, &dealer_seed, &mut [], rows))
             }
         };
         // Step 5.
-        let shares = match product {
-            None => CellSums::of_one_owner(self.question()).own_cells(totals, columns.constants),
-            Some((shape, product)) => {
-                let sums = CellSums::of_two_owners(self.question(), shape, absent);
-                sums.cells(&product.map_err(explain)?, totals, columns.constants)
+        let shares = match (product, &columns.totals) {
+            (Some(product), _) => sums.of_product(&product.map_err(explain)?, *constants),
+            // What one owner counts in clear are its shares; the other worker's are zero.
+            (None, Some(totals)) => sums.of_totals(totals, *constants),
+            (None, None) => {
+                let limbs = self.value().map(|(_, limbs)| limbs);
+                let categories = self.question().left.categories();
+                sums.of_totals(&Totals::zeros(categories, limbs.as_ref()), *constants)
             }
         };
         // Step 6.

@@ -233,16 +233,6 @@ impl Limbs {
         }
     }
 
-    /// What one unit with this code adds.
-    pub fn of_code(&self, code: i64) -> Sums<u128> {
-        let mut numbers = self.numbers().map(|number| u128::from(self.number(number, code)));
-        Sums {
-            offsets: numbers.next().expect("an offset"),
-            squares: if self.squares { numbers.next() } else { None },
-            contributions: numbers.next().expect("a contribution"),
-        }
-    }
-
     /// What is added to an offset to make it a code.
     pub fn lowest(&self) -> u128 {
         i128::from(self.coding.low) as u128

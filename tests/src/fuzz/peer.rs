@@ -8,7 +8,7 @@ use kobling_crypto::channel::{
     Channel, ChannelError, FramedChannel, Header, StepName, Transcript, Transport, TransportError,
 };
 use kobling_crypto::protocol::lookup::PerturbationTable;
-use kobling_crypto::protocol::narrow_product::ProductShape;
+use kobling_crypto::protocol::narrow_product::{OwnerShape, ProductShape};
 use kobling_crypto::protocol::protect::{Program, ProtectShape};
 use kobling_crypto::protocol::protect_sums::ValueShape;
 use kobling_crypto::roles::Role;
@@ -126,7 +126,13 @@ pub(super) fn computation_seeds() -> Vec<Vec<u8>> {
         counted: vec![0, 1, 2, 5],
         values: Some(values),
     };
-    let product = ProductShape::new(65_536, [3, 4], true, [vec![7, 7, 6], vec![1]]);
+    let owner = |categories, values: &[u8]| OwnerShape { categories, values: values.to_vec() };
+    let product = ProductShape::new(
+        65_536,
+        owner(3, &[7, 7, 6]),
+        owner(4, &[1]),
+        vec![owner(2, &[]), owner(5, &[8, 8])],
+    );
     [
         Computation { product: Some(product), protect: protect(20, table_program) },
         Computation { product: None, protect: protect(1, Program::Population { floor: 1000 }) },

@@ -1,0 +1,294 @@
+//! The public shape of a product: which columns each side has, and which of them are multiplied for which result.
+
+use std::ops::Range;
+
+use crate::protocol::ProtocolError;
+use crate::protocol::lift::{Tile, stretch_rows};
+use crate::ring::Ring;
+
+/// Limbs of a record key.
+pub(super) const LIMBS: usize = 3;
+/// Bits of the one in a one-hot column.
+const ONE_BITS: u8 = 1;
+
+/// The public shape of a product.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProductShape {
+    /// Linked rows, empty ones included.
+    pub rows: usize,
+    /// Rows that travel at a time: a power of two.
+    pub block_rows: usize,
+    /// Left's columns. Those of its record keys are not counted among the values.
+    pub left: OwnerShape,
+    /// Right's columns.
+    pub right: OwnerShape,
+    /// Those of the owners that share their columns to the workers.
+    pub others: Vec<OwnerShape>,
+}
+
+/// The columns of one owner.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnerShape {
+    /// Composite categories.
+    pub categories: usize,
+    /// Bits of each of its values.
+    pub values: Vec<u8>,
+}
+
+impl OwnerShape {
+    /// One-hot columns of categories, and as many for each value.
+    pub(crate) fn width(&self) -> usize {
+        self.categories * (1 + self.values.len())
+    }
+}
+
+/// What stands in a one-hot column in place of the one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Weight {
+    /// One.
+    One,
+    /// The limbs of the record key, each in columns of its own; at left.
+    Keys,
+    /// A value of the worker's.
+    Value(usize),
+}
+
+/// Neighbouring columns of a worker: its own one-hot columns with one weight, times its shares of some others' columns.
+///
+/// Column (h · categories + own category) · combinations + combination, where h counts limbs of the record key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Family {
+    /// Of the worker's own columns.
+    pub(super) weight: Weight,
+    /// The others whose shares this worker multiplies in, as bits.
+    pub(super) others: u32,
+    /// The one of them whose columns have a value in place of the one, and which.
+    pub(super) valued: Option<(usize, usize)>,
+    /// Where they lie in the worker's block.
+    pub(super) columns: Range<usize>,
+    /// Combinations of the others' categories.
+    pub(super) combinations: usize,
+}
+
+/// One result: a sum for each cell, over a tile of pairs of columns.
+pub(super) struct Result {
+    pub(super) tile: Tile,
+    pub(super) terms: Vec<Term>,
+}
+
+/// A family of left's with one of right's. The two together multiply in every other's share, each by one of the workers.
+pub(super) struct Term {
+    pub(super) left: Range<usize>,
+    pub(super) right: Range<usize>,
+    /// The cell of each pair of columns; none where they lie in the order of cells.
+    pub(super) cells: Option<Vec<u32>>,
+}
+
+impl ProductShape {
+    /// Rows of a block where the columns are few.
+    pub const BLOCK_ROWS: usize = 2048;
+    /// A block of one side's columns is kept below this size where the columns are many.
+    const BLOCK_BYTES: usize = 1 << 20;
+    /// Largest number of columns of one side. Bounds what a shape from outside makes a party allocate.
+    const COLUMNS_MAX: usize = 1 << 19;
+    /// Largest number of categories of one owner.
+    const CATEGORIES_MAX: usize = 1 << 16;
+    /// Largest number of values of one owner.
+    pub const VALUES_MAX: usize = 24;
+    /// Most owners besides the workers.
+    pub const OTHERS_MAX: usize = 8;
+    /// Largest number of pairs of columns.
+    const PAIRS_MAX: usize = 1 << 24;
+    /// Largest number of rows, so that the sums of a tile are lifted in few groups.
+    const ROWS_MAX: usize = 1 << 26;
+
+    /// The shape with blocks of a size that suits caches and messages; all parties compute the same.
+    pub fn new(rows: usize, left: OwnerShape, right: OwnerShape, others: Vec<OwnerShape>) -> Self {
+        let mut shape = Self { rows, block_rows: Self::BLOCK_ROWS, left, right, others };
+        let row_bytes = 2 * shape.left_width().max(shape.right_width()).max(1);
+        let fitting = (Self::BLOCK_BYTES / row_bytes).clamp(1, Self::BLOCK_ROWS);
+        shape.block_rows = 1 << fitting.ilog2();
+        shape
+    }
+
+    /// Cells of every result: left's categories, right's, then each other's, the last one fastest.
+    pub fn cells(&self) -> usize {
+        self.left.categories * self.right.categories * self.combinations(self.everybody())
+    }
+
+    /// Bytes that a row costs in bodies: of left's columns, of right's, and of the lift's three messages on average.
+    pub fn bytes_per_row(&self) -> [f64; 3] {
+        let element = u16::BYTES as f64;
+        let lift =
+            self.tiles().into_iter().map(|tile| 3.0 * element * tile.cells as f64 / tile.stretch as f64);
+        [element * self.left_width() as f64, element * self.right_width() as f64, lift.sum()]
+    }
+
+    /// All others.
+    fn everybody(&self) -> u32 {
+        (1 << self.others.len()) - 1
+    }
+
+    /// The places of a set of others.
+    pub(super) fn members(&self, set: u32) -> impl DoubleEndedIterator<Item = usize> + Clone {
+        (0..self.others.len()).filter(move |other| set >> other & 1 == 1)
+    }
+
+    /// Combinations of the categories of a set of others.
+    fn combinations(&self, set: u32) -> usize {
+        self.members(set).fold(1, |product, other| product.saturating_mul(self.others[other].categories))
+    }
+
+    /// Each value of each other.
+    fn others_values(&self) -> impl Iterator<Item = (usize, usize, u8)> + '_ {
+        let values = |(other, shape): (usize, &'_ OwnerShape)| {
+            let values = shape.values.clone().into_iter().enumerate();
+            values.map(move |(value, bits)| (other, value, bits))
+        };
+        self.others.iter().enumerate().flat_map(values)
+    }
+
+    /// Families of a worker whose own columns come with these weights.
+    fn families(&self, categories: usize, weights: &[Weight]) -> Vec<Family> {
+        let mut families = Vec::new();
+        let mut start = 0_usize;
+        for set in 0..=self.everybody() {
+            let combinations = self.combinations(set);
+            let plain = weights.iter().map(|weight| (*weight, None));
+            let valued = self.others_values().filter(|(other, ..)| set >> other & 1 == 1);
+            let valued = valued.map(|(other, value, _)| (Weight::One, Some((other, value))));
+            for (weight, valued) in plain.chain(valued) {
+                let heads = if weight == Weight::Keys { LIMBS } else { 1 };
+                let end = start.saturating_add(heads.saturating_mul(categories).saturating_mul(combinations));
+                families.push(Family { weight, others: set, valued, columns: start..end, combinations });
+                start = end;
+            }
+        }
+        families
+    }
+
+    /// Left's columns.
+    pub(super) fn left_families(&self) -> Vec<Family> {
+        let values = (0..self.left.values.len()).map(Weight::Value);
+        let weights: Vec<_> = [Weight::One, Weight::Keys].into_iter().chain(values).collect();
+        self.families(self.left.categories, &weights)
+    }
+
+    /// Right's columns.
+    pub(super) fn right_families(&self) -> Vec<Family> {
+        let values = (0..self.right.values.len()).map(Weight::Value);
+        let weights: Vec<_> = std::iter::once(Weight::One).chain(values).collect();
+        self.families(self.right.categories, &weights)
+    }
+
+    /// Number of left's columns.
+    pub(super) fn left_width(&self) -> usize {
+        self.left_families().last().map_or(0, |family| family.columns.end)
+    }
+
+    /// Number of right's columns.
+    pub(super) fn right_width(&self) -> usize {
+        self.right_families().last().map_or(0, |family| family.columns.end)
+    }
+
+    /// What is lifted, in the order of the results: counts, left's values, right's, each other's.
+    pub(super) fn lifted(&self) -> Vec<Result> {
+        let result = |bits: u8, left: Weight, right: Weight, valued| {
+            let tile = Tile { cells: self.cells(), stretch: stretch_rows(bits) };
+            Result { tile, terms: self.terms(left, right, valued) }
+        };
+        let left = self.left.values.iter().enumerate();
+        let right = self.right.values.iter().enumerate();
+        std::iter::once(result(ONE_BITS, Weight::One, Weight::One, None))
+            .chain(left.map(|(at, bits)| result(*bits, Weight::Value(at), Weight::One, None)))
+            .chain(right.map(|(at, bits)| result(*bits, Weight::One, Weight::Value(at), None)))
+            .chain(
+                self.others_values()
+                    .map(|(other, at, bits)| result(bits, Weight::One, Weight::One, Some((other, at)))),
+            )
+            .collect()
+    }
+
+    /// Sums of record keys, limb after limb: mod 2¹⁶, and not lifted.
+    pub(super) fn keys(&self) -> Vec<Term> {
+        self.terms(Weight::Keys, Weight::One, None)
+    }
+
+    pub(super) fn tiles(&self) -> Vec<Tile> {
+        self.lifted().iter().map(|result| result.tile).collect()
+    }
+
+    /// The product of all owners' columns is that of a sum of two shares for each other, multiplied out: a term for each way
+    /// to take every other's share from left or from right.
+    fn terms(&self, left: Weight, right: Weight, valued: Option<(usize, usize)>) -> Vec<Term> {
+        let find = |families: &[Family], weight: Weight, set: u32| {
+            let valued = valued.filter(|(other, _)| set >> other & 1 == 1);
+            let found = families
+                .iter()
+                .find(|family| family.weight == weight && family.others == set && family.valued == valued);
+            found.expect("every set of others has its families").clone()
+        };
+        let (of_left, of_right) = (self.left_families(), self.right_families());
+        let term = |set: u32| {
+            let left = find(&of_left, left, set);
+            let right = find(&of_right, right, self.everybody() & !set);
+            let cells = (!self.others.is_empty()).then(|| self.cells_of(&left, &right));
+            Term { left: left.columns, right: right.columns, cells }
+        };
+        (0..=self.everybody()).map(term).collect()
+    }
+
+    /// The cell of each pair of columns of two families.
+    fn cells_of(&self, left: &Family, right: &Family) -> Vec<u32> {
+        let all = self.combinations(self.everybody());
+        let mut cells = Vec::with_capacity(left.columns.len() * right.columns.len());
+        for l in 0..left.columns.len() {
+            let (head, of_left) = (l / left.combinations, l % left.combinations);
+            for r in 0..right.columns.len() {
+                let (category, of_right) = (r / right.combinations, r % right.combinations);
+                let pair = head * self.right.categories + category;
+                cells.push((pair * all + self.merged(left.others, of_left, of_right)) as u32);
+            }
+        }
+        cells
+    }
+
+    /// The combination of all others' categories, of which left has those of a set of them, and right those of the rest.
+    fn merged(&self, set: u32, mut of_left: usize, mut of_right: usize) -> usize {
+        let (mut merged, mut unit) = (0, 1);
+        for (other, shape) in self.others.iter().enumerate().rev() {
+            let from = if set >> other & 1 == 1 { &mut of_left } else { &mut of_right };
+            merged += *from % shape.categories * unit;
+            *from /= shape.categories;
+            unit *= shape.categories;
+        }
+        merged
+    }
+
+    pub(crate) fn checked(&self) -> std::result::Result<&Self, ProtocolError> {
+        let owner_fits = |owner: &OwnerShape| {
+            (1..=Self::CATEGORIES_MAX).contains(&owner.categories)
+                && owner.values.len() <= Self::VALUES_MAX
+                && owner.values.iter().all(|bits| (1..=8).contains(bits))
+        };
+        let block_fits = |width: usize| self.block_rows * 2 * width <= 16 * Self::BLOCK_BYTES;
+        let usable = self.rows <= Self::ROWS_MAX
+            && self.block_rows.is_power_of_two()
+            && self.block_rows <= Self::BLOCK_ROWS
+            && self.others.len() <= Self::OTHERS_MAX
+            && [&self.left, &self.right].into_iter().chain(&self.others).all(owner_fits)
+            && [self.left_width(), self.right_width()]
+                .iter()
+                .all(|width| *width <= Self::COLUMNS_MAX && block_fits(*width))
+            && self.left_width() * self.right_width() <= Self::PAIRS_MAX;
+        let expected = "1 to 65536 categories at each owner, at most 24 values of 1 to 8 bits, at most 8 owners besides the \
+                        workers, at most 2^24 pairs of columns, blocks of a power of two rows, at most 2048 and 16 MiB";
+        if usable { Ok(self) } else { Err(ProtocolError::Shape { expected }) }
+    }
+
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = (u64, Range<usize>)> + use<> {
+        let (rows, block_rows) = (self.rows, self.block_rows);
+        let starts = (0..rows).step_by(block_rows);
+        starts.enumerate().map(move |(index, start)| (index as u64, start..rows.min(start + block_rows)))
+    }
+}

@@ -1,0 +1,425 @@
+//! The product of two owners and of more, each in a thread: its results, what each sees, and what is refused.
+
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::channel::ChannelError;
+use crate::protocol::lift::FLUSHES;
+use crate::protocol::shared_columns;
+use crate::seeds::Ledger;
+use crate::testing::{Dice, Ran, Seen, TestChannel, elements, linked, seeds, step, three_watched};
+
+/// One owner's rows: some in no category.
+#[derive(Clone)]
+struct Rows {
+    categories: Vec<u32>,
+    values: Vec<Vec<u8>>,
+}
+
+impl Rows {
+    fn view(&self) -> OwnerRows<'_> {
+        OwnerRows { categories: &self.categories, values: &self.values }
+    }
+}
+
+struct World {
+    shape: ProductShape,
+    /// Left, right, then the others.
+    owners: Vec<Rows>,
+    keys: Vec<[u16; LIMBS]>,
+}
+
+/// What is opened: counts, key sums, sums of values.
+type Opened = (Vec<u128>, [Vec<u16>; LIMBS], Vec<Vec<u128>>);
+
+impl ProductShape {
+    fn owners(&self) -> impl Iterator<Item = &OwnerShape> {
+        [&self.left, &self.right].into_iter().chain(&self.others)
+    }
+}
+
+impl World {
+    fn random(seed: u8, shape: ProductShape) -> Self {
+        Self::filled(shape, &mut Dice::seeded(seed), |dice, categories| {
+            let drawn = dice.below(categories as u64 + 1) as u32;
+            if drawn == categories as u32 { NO_CATEGORY } else { drawn }
+        })
+    }
+
+    fn empty(shape: ProductShape) -> Self {
+        Self::filled(shape, &mut Dice::seeded(0), |_, _| NO_CATEGORY)
+    }
+
+    /// Everybody at every owner, in its last category.
+    fn full(shape: ProductShape) -> Self {
+        Self::filled(shape, &mut Dice::seeded(0), |_, categories| categories as u32 - 1)
+    }
+
+    fn filled(
+        shape: ProductShape,
+        dice: &mut Dice,
+        mut category: impl FnMut(&mut Dice, usize) -> u32,
+    ) -> Self {
+        let rows = 0..shape.rows;
+        let owner = |owner: &OwnerShape| Rows {
+            categories: rows.clone().map(|_| category(dice, owner.categories)).collect(),
+            values: (owner.values.iter())
+                .map(|bits| {
+                    // Often the largest, so that stretches come close to their bound.
+                    let largest = (1 << bits) - 1;
+                    let value = |_| if dice.below(3) == 0 { dice.below(largest + 1) } else { largest } as u8;
+                    rows.clone().map(value).collect()
+                })
+                .collect(),
+        };
+        let owners = shape.owners().map(owner).collect();
+        let keys = rows.map(|_| [(); LIMBS].map(|()| dice.next() as u16)).collect();
+        Self { owners, keys, shape }
+    }
+
+    /// The results in the clear.
+    fn clear(&self) -> Opened {
+        let cells = self.shape.cells();
+        let values = self.owners.iter().map(|owner| owner.values.len()).sum();
+        let (mut counts, mut keys) = (vec![0; cells], [(); LIMBS].map(|()| vec![0_u16; cells]));
+        let mut sums = vec![vec![0; cells]; values];
+        for row in 0..self.shape.rows {
+            let mut digits = self.owners.iter().zip(self.shape.owners());
+            let cell = digits.try_fold(0, |cell, (owner, shape)| {
+                let category = owner.categories[row];
+                (category != NO_CATEGORY).then_some(cell * shape.categories + category as usize)
+            });
+            let Some(cell) = cell else { continue };
+            counts[cell] += 1;
+            for (sums, limb) in keys.iter_mut().zip(self.keys[row]) {
+                sums[cell] = sums[cell].wrapping_add(limb);
+            }
+            let values = self.owners.iter().flat_map(|owner| &owner.values);
+            for (sums, values) in sums.iter_mut().zip(values) {
+                sums[cell] += u128::from(values[row]);
+            }
+        }
+        (counts, keys, sums)
+    }
+
+    fn left_rows(&self) -> LeftRows<'_> {
+        let left = &self.owners[0];
+        LeftRows { categories: &left.categories, keys: &self.keys, values: &left.values }
+    }
+
+    fn run(&self, ledger: &Arc<Mutex<Ledger>>) -> Ran<ProductShares, ProductShares, ()> {
+        self.run_among(ledger).0
+    }
+
+    /// The parties' results, and what right saw of the others.
+    fn run_among(
+        &self,
+        ledger: &Arc<Mutex<Ledger>>,
+    ) -> (Ran<ProductShares, ProductShares, ()>, Vec<Vec<Seen>>) {
+        let (name, shape) = (step("q1/product"), &self.shape);
+        // The others wait for nobody, so they may be done before the workers begin; their ends stay open.
+        let (mut left_seeds, mut links, mut ends, mut seen) = (vec![], vec![], vec![], vec![]);
+        for (other, rows) in self.owners[2..].iter().enumerate() {
+            let own = format!("other{other}");
+            let (at_left, at_owner) = seeds(ledger, "left", &own);
+            let (mut to_right, at_right, of_link) = linked(&own, "right");
+            shared_columns::share(&name, shape, other, &mut to_right, &at_owner, rows.view())
+                .expect("shared");
+            left_seeds.push(at_left);
+            links.push(at_right);
+            ends.push(to_right);
+            seen.push(of_link);
+        }
+        let ran = three_watched(
+            ledger,
+            |hand| {
+                let others: Vec<_> = left_seeds.iter().collect();
+                let seed = &hand.dealer_seed;
+                left(&name, shape, &mut hand.right, seed, &others, self.left_rows()).expect("left ends")
+            },
+            |hand| {
+                let (left, dealer) = (&mut hand.left, &mut hand.dealer);
+                let rows = self.owners[1].view();
+                right(&name, shape, left, dealer, &hand.dealer_seed, &mut channels(&mut links), rows)
+                    .expect("right ends")
+            },
+            |hand| deal(&name, shape, &mut hand.right, &hand.left_seed, &hand.right_seed).expect("dealt"),
+        );
+        (ran, seen.into_iter().map(|seen| std::mem::take(&mut *seen.lock().expect("no panic"))).collect())
+    }
+}
+
+fn channels(links: &mut [TestChannel]) -> Vec<&mut dyn Channel> {
+    links.iter_mut().map(|link| -> &mut dyn Channel { link }).collect()
+}
+
+fn opened(ran: &Ran<ProductShares, ProductShares, ()>) -> Opened {
+    let keys = std::array::from_fn(|j| elements(&ran.left.keys[j], &ran.right.keys[j]));
+    let values = ran.left.values.iter().zip(&ran.right.values);
+    let values = values.map(|(left, right)| elements(left, right)).collect();
+    (elements(&ran.left.counts, &ran.right.counts), keys, values)
+}
+
+/// Categories and bits of values of left, right, and others.
+fn shape(rows: usize, block_rows: usize, owners: &[(usize, &[u8])]) -> ProductShape {
+    let owner = |(categories, values): &(usize, &[u8])| OwnerShape {
+        categories: *categories,
+        values: values.to_vec(),
+    };
+    let mut owners = owners.iter().map(owner);
+    let (left, right) = (owners.next().expect("left"), owners.next().expect("right"));
+    ProductShape { rows, block_rows, left, right, others: owners.collect() }
+}
+
+#[test]
+fn the_parts_add_up_to_the_clear_counts_key_sums_and_sums() {
+    let shapes = [
+        shape(0, 8, &[(1, &[]), (1, &[])]),
+        shape(1, 8, &[(1, &[]), (1, &[])]),
+        shape(7, 8, &[(3, &[]), (2, &[])]),
+        shape(16, 8, &[(4, &[]), (5, &[])]),
+        shape(17, 8, &[(2, &[8, 1]), (3, &[])]),
+        shape(1000, 64, &[(3, &[8, 7, 6]), (2, &[])]),
+        shape(700, 256, &[(3, &[]), (4, &[8, 5])]),
+        shape(3000, 2048, &[(2, &[8]), (2, &[8])]),
+        shape(112, 16, &[(10, &[]), (20, &[])]),
+        shape(257, 64, &[(20, &[]), (1, &[])]),
+        // Enough stretches that two groups of bit products are lifted.
+        shape(128 * (FLUSHES + 3), 2048, &[(1, &[8]), (1, &[])]),
+        shape(0, 8, &[(2, &[3]), (2, &[]), (2, &[])]),
+        shape(1, 8, &[(1, &[]), (1, &[]), (1, &[])]),
+        shape(100, 16, &[(3, &[]), (2, &[]), (4, &[])]),
+        shape(500, 64, &[(2, &[8, 3]), (3, &[]), (2, &[])]),
+        shape(500, 64, &[(2, &[]), (3, &[7]), (2, &[])]),
+        shape(600, 256, &[(2, &[]), (3, &[]), (4, &[8, 5])]),
+        shape(300, 128, &[(2, &[1]), (2, &[]), (3, &[]), (2, &[4])]),
+        shape(300, 128, &[(2, &[]), (1, &[]), (2, &[8]), (3, &[2])]),
+        shape(65, 32, &[(2, &[]), (2, &[]), (2, &[]), (1, &[]), (3, &[6])]),
+        ProductShape::new(
+            5000,
+            OwnerShape { categories: 6, values: vec![] },
+            OwnerShape { categories: 7, values: vec![] },
+            vec![OwnerShape { categories: 3, values: vec![] }],
+        ),
+    ];
+    for (seed, shape) in shapes.into_iter().enumerate() {
+        let world = World::random(seed as u8, shape);
+        assert!(opened(&world.run(&Ledger::shared())) == world.clear(), "{:?}", world.shape);
+    }
+}
+
+#[test]
+fn nobody_in_any_category_gives_zeros_and_everybody_in_one_the_number_of_rows() {
+    let shape = shape(50, 16, &[(3, &[8]), (4, &[]), (2, &[8])]);
+    let nobody = World::empty(shape.clone());
+    let zeros = (vec![0; 24], [(); LIMBS].map(|()| vec![0; 24]), vec![vec![0; 24]; 2]);
+    assert_eq!(opened(&nobody.run(&Ledger::shared())), zeros);
+    let everybody = World::full(shape);
+    let (counts, _, _) = opened(&everybody.run(&Ledger::shared()));
+    assert_eq!((counts[23], counts.iter().sum::<u128>()), (50, 50));
+}
+
+/// What a message looks like from outside: name, number, shape.
+fn outsides(seen: &[Seen]) -> Vec<(String, u64, Vec<u64>)> {
+    let outside = |(header, body): &Seen| {
+        assert_eq!(body.len() as u64, header.shape.iter().product::<u64>());
+        (header.step.to_string(), header.index, header.shape.clone())
+    };
+    seen.iter().map(outside).collect()
+}
+
+#[test]
+fn every_party_sees_messages_of_the_same_shapes_whatever_the_values() {
+    let shape = shape(100, 16, &[(3, &[8]), (4, &[7]), (2, &[5])]);
+    let worlds = [World::random(1, shape.clone()), World::random(2, shape.clone()), World::empty(shape)];
+    let views = worlds.map(|world| {
+        let (ran, seen_of_others) = world.run_among(&Ledger::shared());
+        let of_workers = [ran.seen_by_left, ran.seen_by_right, ran.seen_from_dealer];
+        of_workers.iter().chain(&seen_of_others).map(|seen| outsides(seen)).collect::<Vec<_>>()
+    });
+    assert_eq!(views[0], views[1]);
+    assert_eq!(views[0], views[2]);
+    assert_eq!(views[0].iter().map(Vec::len).collect::<Vec<_>>(), [9, 9, 4, 7]);
+}
+
+/// Fails for bytes that are visibly not uniform: chi-square over byte values, 255 degrees of freedom, at
+/// eight standard deviations.
+fn assert_uniform(bytes: &[u8], what: &str) {
+    let mut counts = [0f64; 256];
+    bytes.iter().for_each(|byte| counts[*byte as usize] += 1.0);
+    let expected = bytes.len() as f64 / 256.0;
+    assert!(expected > 20.0, "{what}: enough bytes to judge");
+    let statistic: f64 = counts.iter().map(|count| (count - expected).powi(2) / expected).sum();
+    assert!((statistic - 255.0).abs() < 8.0 * (2.0f64 * 255.0).sqrt(), "{what}: chi-square {statistic}");
+    let ones: u32 = bytes.iter().map(|byte| byte.count_ones()).sum();
+    let bits = bytes.len() as f64 * 8.0;
+    assert!((f64::from(ones) - bits / 2.0).abs() < 8.0 * bits.sqrt() / 2.0, "{what}: ones {ones}");
+}
+
+fn bodies(seen: &[Seen]) -> Vec<u8> {
+    seen.iter().flat_map(|(_, body)| body.iter().copied()).collect()
+}
+
+#[test]
+fn everything_a_worker_receives_looks_uniform_even_where_the_other_has_nothing() {
+    let shape_of_all = || shape(2000, 512, &[(8, &[8]), (9, &[8]), (2, &[8])]);
+    for world in [World::empty(shape_of_all()), World::full(shape_of_all()), World::random(3, shape_of_all())]
+    {
+        let (ran, seen_of_others) = world.run_among(&Ledger::shared());
+        assert_uniform(&bodies(&seen_of_others[0]), "other to right");
+        assert_uniform(&bodies(&ran.seen_by_left), "right to left");
+        assert_uniform(&bodies(&ran.seen_by_right), "left to right");
+    }
+    let ran = World::empty(shape(10, 8, &[(40, &[]), (40, &[])])).run(&Ledger::shared());
+    assert_uniform(&bodies(&ran.seen_from_dealer), "dealer to right");
+}
+
+#[test]
+fn two_attempts_at_one_question_share_no_mask() {
+    let world = World::random(4, shape(500, 128, &[(4, &[]), (4, &[]), (3, &[])]));
+    let ledger = Ledger::shared();
+    let ((first, first_others), (second, second_others)) =
+        (world.run_among(&ledger), world.run_among(&ledger));
+    for (one, other) in [
+        (bodies(&first_others[0]), bodies(&second_others[0])),
+        (bodies(&first.seen_by_left), bodies(&second.seen_by_left)),
+        (bodies(&first.seen_by_right), bodies(&second.seen_by_right)),
+        (bodies(&first.seen_from_dealer), bodies(&second.seen_from_dealer)),
+    ] {
+        // Equal masks under equal inputs would give equal bytes; unrelated ones agree in one of 256.
+        let equal = one.iter().zip(&other).filter(|(a, b)| a == b).count() as f64;
+        let expected = one.len() as f64 / 256.0;
+        assert!((equal - expected).abs() < 8.0 * expected.sqrt() + 8.0, "{equal} of {}", one.len());
+    }
+    let ledger = ledger.lock().expect("not poisoned");
+    assert_eq!((ledger.reuses(), ledger.len()), (0, 2 * (3 * 4 + 8)));
+}
+
+#[test]
+fn a_second_product_under_one_name_and_attempt_is_refused() {
+    let world = World::random(5, shape(10, 8, &[(2, &[]), (2, &[])]));
+    let (name, shape) = (step("q1/product"), &world.shape);
+    let ran = three_watched(
+        &Ledger::shared(),
+        |hand| {
+            let mut again =
+                || left(&name, shape, &mut hand.right, &hand.dealer_seed, &[], world.left_rows()).err();
+            (again(), again())
+        },
+        |hand| {
+            let (left, seed) = (&mut hand.left, &hand.dealer_seed);
+            right(&name, shape, left, &mut hand.dealer, seed, &mut [], world.owners[1].view()).err()
+        },
+        |hand| deal(&name, shape, &mut hand.right, &hand.left_seed, &hand.right_seed).err(),
+    );
+    assert_eq!(ran.left.0, None);
+    assert!(matches!(ran.left.1, Some(ProtocolError::Seed(_))), "{:?}", ran.left.1);
+    let (_, seed) = seeds(&Ledger::shared(), "left", "other");
+    let (mut to_right, _at_right, _) = linked("other", "right");
+    let shape = self::shape(10, 8, &[(2, &[]), (2, &[]), (2, &[])]);
+    let world = World::random(6, shape.clone());
+    let rows = world.owners[2].view();
+    let mut again = || shared_columns::share(&name, &shape, 0, &mut to_right, &seed, rows).err();
+    assert_eq!(again(), None);
+    assert!(matches!(again(), Some(ProtocolError::Seed(_))));
+}
+
+/// What left, right and a further owner say to rows that do not fit, with what left and right have seen by then.
+fn refused(shape: &ProductShape, world: &World) -> [Option<ProtocolError>; 3] {
+    let (left_seed, owner_seed) = seeds(&Ledger::shared(), "left", "other");
+    let (mut to_right, at_right, seen) = linked("other", "right");
+    let mut links = [at_right];
+    let ran = three_watched(
+        &Ledger::shared(),
+        |hand| {
+            let rows = world.left_rows();
+            left(&step("p"), shape, &mut hand.right, &hand.dealer_seed, &[&left_seed], rows).err()
+        },
+        |hand| {
+            let (left, seed) = (&mut hand.left, &hand.dealer_seed);
+            let others = &mut channels(&mut links);
+            right(&step("p"), shape, left, &mut hand.dealer, seed, others, world.owners[1].view()).err()
+        },
+        |_| (),
+    );
+    let rows = world.owners[2].view();
+    let other = shared_columns::share(&step("p"), shape, 0, &mut to_right, &owner_seed, rows).err();
+    assert!(ran.seen_by_left.is_empty() && ran.seen_by_right.is_empty());
+    assert!(seen.lock().expect("no panic").is_empty());
+    [ran.left, ran.right, other]
+}
+
+#[test]
+fn inputs_outside_the_shape_are_refused_before_anything_is_sent() {
+    let shape = shape(4, 2, &[(3, &[3]), (3, &[3]), (3, &[3])]);
+    let all_refused = [const { Some(ProtocolError::Input) }; 3];
+    for categories in [vec![0, 1, 2, 3], vec![0, 1, 2], vec![0; 5]] {
+        let mut world = World::empty(shape.clone());
+        world.owners.iter_mut().for_each(|owner| owner.categories = categories.clone());
+        assert_eq!(refused(&shape, &world), all_refused);
+    }
+    for values in [vec![vec![0, 8, 0, 0]], vec![vec![0; 3]], vec![]] {
+        let mut world = World::empty(shape.clone());
+        world.owners.iter_mut().for_each(|owner| owner.values = values.clone());
+        assert_eq!(refused(&shape, &world), all_refused);
+    }
+    let mut world = World::empty(shape.clone());
+    world.keys.pop();
+    let ran = three_watched(
+        &Ledger::shared(),
+        |hand| {
+            let (_, seed) = seeds(&Ledger::shared(), "left", "other");
+            left(&step("p"), &shape, &mut hand.right, &hand.dealer_seed, &[&seed], world.left_rows()).err()
+        },
+        |hand| {
+            // A link for each other is missing.
+            let rows = world.owners[1].view();
+            right(&step("p"), &shape, &mut hand.left, &mut hand.dealer, &hand.dealer_seed, &mut [], rows)
+                .err()
+        },
+        |_| (),
+    );
+    assert_eq!((ran.left, ran.right), (Some(ProtocolError::Input), Some(ProtocolError::Input)));
+}
+
+#[test]
+fn shapes_that_would_make_a_party_allocate_without_bound_are_refused() {
+    let good = shape(100, 16, &[(3, &[]), (4, &[]), (2, &[])]);
+    assert!(good.checked().is_ok());
+    let owner = |categories, values: &[u8]| OwnerShape { categories, values: values.to_vec() };
+    let bad = [
+        ProductShape { block_rows: 3, ..good.clone() },
+        ProductShape { left: owner(0, &[]), ..good.clone() },
+        ProductShape { right: owner(1 << 17, &[]), ..good.clone() },
+        ProductShape { right: owner(2, &[9]), ..good.clone() },
+        ProductShape { others: vec![owner(0, &[])], ..good.clone() },
+        ProductShape { others: vec![owner(1, &[]); 9], ..good.clone() },
+        ProductShape { others: vec![owner(1 << 16, &[]); 8], ..good.clone() },
+        ProductShape { left: owner(5000, &[]), right: owner(5000, &[]), ..good.clone() },
+        ProductShape { rows: 1 << 27, ..good },
+    ];
+    for shape in bad {
+        assert!(matches!(shape.checked(), Err(ProtocolError::Shape { .. })), "{shape:?}");
+    }
+}
+
+#[test]
+fn parties_with_different_shapes_stop_with_a_typed_error() {
+    let (mine, theirs) = (shape(8, 4, &[(3, &[]), (2, &[])]), shape(8, 4, &[(2, &[]), (2, &[])]));
+    let ran = three_watched(
+        &Ledger::shared(),
+        |hand| {
+            let world = World::empty(mine.clone());
+            left(&step("p"), &mine, &mut hand.right, &hand.dealer_seed, &[], world.left_rows()).err()
+        },
+        |hand| {
+            let world = World::empty(theirs.clone());
+            let (left, seed) = (&mut hand.left, &hand.dealer_seed);
+            right(&step("p"), &theirs, left, &mut hand.dealer, seed, &mut [], world.owners[1].view()).err()
+        },
+        |_| (),
+    );
+    let unexpected = ChannelError::Unexpected { step: step("p/left") };
+    assert_eq!(ran.right, Some(ProtocolError::Channel(unexpected)));
+    assert!(matches!(ran.left, Some(ProtocolError::Channel(_))));
+}

@@ -1,0 +1,148 @@
+//! An owner's columns, shared to the two workers of a product.
+//!
+//! The owner has for each row at most one category, and values: non-negative numbers of at most eight bits. Its columns are
+//! the one-hot matrix of its categories, and the same with each value in place of the one. C is all of them, in ℤ/2¹⁶; left's
+//! share of it comes from the seed of owner and left.
+//!
+//! | step | message | size a row | what the receiver learns |
+//! | --- | --- | --- | --- |
+//! | 1 | owner → right, each block: C − S | 2 bytes × columns | nothing: uniform without left's seed with the owner |
+//!
+//! ```text
+//! left:   S
+//! right:  C − S
+//! ```
+//!
+//! *The owner learns nothing*: it receives no message. Left receives none either, and S is uniform. One message a block, none of which waits
+//! for another. The seed is one of owner and left that is used for nothing else: an owner that deals as well knows the masks of
+//! what the workers send each other, but S stays unknown to right and C − S to left.
+//!
+//! Names, numbers and sizes follow from the shape alone; a row without a category is sent like any other. Block and column order are those of
+//! [`super::narrow_product`].
+//!
+//! Source: additive sharing with a seed in place of one share; design §4, "With three owners".
+
+use std::ops::Range;
+
+use crate::channel::{Channel, StepName};
+use crate::kernel::{one_hot, subtract};
+use crate::protocol::narrow_product::{OwnerShape, ProductShape, in_range, values_fit};
+use crate::protocol::{ProtocolError, decode_into};
+use crate::ring::Ring;
+use crate::seeds::{MaskStream, PairSeed};
+
+/// The private rows of an owner that has no record keys in a product.
+#[derive(Clone, Copy)]
+pub struct OwnerRows<'a> {
+    /// Category of each row, or [`NO_CATEGORY`](super::narrow_product::NO_CATEGORY).
+    pub categories: &'a [u32],
+    /// Each value of each row, below 2^bits; of no account where there is no category.
+    pub values: &'a [Vec<u8>],
+}
+
+impl OwnerRows<'_> {
+    /// Whether the rows are those of a shape.
+    pub(crate) fn fit(&self, shape: &OwnerShape, rows: usize) -> bool {
+        in_range(self.categories, rows, shape.categories) && values_fit(self.values, &shape.values, rows)
+    }
+}
+
+/// The name of the messages and of the stream of one owner.
+fn name(step: &StepName, other: usize) -> Result<StepName, ProtocolError> {
+    Ok(step.join(&format!("shared{other}"))?)
+}
+
+fn stream(name: &StepName, seed: &PairSeed) -> Result<MaskStream<u16>, ProtocolError> {
+    Ok(seed.stream(name, "columns", "share")?)
+}
+
+/// The owner's whole part; it is number `other` of the shape's others.
+///
+/// # Errors
+/// [`ProtocolError`]; `Input` before anything is sent.
+pub fn share(
+    step: &StepName,
+    shape: &ProductShape,
+    other: usize,
+    right: &mut dyn Channel,
+    left_seed: &PairSeed,
+    rows: OwnerRows<'_>,
+) -> Result<(), ProtocolError> {
+    let (shape, name) = (shape.checked()?, name(step, other)?);
+    let own = shape.others.get(other).ok_or(ProtocolError::Input)?;
+    if !rows.fit(own, shape.rows) {
+        return Err(ProtocolError::Input);
+    }
+    let (mut masks, width) = (stream(&name, left_seed)?, own.width());
+    let (mut columns, mut mask) = (Vec::new(), Vec::new());
+    for (index, range) in shape.blocks() {
+        let categories = &rows.categories[range.clone()];
+        columns.clear();
+        columns.resize(range.len() * width, 0);
+        one_hot(&mut columns, 0, categories, |_| 1);
+        for (value, values) in rows.values.iter().enumerate() {
+            let values = &values[range.clone()];
+            one_hot(&mut columns, (1 + value) * own.categories, categories, |row| u16::from(values[row]));
+        }
+        let position = (range.start * width) as u64;
+        mask.resize(columns.len(), 0);
+        masks.fill(position, &mut mask);
+        subtract(&mut columns, &mask);
+        let mut body = Vec::with_capacity(2 * columns.len());
+        u16::encode(&columns, &mut body);
+        masks.used(position, columns.len(), &body);
+        right.send(&name, index, &message(range.len(), width), body)?;
+    }
+    Ok(())
+}
+
+fn message(rows: usize, width: usize) -> [u64; 3] {
+    [rows as u64, width as u64, 2]
+}
+
+/// Left's shares of one owner's columns.
+pub(super) struct AtLeft {
+    masks: MaskStream<u16>,
+    width: usize,
+}
+
+impl AtLeft {
+    pub(super) fn new(
+        step: &StepName,
+        shape: &ProductShape,
+        other: usize,
+        seed: &PairSeed,
+    ) -> Result<Self, ProtocolError> {
+        Ok(Self { masks: stream(&name(step, other)?, seed)?, width: shape.others[other].width() })
+    }
+
+    /// S of some rows.
+    pub(super) fn block(&mut self, range: Range<usize>, share: &mut Vec<u16>) {
+        share.resize(range.len() * self.width, 0);
+        self.masks.fill((range.start * self.width) as u64, share);
+    }
+}
+
+/// Right's shares of one owner's columns.
+pub(super) struct AtRight {
+    name: StepName,
+    width: usize,
+}
+
+impl AtRight {
+    pub(super) fn new(step: &StepName, shape: &ProductShape, other: usize) -> Result<Self, ProtocolError> {
+        Ok(Self { name: name(step, other)?, width: shape.others[other].width() })
+    }
+
+    /// C − S of some rows.
+    pub(super) fn block(
+        &self,
+        owner: &mut dyn Channel,
+        index: u64,
+        range: Range<usize>,
+        share: &mut Vec<u16>,
+    ) -> Result<(), ProtocolError> {
+        let body = owner.receive(&self.name, index, &message(range.len(), self.width))?;
+        decode_into(&body, &self.name, share)
+    }
+}
