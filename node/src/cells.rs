@@ -10,15 +10,6 @@ use kobling_model::table::{Layout, inner_cell_of_pair, layout};
 
 use crate::values::{Limbs, Sums};
 
-/// What a unit that right does not have counts as: a row of right's in which everything is missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Absent {
-    /// Right's composite category.
-    pub category: u32,
-    /// The code of right's value column, if it is right's.
-    pub code: Option<i64>,
-}
-
 /// Which products add up to which cell of a question.
 pub struct CellSums {
     inner: usize,
@@ -35,7 +26,7 @@ pub struct Totals {
     /// Sums of the limbs of their record keys.
     pub keys: [Share<u16>; 3],
     /// Sums of left's value column, if it has one.
-    pub values: Option<Sums<Share<u128>>>,
+    pub values: Option<Sums>,
 }
 
 impl Totals {
@@ -109,7 +100,7 @@ impl CellSums {
         &self,
         counts: &Share<u128>,
         keys: &[Share<u16>; 3],
-        values: Option<&Sums<Share<u128>>>,
+        values: Option<&Sums>,
         constants: ColumnConstants,
     ) -> CellShares {
         let counts = self.sum(counts);

@@ -1,4 +1,4 @@
-//! A worker's own part of a question: its columns in the order of rows, and its totals.
+//! A worker's own part of a question: its columns in the order of rows, or its totals where there is no other owner.
 //!
 //! All of it is this owner's own data, in clear, and depends on its fragment of the plan and the session's alignment
 //! alone. What a session's questions have needed is kept until the session ends, up to [`KEPT_BYTES_MAX`]: reading and

@@ -33,7 +33,6 @@ use kobling_model::value::Coding;
 use kobling_model::{Day, VariableName};
 use tokio::sync::oneshot;
 
-use crate::cells::Absent;
 use crate::register::{RegisterStore, StoreError, Winsorised};
 use crate::values::Values;
 
@@ -57,6 +56,15 @@ const STACK_BYTES: usize = 64 << 20;
 
 /// The category of units that count in no cell.
 pub const NO_CELL: u32 = u32::MAX;
+
+/// What a unit that an owner does not have counts as: a row in which everything is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Absent {
+    /// The owner's composite category.
+    pub category: u32,
+    /// The code of the fragment's value column, if it has one.
+    pub code: Option<i64>,
+}
 
 /// Evaluates fragments over a node's registers.
 #[derive(Clone, Debug)]
@@ -168,8 +176,7 @@ impl Extractor {
     /// The composite category of a unit that has no row in any source, if it is in a cell at all, and the code of its
     /// value.
     ///
-    /// The second owner's fragment puts all units of the population that the owner does not have there. It depends
-    /// on the plan only, so both workers compute it; the releases need not be here.
+    /// An owner's fragment puts all units of the population that it does not have there. It depends on the plan only.
     ///
     /// # Errors
     /// [`ExtractError`] for a plan that no checked script leads to.

@@ -74,8 +74,6 @@ pub struct Tokens {
 pub struct Alignment {
     /// Number of rows, with empty ones.
     pub rows: u64,
-    /// Number of units.
-    pub units: usize,
     /// Unit of each row, or [`NO_UNIT`]: a column is then read at random and written in order, which is the faster way.
     pub unit_of_row: Vec<u32>,
     /// Rows of the canaries.
@@ -213,8 +211,6 @@ impl Tokens {
             return Err(NodeError::BadAlignment);
         }
         let mut taken = vec![false; rows as usize];
-        let units =
-            self.meanings.iter().filter(|packed| matches!(packed.meaning(), Meaning::Unit(_))).count();
         let mut unit_of_row = vec![NO_UNIT; rows as usize];
         let mut canary_rows = [0; CANARIES];
         for (row, packed) in row_numbers.iter().zip(&self.meanings) {
@@ -228,7 +224,7 @@ impl Tokens {
                 Meaning::Decoy => {}
             }
         }
-        Ok(Alignment { rows, units, unit_of_row, canary_rows })
+        Ok(Alignment { rows, unit_of_row, canary_rows })
     }
 }
 
@@ -275,7 +271,7 @@ mod tests {
     #[test]
     fn columns_come_out_in_row_order() {
         let alignment = aligned().align(65_536, &[10, 2, 3, 5, 7, 6]).expect("an alignment");
-        assert_eq!((alignment.units, alignment.canary_rows), (2, [2, 6, 5]));
+        assert_eq!(alignment.canary_rows, [2, 6, 5]);
         assert_eq!([7, 10, 3].map(|row| alignment.unit_of_row[row]), [0, 1, NO_UNIT]);
         let column = alignment.gather(&['a', 'b'], '-');
         assert_eq!((column[7], column[10], column[3]), ('a', 'b', '-'));

@@ -89,14 +89,14 @@ fn mix(x: u64) -> u64 {
     x ^ x >> 31
 }
 
-/// A number for each category or cell of each of the three that a code becomes.
-pub struct Sums<T> {
+/// Shares of a sum for each category or cell of each of the three that a code becomes.
+pub struct Sums {
     /// Of offsets.
-    pub offsets: T,
+    pub offsets: Share<u128>,
     /// Of squares; where they are asked for.
-    pub squares: Option<T>,
+    pub squares: Option<Share<u128>>,
     /// Of squared contributions.
-    pub contributions: T,
+    pub contributions: Share<u128>,
 }
 
 /// What a code becomes.
@@ -191,7 +191,7 @@ impl Limbs {
     }
 
     /// Shares of the sums of the three, from shares of the sums of their limbs.
-    pub fn join(&self, limbs: &[Share<u128>]) -> Sums<Share<u128>> {
+    pub fn join(&self, limbs: &[Share<u128>]) -> Sums {
         let mut limbs = limbs.iter();
         let mut joined = self.cuts().into_iter().map(|(count, bits)| {
             let first = limbs.next().expect("a share for each limb").times(1);
@@ -206,7 +206,7 @@ impl Limbs {
 
     /// This owner's sums by category, in clear: its shares where it owns the column, as the other's are zero. Categories outside
     /// `0..categories` count nowhere.
-    pub fn totals(&self, categories: usize, by_unit: &[u32], codes: &[i64]) -> Sums<Share<u128>> {
+    pub fn totals(&self, categories: usize, by_unit: &[u32], codes: &[i64]) -> Sums {
         let mut sums = vec![vec![0_u128; categories]; 2 + usize::from(self.squares)];
         for (category, code) in by_unit.iter().zip(codes) {
             let category = *category as usize;
@@ -225,7 +225,7 @@ impl Limbs {
     }
 
     /// The part of a worker that adds nothing.
-    pub fn nothing(&self, length: usize) -> Sums<Share<u128>> {
+    pub fn nothing(&self, length: usize) -> Sums {
         Sums {
             offsets: Share::zeros(length),
             squares: self.squares.then(|| Share::zeros(length)),

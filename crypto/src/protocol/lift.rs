@@ -56,7 +56,7 @@ impl Tile {
     }
 
     /// Sums of bit products, [`FLUSHES`] stretches each.
-    fn groups(&self, rows: usize) -> usize {
+    pub(crate) fn groups(&self, rows: usize) -> usize {
         rows.div_ceil(self.stretch).div_ceil(FLUSHES)
     }
 }

@@ -41,10 +41,12 @@
 //! Σ x·y·z  =  Σ (x·s)·y  +  Σ x·(y·(z − s))
 //! ```
 //!
-//! With m further owners there is a term for each way to take every other's share from left or from right, 2^m in all. So left's columns are x times the
-//! products of its shares of *every set* of others, right's likewise, and each result is a sum of terms, masked by one R. No message
-//! is added to those of two owners, and no round. Left has (left's columns) · Π (1 + columns of each other) columns. Shares are
-//! not small, but the sum of the terms is, so stretches and lift are those of two owners.
+//! With m further owners there is a term for each way to take every other's share from left or from right, 2^m in all. So
+//! left's columns are x times the products of its shares of *every set* of others, right's likewise, and each result is a sum
+//! of terms, masked by one R. No message but those of step 0 is added to those of two owners, and no round. A worker has (its
+//! own columns) · Π (1 + categories of each other) columns, and where an other has values, for each of them (its own
+//! categories) · (that one's) · Π (1 + categories of each of the rest) more. Shares are not small, but the sum of the terms
+//! is, so stretches and lift are those of two owners.
 //!
 //! # Order
 //! A block of rows travels column after column, and its masks lie in their streams in that order: every sum is then a dot
@@ -365,26 +367,12 @@ pub fn deal(
 }
 
 /// The shape of a block's message.
-fn message(rows: usize, width: usize) -> [u64; 3] {
+pub(super) fn message(rows: usize, width: usize) -> [u64; 3] {
     [rows as u64, width as u64, 2]
 }
 
-/// Whether there is a category for each row and all are in range.
-pub(super) fn in_range(categories: &[u32], rows: usize, count: usize) -> bool {
-    let in_range = |category: &u32| (*category as usize) < count || *category == NO_CATEGORY;
-    categories.len() == rows && categories.iter().all(in_range)
-}
-
-/// Whether there is a value for each row and all have few enough bits.
-pub(super) fn values_fit(values: &[Vec<u8>], bits: &[u8], rows: usize) -> bool {
-    let fits = |(values, bits): (&Vec<u8>, &u8)| {
-        values.len() == rows && values.iter().all(|value| u16::from(*value) >> bits == 0)
-    };
-    values.len() == bits.len() && values.iter().zip(bits).all(fits)
-}
-
 /// A block as a message.
-fn encoded(block: &[u16]) -> Vec<u8> {
+pub(super) fn encoded(block: &[u16]) -> Vec<u8> {
     let mut message = Vec::with_capacity(2 * block.len());
     u16::encode(block, &mut message);
     message

@@ -13,12 +13,16 @@
 //! right:  C − S
 //! ```
 //!
-//! *The owner learns nothing*: it receives no message. Left receives none either, and S is uniform. One message a block, none of which waits
-//! for another. The seed is one of owner and left that is used for nothing else: an owner that deals as well knows the masks of
-//! what the workers send each other, but S stays unknown to right and C − S to left.
+//! *The owner learns nothing*: it receives no message. Left receives none either, and S is uniform. The seed is one of owner
+//! and left that is used for nothing else: an owner that deals as well knows the masks of what the workers send each other,
+//! but S stays unknown to right and C − S to left.
 //!
-//! Names, numbers and sizes follow from the shape alone; a row without a category is sent like any other. Block and column order are those of
-//! [`super::narrow_product`].
+//! One message a block, none of which waits for another; but right takes them one block ahead of its work. An owner that deals as
+//! well must share over a link of its own, and at the same time: over one link, or one after the other, either would wait
+//! for what stands behind it.
+//!
+//! Names, numbers and sizes follow from the shape alone; a row without a category is sent like any other. Block and column
+//! order are those of [`super::narrow_product`].
 //!
 //! Source: additive sharing with a seed in place of one share; design §4, "With three owners".
 
@@ -26,15 +30,14 @@ use std::ops::Range;
 
 use crate::channel::{Channel, StepName};
 use crate::kernel::{one_hot, subtract};
-use crate::protocol::narrow_product::{OwnerShape, ProductShape, in_range, values_fit};
+use crate::protocol::narrow_product::{NO_CATEGORY, OwnerShape, ProductShape, encoded, message};
 use crate::protocol::{ProtocolError, decode_into};
-use crate::ring::Ring;
 use crate::seeds::{MaskStream, PairSeed};
 
 /// The private rows of an owner that has no record keys in a product.
 #[derive(Clone, Copy)]
 pub struct OwnerRows<'a> {
-    /// Category of each row, or [`NO_CATEGORY`](super::narrow_product::NO_CATEGORY).
+    /// Category of each row, or [`NO_CATEGORY`].
     pub categories: &'a [u32],
     /// Each value of each row, below 2^bits; of no account where there is no category.
     pub values: &'a [Vec<u8>],
@@ -88,16 +91,25 @@ pub fn share(
         mask.resize(columns.len(), 0);
         masks.fill(position, &mut mask);
         subtract(&mut columns, &mask);
-        let mut body = Vec::with_capacity(2 * columns.len());
-        u16::encode(&columns, &mut body);
+        let body = encoded(&columns);
         masks.used(position, columns.len(), &body);
         right.send(&name, index, &message(range.len(), width), body)?;
     }
     Ok(())
 }
 
-fn message(rows: usize, width: usize) -> [u64; 3] {
-    [rows as u64, width as u64, 2]
+/// Whether there is a category for each row and all are in range.
+fn in_range(categories: &[u32], rows: usize, count: usize) -> bool {
+    let in_range = |category: &u32| (*category as usize) < count || *category == NO_CATEGORY;
+    categories.len() == rows && categories.iter().all(in_range)
+}
+
+/// Whether there is a value for each row and all have few enough bits.
+fn values_fit(values: &[Vec<u8>], bits: &[u8], rows: usize) -> bool {
+    let fits = |(values, bits): (&Vec<u8>, &u8)| {
+        values.len() == rows && values.iter().all(|value| u16::from(*value) >> bits == 0)
+    };
+    values.len() == bits.len() && values.iter().zip(bits).all(fits)
 }
 
 /// Left's shares of one owner's columns.

@@ -61,25 +61,34 @@ impl<'a> Writer<'a> {
                 0 => None,
                 _ => Some(self.combined.of(self.shape, family, shares, height)),
             };
-            let mut enter = |head: usize, weight: &dyn Fn(usize) -> u16| {
-                let first = family.columns.start + head * self.own.categories * family.combinations;
-                match combined {
-                    None => one_hot(block, first, categories, weight),
-                    Some(combined) => one_hot_times(block, first, combined, categories, weight),
-                }
-            };
+            let first = |limb: usize| family.columns.start + limb * self.own.categories * family.combinations;
             match family.weight {
-                Weight::One => enter(0, &|_| 1),
+                Weight::One => enter(block, first(0), combined, categories, |_| 1),
                 Weight::Keys => {
                     let keys = &rows.keys[range.clone()];
-                    (0..LIMBS).for_each(|limb| enter(limb, &|row| keys[row][limb]));
+                    for limb in 0..LIMBS {
+                        enter(block, first(limb), combined, categories, |row| keys[row][limb]);
+                    }
                 }
                 Weight::Value(value) => {
                     let values = &rows.values[value][range.clone()];
-                    enter(0, &|row| u16::from(values[row]));
+                    enter(block, first(0), combined, categories, |row| u16::from(values[row]));
                 }
             }
         }
+    }
+}
+
+fn enter(
+    block: &mut [u16],
+    first: usize,
+    combined: Option<&[u16]>,
+    categories: &[u32],
+    weight: impl Fn(usize) -> u16,
+) {
+    match combined {
+        None => one_hot(block, first, categories, weight),
+        Some(combined) => one_hot_times(block, first, combined, categories, weight),
     }
 }
 

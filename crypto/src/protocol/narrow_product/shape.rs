@@ -70,10 +70,13 @@ pub(super) struct Family {
     pub(super) combinations: usize,
 }
 
-/// One result: a sum for each cell, over a tile of pairs of columns.
-pub(super) struct Result {
-    pub(super) tile: Tile,
-    pub(super) terms: Vec<Term>,
+/// One result: a sum for each cell. Its columns are those with these weights, and, of one of the others, those of a value.
+#[derive(Clone, Copy)]
+struct Wanted {
+    bits: u8,
+    left: Weight,
+    right: Weight,
+    valued: Option<(usize, usize)>,
 }
 
 /// A family of left's with one of right's. The two together multiply in every other's share, each by one of the workers.
@@ -99,21 +102,27 @@ impl ProductShape {
     pub const OTHERS_MAX: usize = 8;
     /// Largest number of pairs of columns.
     const PAIRS_MAX: usize = 1 << 24;
+    /// Largest number of sums that are lifted in one block, and of sums of bit products.
+    const LIFTED_MAX: usize = 1 << 24;
     /// Largest number of rows, so that the sums of a tile are lifted in few groups.
     const ROWS_MAX: usize = 1 << 26;
 
     /// The shape with blocks of a size that suits caches and messages; all parties compute the same.
     pub fn new(rows: usize, left: OwnerShape, right: OwnerShape, others: Vec<OwnerShape>) -> Self {
         let mut shape = Self { rows, block_rows: Self::BLOCK_ROWS, left, right, others };
-        let row_bytes = 2 * shape.left_width().max(shape.right_width()).max(1);
-        let fitting = (Self::BLOCK_BYTES / row_bytes).clamp(1, Self::BLOCK_ROWS);
-        shape.block_rows = 1 << fitting.ilog2();
+        // With more others than are taken, sets of them are not worth counting: the shape is refused when it is used.
+        if shape.others.len() <= Self::OTHERS_MAX {
+            let columns = shape.left_width().max(shape.right_width()).max(1);
+            let fitting = (Self::BLOCK_BYTES / columns.saturating_mul(2)).clamp(1, Self::BLOCK_ROWS);
+            shape.block_rows = 1 << fitting.ilog2();
+        }
         shape
     }
 
     /// Cells of every result: left's categories, right's, then each other's, the last one fastest.
-    pub fn cells(&self) -> usize {
-        self.left.categories * self.right.categories * self.combinations(self.everybody())
+    pub(super) fn cells(&self) -> usize {
+        let workers = self.left.categories.saturating_mul(self.right.categories);
+        workers.saturating_mul(self.combinations(self.everybody()))
     }
 
     /// Bytes that a row costs in bodies: of left's columns, of right's, and of the lift's three messages on average.
@@ -192,37 +201,41 @@ impl ProductShape {
     }
 
     /// What is lifted, in the order of the results: counts, left's values, right's, each other's.
-    pub(super) fn lifted(&self) -> Vec<Result> {
-        let result = |bits: u8, left: Weight, right: Weight, valued| {
-            let tile = Tile { cells: self.cells(), stretch: stretch_rows(bits) };
-            Result { tile, terms: self.terms(left, right, valued) }
-        };
-        let left = self.left.values.iter().enumerate();
-        let right = self.right.values.iter().enumerate();
-        std::iter::once(result(ONE_BITS, Weight::One, Weight::One, None))
-            .chain(left.map(|(at, bits)| result(*bits, Weight::Value(at), Weight::One, None)))
-            .chain(right.map(|(at, bits)| result(*bits, Weight::One, Weight::Value(at), None)))
-            .chain(
-                self.others_values()
-                    .map(|(other, at, bits)| result(bits, Weight::One, Weight::One, Some((other, at)))),
-            )
-            .collect()
+    fn wanted(&self) -> impl Iterator<Item = Wanted> + '_ {
+        let plain = |bits, left, right| Wanted { bits, left, right, valued: None };
+        let of_left = move |(at, bits): (usize, &u8)| plain(*bits, Weight::Value(at), Weight::One);
+        let of_right = move |(at, bits): (usize, &u8)| plain(*bits, Weight::One, Weight::Value(at));
+        let of_others = self.others_values().map(move |(other, at, bits)| Wanted {
+            valued: Some((other, at)),
+            ..plain(bits, Weight::One, Weight::One)
+        });
+        std::iter::once(plain(ONE_BITS, Weight::One, Weight::One))
+            .chain(self.left.values.iter().enumerate().map(of_left))
+            .chain(self.right.values.iter().enumerate().map(of_right))
+            .chain(of_others)
     }
 
-    /// Sums of record keys, limb after limb: mod 2¹⁶, and not lifted.
-    pub(super) fn keys(&self) -> Vec<Term> {
-        self.terms(Weight::Keys, Weight::One, None)
-    }
-
+    /// The tile of each result that is lifted.
     pub(super) fn tiles(&self) -> Vec<Tile> {
-        self.lifted().iter().map(|result| result.tile).collect()
+        let cells = self.cells();
+        self.wanted().map(|wanted| Tile { cells, stretch: stretch_rows(wanted.bits) }).collect()
+    }
+
+    /// The terms of each result that is lifted.
+    pub(super) fn lifted(&self) -> Vec<Vec<Term>> {
+        self.wanted().map(|wanted| self.terms(wanted)).collect()
+    }
+
+    /// The terms of the sums of record keys, limb after limb: mod 2¹⁶, and not lifted.
+    pub(super) fn keys(&self) -> Vec<Term> {
+        self.terms(Wanted { bits: 0, left: Weight::Keys, right: Weight::One, valued: None })
     }
 
     /// The product of all owners' columns is that of a sum of two shares for each other, multiplied out: a term for each way
     /// to take every other's share from left or from right.
-    fn terms(&self, left: Weight, right: Weight, valued: Option<(usize, usize)>) -> Vec<Term> {
+    fn terms(&self, wanted: Wanted) -> Vec<Term> {
         let find = |families: &[Family], weight: Weight, set: u32| {
-            let valued = valued.filter(|(other, _)| set >> other & 1 == 1);
+            let valued = wanted.valued.filter(|(other, _)| set >> other & 1 == 1);
             let found = families
                 .iter()
                 .find(|family| family.weight == weight && family.others == set && family.valued == valued);
@@ -230,8 +243,8 @@ impl ProductShape {
         };
         let (of_left, of_right) = (self.left_families(), self.right_families());
         let term = |set: u32| {
-            let left = find(&of_left, left, set);
-            let right = find(&of_right, right, self.everybody() & !set);
+            let left = find(&of_left, wanted.left, set);
+            let right = find(&of_right, wanted.right, self.everybody() & !set);
             let cells = (!self.others.is_empty()).then(|| self.cells_of(&left, &right));
             Term { left: left.columns, right: right.columns, cells }
         };
@@ -243,10 +256,10 @@ impl ProductShape {
         let all = self.combinations(self.everybody());
         let mut cells = Vec::with_capacity(left.columns.len() * right.columns.len());
         for l in 0..left.columns.len() {
-            let (head, of_left) = (l / left.combinations, l % left.combinations);
+            let (of_own, of_left) = (l / left.combinations, l % left.combinations);
             for r in 0..right.columns.len() {
                 let (category, of_right) = (r / right.combinations, r % right.combinations);
-                let pair = head * self.right.categories + category;
+                let pair = of_own * self.right.categories + category;
                 cells.push((pair * all + self.merged(left.others, of_left, of_right)) as u32);
             }
         }
@@ -265,7 +278,7 @@ impl ProductShape {
         merged
     }
 
-    pub(crate) fn checked(&self) -> std::result::Result<&Self, ProtocolError> {
+    pub(crate) fn checked(&self) -> Result<&Self, ProtocolError> {
         let owner_fits = |owner: &OwnerShape| {
             (1..=Self::CATEGORIES_MAX).contains(&owner.categories)
                 && owner.values.len() <= Self::VALUES_MAX
@@ -280,10 +293,21 @@ impl ProductShape {
             && [self.left_width(), self.right_width()]
                 .iter()
                 .all(|width| *width <= Self::COLUMNS_MAX && block_fits(*width))
-            && self.left_width() * self.right_width() <= Self::PAIRS_MAX;
+            && self.left_width() * self.right_width() <= Self::PAIRS_MAX
+            && self.lifted_at_once() <= Self::LIFTED_MAX;
         let expected = "1 to 65536 categories at each owner, at most 24 values of 1 to 8 bits, at most 8 owners besides the \
-                        workers, at most 2^24 pairs of columns, blocks of a power of two rows, at most 2048 and 16 MiB";
+                        workers, at most 2^24 pairs of columns and of sums to lift, blocks of a power of two rows, at most 2048 and 16 MiB";
         if usable { Ok(self) } else { Err(ProtocolError::Shape { expected }) }
+    }
+
+    /// Sums that are lifted in one block, and sums of bit products, of all results.
+    fn lifted_at_once(&self) -> usize {
+        let tiles = self.tiles().into_iter();
+        let of_tile = |tile: Tile| {
+            let sums = self.block_rows.div_ceil(tile.stretch) + tile.groups(self.rows);
+            tile.cells.saturating_mul(sums)
+        };
+        tiles.map(of_tile).fold(0, usize::saturating_add)
     }
 
     pub(crate) fn blocks(&self) -> impl Iterator<Item = (u64, Range<usize>)> + use<> {

@@ -102,10 +102,10 @@ impl Ended {
 impl Products {
     pub(super) fn new(shape: &ProductShape) -> Self {
         let cells = shape.cells();
-        let lifted = shape.lifted().into_iter();
+        let products = shape.lifted().into_iter().map(|terms| Product::new(terms, cells));
         Self {
             rows: shape.rows,
-            lifted: lifted.map(|result| (result.tile, Product::new(result.terms, cells))).collect(),
+            lifted: shape.tiles().into_iter().zip(products).collect(),
             keys: Product::new(shape.keys(), LIMBS * cells),
         }
     }

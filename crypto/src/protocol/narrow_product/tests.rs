@@ -270,8 +270,10 @@ fn everything_a_worker_receives_looks_uniform_even_where_the_other_has_nothing()
         assert_uniform(&bodies(&ran.seen_by_left), "right to left");
         assert_uniform(&bodies(&ran.seen_by_right), "left to right");
     }
-    let ran = World::empty(shape(10, 8, &[(40, &[]), (40, &[])])).run(&Ledger::shared());
-    assert_uniform(&bodies(&ran.seen_from_dealer), "dealer to right");
+    for owners in [[(40, &[][..]), (40, &[])].as_slice(), &[(20, &[]), (20, &[]), (4, &[])]] {
+        let ran = World::empty(shape(10, 8, owners)).run(&Ledger::shared());
+        assert_uniform(&bodies(&ran.seen_from_dealer), "dealer to right");
+    }
 }
 
 #[test]
@@ -396,7 +398,15 @@ fn shapes_that_would_make_a_party_allocate_without_bound_are_refused() {
         ProductShape { others: vec![owner(1, &[]); 9], ..good.clone() },
         ProductShape { others: vec![owner(1 << 16, &[]); 8], ..good.clone() },
         ProductShape { left: owner(5000, &[]), right: owner(5000, &[]), ..good.clone() },
-        ProductShape { rows: 1 << 27, ..good },
+        ProductShape { rows: 1 << 27, ..good.clone() },
+        // Few columns, but every 128 rows a sum of each of 24 values for each cell.
+        ProductShape {
+            rows: 1 << 26,
+            left: owner(700, &[8; 24]),
+            right: owner(855, &[]),
+            others: vec![],
+            ..good
+        },
     ];
     for shape in bad {
         assert!(matches!(shape.checked(), Err(ProtocolError::Shape { .. })), "{shape:?}");
