@@ -66,9 +66,9 @@ impl<'a> Writer<'a> {
                 Weight::One => enter(block, first(0), combined, categories, |_| 1),
                 Weight::Keys => {
                     let keys = &rows.keys[range.clone()];
-                    for limb in 0..LIMBS {
-                        enter(block, first(limb), combined, categories, |row| keys[row][limb]);
-                    }
+                    (0..LIMBS).for_each(|limb| {
+                        enter(block, first(limb), combined, categories, |row| keys[row][limb])
+                    });
                 }
                 Weight::Value(value) => {
                     let values = &rows.values[value][range.clone()];
