@@ -79,6 +79,7 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// Writes one matrix: each row's weight into the column of its category, or into those of all combinations with it.
 fn enter(
     block: &mut [u16],
     first: usize,
