@@ -139,7 +139,7 @@ impl ProductShape {
     }
 
     /// The places of a set of others.
-    pub(super) fn members(&self, set: u32) -> impl DoubleEndedIterator<Item = usize> + Clone {
+    pub(super) fn members(&self, set: u32) -> impl Iterator<Item = usize> {
         (0..self.others.len()).filter(move |other| set >> other & 1 == 1)
     }
 
