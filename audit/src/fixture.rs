@@ -50,6 +50,7 @@ pub fn execution(number: u8) -> Execution {
         plan: Hash::of(b"plan"),
         question: 1,
         owners: vec![owner("ssb"), owner("krg")],
+        sharing: vec![],
         releases: vec![release("no.ssb.fdb", "ssb"), release("no.krg", "krg")],
         rules: Rules {
             population_units_min: 1000,

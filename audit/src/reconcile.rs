@@ -4,9 +4,9 @@
 //!
 //! 1. In each log, the opening stands before the outcome, and each of them once.
 //! 2. What the broker answered (released, passed or refused) every owner named in the broker's opening has
-//!    opened and ended in the same way.
+//!    opened and ended in the same way; an owner that the opening names as sharing, and no other, by having shared.
 //! 3. Where two parties have opened the same attempt, they say the same about it: session, job, asker,
-//!    script, plan, question, owners, releases, rules.
+//!    script, plan, question, owners, who of them shares, releases, rules.
 //! 4. No node has opened what the broker has not.
 //!
 //! **Failed attempts** release nothing, so they may be missing at a party that they never reached, and may have no
@@ -117,6 +117,7 @@ pub enum What {
     Plan,
     Question,
     Owners,
+    Sharing,
     Releases,
     Rules,
     Outcome,
@@ -132,6 +133,7 @@ impl fmt::Display for What {
             Self::Plan => "the plan",
             Self::Question => "the question's place in the plan",
             Self::Owners => "the owners",
+            Self::Sharing => "who shares columns",
             Self::Releases => "the versions of the data",
             Self::Rules => "the rules",
             Self::Outcome => "how it ended",
@@ -261,7 +263,7 @@ impl<'a> Account<'a> {
     /// The outcome, if it is one with which something left.
     fn answer(&self, attempt: &AttemptId) -> Option<&'a Outcome> {
         self.outcomes.get(attempt).copied().filter(|outcome| match outcome {
-            Outcome::Released { .. } | Outcome::Passed | Outcome::Refused { .. } => true,
+            Outcome::Released { .. } | Outcome::Passed | Outcome::Refused { .. } | Outcome::Shared => true,
             Outcome::Failed { .. } => false,
         })
     }
@@ -278,6 +280,7 @@ fn judge_answered(
     for (party, node) in nodes {
         let party = OwnerId::clone(party);
         let is_owner = execution.owners.contains(&party);
+        let shares = execution.sharing.contains(&party);
         match (node.openings.contains_key(&attempt), node.outcomes.get(&attempt)) {
             (false, _) if is_owner => {
                 findings.insert(Finding::MissingAtNode { party, attempt });
@@ -285,7 +288,7 @@ fn judge_answered(
             (true, None) if is_owner => {
                 findings.insert(Finding::OutcomeMissingAtNode { party, attempt });
             }
-            (_, Some(outcome)) if !same_ending(answer, outcome) => {
+            (_, Some(outcome)) if !same_ending(answer, outcome, shares) => {
                 findings.insert(Finding::Mismatch { party, attempt, what: What::Outcome });
             }
             _ => {}
@@ -306,8 +309,10 @@ fn judge_unanswered(
     }
 }
 
-fn same_ending(broker: &Outcome, node: &Outcome) -> bool {
+fn same_ending(broker: &Outcome, node: &Outcome, shares: bool) -> bool {
     match (broker, node) {
+        (_, Outcome::Shared) => shares,
+        _ if shares => false,
         (Outcome::Released { .. }, Outcome::Released { .. }) | (Outcome::Passed, Outcome::Passed) => true,
         (Outcome::Refused { rule }, Outcome::Refused { rule: at_node }) => rule == at_node,
         _ => false,
@@ -327,6 +332,7 @@ fn differences(party: &OwnerId, broker: &Execution, node: &Execution) -> impl It
         (What::Plan, broker.plan == node.plan),
         (What::Question, broker.question == node.question),
         (What::Owners, set(&broker.owners) == set(&node.owners)),
+        (What::Sharing, set(&broker.sharing) == set(&node.sharing)),
         (What::Releases, set(&broker.releases) == set(&node.releases)),
         (What::Rules, broker.rules == node.rules),
     ];
@@ -411,7 +417,7 @@ mod tests {
     #[test]
     fn a_fact_that_a_node_tells_differently_is_named() {
         type Change = fn(&mut Execution);
-        let changes: [(What, Change); 9] = [
+        let changes: [(What, Change); 10] = [
             (What::Session, |question| question.session = SessionId([9; 16])),
             (What::Job, |question| question.job = JobId([9; 16])),
             (What::Asker, |question| question.asked_by.researcher = "another".into()),
@@ -419,6 +425,7 @@ mod tests {
             (What::Plan, |question| question.plan = Hash::of(b"another")),
             (What::Question, |question| question.question = 9),
             (What::Owners, |question| question.owners.push(owner("fhi"))),
+            (What::Sharing, |question| question.sharing.push(owner("krg"))),
             (What::Releases, |question| question.releases[0] = release("no.ssb.other", "ssb")),
             (What::Rules, |question| question.rules.small_cell_units_max = 3),
         ];
@@ -461,6 +468,30 @@ mod tests {
             let what = What::Outcome;
             assert_eq!(findings(&logs), [Finding::Mismatch { party: ssb(), attempt: attempt(1), what }]);
         }
+    }
+
+    #[test]
+    fn an_owner_that_shares_has_shared_and_no_other_says_so() {
+        let mut question = execution(1);
+        question.owners.push(owner("fhi"));
+        question.sharing.push(owner("fhi"));
+        let with_fhi = |at_fhi: Vec<Event>, at_krg| {
+            findings(&[
+                ("broker", both(&question, released("table"))),
+                ("ssb", both(&question, released("share 0"))),
+                ("krg", both(&question, at_krg)),
+                ("fhi", at_fhi),
+            ])
+        };
+        let shared = both(&question, Outcome::Shared);
+        assert_eq!(with_fhi(shared.clone(), released("share 1")), []);
+        let attempt = attempt(1);
+        let differs = |party| Finding::Mismatch { party: owner(party), attempt, what: What::Outcome };
+        assert_eq!(with_fhi(shared, Outcome::Shared), [differs("krg")]);
+        assert_eq!(with_fhi(both(&question, released("share")), released("share 1")), [differs("fhi")]);
+        assert_eq!(with_fhi(both(&question, failed()), released("share 1")), [differs("fhi")]);
+        let missing = Finding::MissingAtNode { party: owner("fhi"), attempt };
+        assert_eq!(with_fhi(vec![], released("share 1")), [missing]);
     }
 
     #[test]

@@ -15,9 +15,9 @@
 //! nothing is released. What sums become stands in [`crate::statistics`].
 
 use kobling_crypto::sign::VerifyingKey;
-use kobling_model::federation::Party;
+use kobling_model::federation::{Party, Worker};
 use kobling_model::partial::PartialAggregate;
-use kobling_model::plan::{Question, QuestionKind, Side, TableShape};
+use kobling_model::plan::{Question, QuestionKind, TableShape};
 use kobling_model::rules::Rules;
 use kobling_model::table::{self, Cell, Layout, Statistics, Summary, Table};
 use kobling_model::value::ValueColumn;
@@ -111,8 +111,8 @@ pub struct Expected<'a> {
 
 /// One worker's partial aggregate, with what it is checked against.
 pub struct Received<'a> {
-    /// The worker's side.
-    pub side: Side,
+    /// Which of the two workers it is.
+    pub worker: Worker,
     /// The worker, with its signing key.
     pub party: &'a Party,
     /// Hash that it announced.
@@ -218,7 +218,7 @@ fn check(expected: &Expected<'_>, received: &Received<'_>, cells: usize) -> Resu
         plan: expected.plan,
         question: expected.index,
         party: party(),
-        side: received.side,
+        worker: received.worker,
         sent: partial.sent,
         received: partial.received,
         shares: partial.words.clone(),

@@ -3,8 +3,8 @@
 //! 1. **Link**, if the question crosses owners and its unit type has not been linked in this session.
 //! 2. **Record** that it is about to be computed. Only then is any node asked: *record before asking*, so that no
 //!    node's log tells of an attempt that the broker's does not.
-//! 3. **Compute**: both workers and the dealer at the same time, under a fresh attempt. Progress is passed on.
-//!    The rules run on shares at the workers; *protect before open* is theirs.
+//! 3. **Compute**: both workers, the owners that share their columns and the dealer at the same time, under a fresh attempt.
+//!    Progress is passed on. The rules run on shares at the workers; *protect before open* is theirs.
 //! 4. **Combine**: both workers must tell the same ending. Two partial aggregates are fetched, checked and
 //!    added.
 //! 5. **Record** the outcome, with the hash of the table. *Record before answer*: only then can anybody fetch it.
@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use futures::future::{join_all, try_join};
 use futures::stream::{FuturesUnordered, StreamExt};
-use kobling_model::federation::Roles;
-use kobling_model::plan::{Question, QuestionKind, Side};
+use kobling_model::federation::{Roles, Worker};
+use kobling_model::plan::{Question, QuestionKind};
 use kobling_model::record::Execution;
 use kobling_model::rules::{Refusal, Rules};
 use kobling_model::table::Table;
@@ -53,21 +53,24 @@ enum Ending {
     Refused(Refusal),
 }
 
-/// How one worker says that a question ended.
+/// How one owner says that its part of a question ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum WorkerEnding {
+enum OwnerEnding {
     Passed,
     Ready(Hash),
     Refused(Refusal),
+    Shared,
 }
 
-/// Stages that one worker may report of one question.
+/// Stages that one owner may report of one question.
 const STAGES_MAX: usize = 64;
 
 /// Who computes a question.
 pub(crate) fn roles(broker: &Broker, question: &Question) -> Result<Roles, RunError> {
-    let right = question.right.as_ref().map(|fragment| &fragment.owner);
-    broker.federation.roles(&question.left.owner, right).ok_or(RunError::Internal { step: "roles" })
+    broker
+        .federation
+        .roles(&question.left.owner, question.right_owner())
+        .ok_or(RunError::Internal { step: "roles" })
 }
 
 /// Asks one question.
@@ -116,7 +119,7 @@ pub(crate) async fn ask(
     match run.stop.unless(work).await {
         Ok((ending, table)) => record(run, &opened, ending, table).await,
         Err(error) => {
-            let error = abort(run, &roles, attempt, error).await;
+            let error = abort(run, &roles, index, attempt, error).await;
             run.broker.journal.fail(&opened, &error, &run.broker.federation.broker.id).await;
             Err(error)
         }
@@ -154,23 +157,25 @@ fn execution(
         plan: run.plan_hash,
         question: index,
         owners: question.owners().cloned().collect(),
+        sharing: question.sharing().cloned().collect(),
         releases: run.plan.releases.clone(),
         rules: joined.clone(),
     }
 }
 
-/// What a party's call came to: a worker's ending, or nothing for the dealer.
-type Call<'a> = Pin<Box<dyn Future<Output = (Who, Result<Option<WorkerEnding>, RunError>)> + Send + 'a>>;
+/// What a party's call came to: an owner's ending, or nothing for the dealer.
+type Call<'a> = Pin<Box<dyn Future<Output = Result<(Who, Option<OwnerEnding>), RunError>> + Send + 'a>>;
 
-/// The party of a call.
+/// The part of a party in a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Who {
     Left,
     Right,
+    Sharing,
     Dealer,
 }
 
-/// Has both workers compute and the dealer deal, at the same time. The first failure ends all three calls.
+/// Has both workers compute, the others share and the dealer deal, at the same time. The first failure ends all calls.
 async fn compute(run: &Run<'_>, order: &ComputeOrder, roles: &Roles) -> Result<Ending, RunError> {
     let broker = run.broker;
     let deal = DealOrder {
@@ -179,7 +184,7 @@ async fn compute(run: &Run<'_>, order: &ComputeOrder, roles: &Roles) -> Result<E
         left: roles.left.clone(),
         right: roles.right.clone(),
     };
-    let (left, right) = (broker.node(&roles.left)?, broker.node(&roles.right)?);
+    let question = &run.plan.questions[order.question as usize];
     let limit = broker.times.question;
     let dealer = async {
         if roles.dealer == broker.federation.broker.id {
@@ -191,32 +196,29 @@ async fn compute(run: &Run<'_>, order: &ComputeOrder, roles: &Roles) -> Result<E
         }
     };
     let mut calls: FuturesUnordered<Call<'_>> = FuturesUnordered::new();
-    calls.push(Box::pin(async {
-        let work = work(run, &*left, order);
-        (Who::Left, in_time(&roles.left, "compute", limit, work).await.map(Some))
-    }));
-    calls.push(Box::pin(async {
-        let work = work(run, &*right, order);
-        (Who::Right, in_time(&roles.right, "compute", limit, work).await.map(Some))
-    }));
-    calls.push(Box::pin(async { (Who::Dealer, dealer.await.map(|()| None)) }));
+    let workers = [(Who::Left, &roles.left), (Who::Right, &roles.right)];
+    for (who, owner) in workers.into_iter().chain(question.sharing().map(|owner| (Who::Sharing, owner))) {
+        let node = broker.node(owner)?;
+        calls.push(Box::pin(async move {
+            let work = work(run, &*node, order);
+            Ok((who, Some(in_time(owner, "compute", limit, work).await?)))
+        }));
+    }
+    calls.push(Box::pin(async { dealer.await.map(|()| (Who::Dealer, None)) }));
     let (mut left, mut right) = (None, None);
-    while let Some((side, result)) = calls.next().await {
-        match side {
-            Who::Left => left = result?,
-            Who::Right => right = result?,
-            Who::Dealer => drop(result?),
+    while let Some(result) = calls.next().await {
+        match result? {
+            (Who::Left, ending) => left = ending,
+            (Who::Right, ending) => right = ending,
+            (Who::Sharing | Who::Dealer, _) => {}
         }
     }
     let disagreement = || RunError::Disagreement { left: roles.left.clone(), right: roles.right.clone() };
-    let question = &run.plan.questions[order.question as usize];
     let table = matches!(question.kind, QuestionKind::Table(_));
     match (left.ok_or_else(disagreement)?, right.ok_or_else(disagreement)?) {
-        (WorkerEnding::Passed, WorkerEnding::Passed) if !table => Ok(Ending::Passed),
-        (WorkerEnding::Ready(left), WorkerEnding::Ready(right)) if table => Ok(Ending::Ready { left, right }),
-        (WorkerEnding::Refused(rule), WorkerEnding::Refused(same)) if rule == same => {
-            Ok(Ending::Refused(rule))
-        }
+        (OwnerEnding::Passed, OwnerEnding::Passed) if !table => Ok(Ending::Passed),
+        (OwnerEnding::Ready(left), OwnerEnding::Ready(right)) if table => Ok(Ending::Ready { left, right }),
+        (OwnerEnding::Refused(rule), OwnerEnding::Refused(same)) if rule == same => Ok(Ending::Refused(rule)),
         _ => Err(disagreement()),
     }
 }
@@ -231,10 +233,11 @@ async fn in_time<T>(
     tokio::time::timeout(limit, call).await.map_err(|_| late())?
 }
 
-/// Follows one worker to its outcome.
-async fn work(run: &Run<'_>, node: &dyn NodeClient, order: &ComputeOrder) -> Result<WorkerEnding, RunError> {
+/// Follows one owner to its outcome. An owner shares exactly where the question has it share.
+async fn work(run: &Run<'_>, node: &dyn NodeClient, order: &ComputeOrder) -> Result<OwnerEnding, RunError> {
     let party = node.owner();
     let misbehaved = |what| RunError::Misbehaved { party: party.clone(), step: "compute", what };
+    let shares = run.plan.questions[order.question as usize].sharing().any(|owner| owner == party);
     let mut events = node.compute(order).await?;
     let mut stages = 0;
     while let Some(event) = events.next().await {
@@ -246,12 +249,15 @@ async fn work(run: &Run<'_>, node: &dyn NodeClient, order: &ComputeOrder) -> Res
                 }
                 run.progress.stage(order.question, party, &name).await?;
             }
-            ComputeEvent::Passed => return Ok(WorkerEnding::Passed),
-            ComputeEvent::Ready { content } => return Ok(WorkerEnding::Ready(content)),
-            ComputeEvent::Refused(rule) => return Ok(WorkerEnding::Refused(rule)),
             ComputeEvent::Failed(problem) => {
                 return Err(RunError::Reported { party: party.clone(), problem: problem.tamed() });
             }
+            ComputeEvent::Shared if shares => return Ok(OwnerEnding::Shared),
+            ComputeEvent::Shared => return Err(misbehaved("it shared its columns where it should compute")),
+            _ if shares => return Err(misbehaved("it told an outcome that it cannot know")),
+            ComputeEvent::Passed => return Ok(OwnerEnding::Passed),
+            ComputeEvent::Ready { content } => return Ok(OwnerEnding::Ready(content)),
+            ComputeEvent::Refused(rule) => return Ok(OwnerEnding::Refused(rule)),
         }
     }
     Err(misbehaved("it ended without an outcome"))
@@ -281,10 +287,14 @@ async fn fetch_and_combine(
         rules: joined,
         units_max,
     };
-    let left =
-        Received { side: Side::Left, party: party(&roles.left)?, announced: announced.0, partial: of_left };
+    let left = Received {
+        worker: Worker::Left,
+        party: party(&roles.left)?,
+        announced: announced.0,
+        partial: of_left,
+    };
     let right = Received {
-        side: Side::Right,
+        worker: Worker::Right,
         party: party(&roles.right)?,
         announced: announced.1,
         partial: of_right,
@@ -310,10 +320,13 @@ async fn record(
 
 /// Ends an attempt at all its parties, and finds the cause of what went wrong: where a party is gone, the others
 /// can only report what follows from that.
-async fn abort(run: &Run<'_>, roles: &Roles, attempt: AttemptId, error: RunError) -> RunError {
+async fn abort(run: &Run<'_>, roles: &Roles, index: u32, attempt: AttemptId, error: RunError) -> RunError {
     let broker = run.broker;
-    let parties = [&roles.left, &roles.right, &roles.dealer];
-    let nodes: Vec<_> = parties.iter().filter_map(|id| broker.clients.node(id)).collect();
+    let mut parties: Vec<&OwnerId> = vec![&roles.left, &roles.right, &roles.dealer];
+    parties.extend(run.plan.questions[index as usize].sharing());
+    parties.sort();
+    parties.dedup();
+    let nodes: Vec<_> = parties.into_iter().filter_map(|id| broker.clients.node(id)).collect();
     let patience = broker.farewell_patience();
     let calls = nodes.iter().map(|node| tokio::time::timeout(patience, node.abort(run.session.id, attempt)));
     let answers = join_all(calls).await;

@@ -355,8 +355,8 @@ impl Broker {
     }
 }
 
-/// Offers the script to every node that is a worker in any of its questions, and returns what their owners
-/// insist on, in roster order.
+/// Offers the script to every node that is a worker in any of its questions or shares its columns, and returns what their
+/// owners insist on, in roster order.
 async fn offer(run: &Run<'_>, script: &Arc<str>) -> Result<Vec<Rules>, RunError> {
     let broker = run.broker;
     run.session.check_parties(broker).await?;
@@ -365,6 +365,7 @@ async fn offer(run: &Run<'_>, script: &Arc<str>) -> Result<Vec<Rules>, RunError>
     for question in &run.plan.questions {
         let roles = conduct::roles(broker, question)?;
         workers.extend([roles.left, roles.right]);
+        workers.extend(question.sharing().cloned());
     }
     let in_roster_order = broker.federation.nodes.iter().map(|party| party.id.clone());
     let workers: Vec<_> = in_roster_order.filter(|id| workers.contains(id)).collect();

@@ -193,7 +193,7 @@ impl NodeClient for Observed {
 fn ending(event: &Result<ComputeEvent, RunError>) -> Option<Outcome> {
     match event {
         Ok(ComputeEvent::Stage(_)) => None,
-        Ok(ComputeEvent::Passed | ComputeEvent::Ready { .. }) => Some(Outcome::Ok),
+        Ok(ComputeEvent::Passed | ComputeEvent::Shared | ComputeEvent::Ready { .. }) => Some(Outcome::Ok),
         Ok(ComputeEvent::Refused(_)) => Some(Outcome::Refused),
         Ok(ComputeEvent::Failed(_)) => Some(Outcome::Failed),
         Err(error) => Some(error.outcome()),

@@ -13,7 +13,6 @@ use kobling_crypto::protocol::narrow_product::{self, LeftRows, NO_CATEGORY, Owne
 use kobling_crypto::protocol::protect::{self, CellShares, Program, ProtectShape};
 use kobling_crypto::protocol::protect_sums::ValueShape;
 use kobling_crypto::protocol::shared_columns::{self, OwnerRows};
-use kobling_crypto::roles::Role;
 use kobling_crypto::seeds::{EphemeralKey, PairSeed};
 
 type Link = FramedChannel<MemoryTransport>;
@@ -40,18 +39,10 @@ fn main() {
         protection(cells, None);
         let (sum_bits, square_bits) = (21, 40);
         let (units_min, dominance_percent_max) = (15, 90);
-        let (owner, squares, bound) = (Role::Left, true, 1_300_000);
+        let (squares, bound) = (true, 1_300_000);
         protection(
             cells,
-            Some(ValueShape {
-                owner,
-                squares,
-                sum_bits,
-                square_bits,
-                bound,
-                units_min,
-                dominance_percent_max,
-            }),
+            Some(ValueShape { squares, sum_bits, square_bits, bound, units_min, dominance_percent_max }),
         );
     }
 }

@@ -21,7 +21,6 @@ use crate::protocol::narrow_product::{self, OwnerShape, ProductShape};
 use crate::protocol::protect::{self, Program, ProtectShape};
 use crate::protocol::protect_sums::ValueShape;
 use crate::protocol::{ProtocolError, decode};
-use crate::roles::Role;
 use crate::seeds::{EphemeralKey, Ledger, PairSeed};
 
 /// The public shape of a question's computation.
@@ -196,7 +195,6 @@ impl Computation {
                     None => numbers.push(0),
                     Some(values) => numbers.extend([
                         1,
-                        u64::from(values.owner == Role::Right),
                         u64::from(values.squares),
                         u64::from(values.sum_bits),
                         u64::from(values.square_bits),
@@ -267,7 +265,6 @@ impl Computation {
                 let values = match next()? {
                     0 => None,
                     1 => Some(ValueShape {
-                        owner: if flag(next()?)? { Role::Right } else { Role::Left },
                         squares: flag(next()?)?,
                         sum_bits: small(next()?)?,
                         square_bits: small(next()?)?,
@@ -311,7 +308,6 @@ mod tests {
                     small_percent_max: 50,
                     counted: vec![0, 1, 2, 5],
                     values: Some(ValueShape {
-                        owner: Role::Right,
                         squares: true,
                         sum_bits: 21,
                         square_bits: 40,

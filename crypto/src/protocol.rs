@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | [`narrow_product`] | counts, record-key sums and sums of values by category, over all rows | one block each way at a time |
 //! | [`shared_columns`] | columns of further owners become shares of the workers | one block at a time, to one worker |
+//! | [`shared_constants`] | a further owner's constants of a value column become shares of the workers | one |
 //! | `lift` | sums mod 2¹⁶ over short stretches become sums of whole numbers | with the blocks |
 //! | [`inner_product`] | the same trick for columns of numbers, in any ring | one block each way at a time |
 //! | [`engine`] | gates on shares: AND, multiply, bits to numbers and back | one round a batch |
@@ -25,6 +26,7 @@ pub mod narrow_product;
 pub mod protect;
 pub mod protect_sums;
 pub mod shared_columns;
+pub mod shared_constants;
 pub(crate) mod wide_body;
 
 /// Why a protocol ended without a result. Nothing was opened by it.

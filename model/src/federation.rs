@@ -160,6 +160,15 @@ impl Federation {
     }
 }
 
+/// One of the two parties that compute on shares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Worker {
+    /// The population's owner.
+    Left,
+    /// The other one.
+    Right,
+}
+
 /// The three parties of a computation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Roles {

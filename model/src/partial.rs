@@ -1,6 +1,6 @@
 //! A partial aggregate: one worker's share of a protected table, bound to what it is a share of.
 
-use crate::plan::Side;
+use crate::federation::Worker;
 use crate::{AttemptId, Hash, OwnerId, SessionId};
 
 /// One worker's share of a protected table.
@@ -20,8 +20,8 @@ pub struct PartialAggregate {
     pub question: u32,
     /// Whose share.
     pub party: OwnerId,
-    /// Side it worked on.
-    pub side: Side,
+    /// Which of the two workers it was.
+    pub worker: Worker,
     /// Running hash of what it sent to the other worker.
     pub sent: Hash,
     /// Running hash of what it received from the other worker.
@@ -38,9 +38,9 @@ impl PartialAggregate {
     /// The bytes that the worker signs: a fixed prefix, then each field with its length as u32
     /// little-endian before it; numbers little-endian.
     pub fn message(&self) -> Vec<u8> {
-        let side: &[u8] = match self.side {
-            Side::Left => b"left",
-            Side::Right => b"right",
+        let worker: &[u8] = match self.worker {
+            Worker::Left => b"left",
+            Worker::Right => b"right",
         };
         let shares: Vec<u8> = self.shares.iter().flat_map(|share| share.to_le_bytes()).collect();
         let [sums, squares] = [&self.sums, &self.squares]
@@ -51,7 +51,7 @@ impl PartialAggregate {
             &self.plan.0,
             &self.question.to_le_bytes(),
             self.party.as_str().as_bytes(),
-            side,
+            worker,
             &self.sent.0,
             &self.received.0,
             &shares,

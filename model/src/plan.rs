@@ -44,8 +44,10 @@ pub struct Question {
     pub unit_type: UnitType,
     /// Side of the population's owner: that of the dataset's first import. It carries the record keys.
     pub left: Fragment,
-    /// Side of the second owner, if the question has one. Its units outside the population never count.
+    /// Side of the second owner, if the question has one: the second worker. Its units outside the population never count.
     pub right: Option<Fragment>,
+    /// Sides of further owners, in order of name. They share their columns to the two workers.
+    pub others: Vec<Fragment>,
 }
 
 /// What is asked of the counted population.
@@ -93,8 +95,10 @@ pub struct TableVariable {
 pub enum Side {
     /// The population's owner.
     Left,
-    /// The other owner.
+    /// The second owner.
     Right,
+    /// A further owner, by its place among [`Question::others`].
+    Other(usize),
 }
 
 /// A number shown for each cell of a table.
@@ -194,9 +198,26 @@ impl Plan {
 }
 
 impl Question {
-    /// The population's owner, then the second owner if there is one.
+    /// The population's owner, then the second owner if there is one, then further ones.
     pub fn owners(&self) -> impl Iterator<Item = &OwnerId> {
-        std::iter::once(&self.left).chain(&self.right).map(|fragment| &fragment.owner)
+        self.fragments().map(|(_, fragment)| &fragment.owner)
+    }
+
+    /// Owners that share their columns to the workers, in the order of [`Self::others`].
+    pub fn sharing(&self) -> impl Iterator<Item = &OwnerId> {
+        self.others.iter().map(|fragment| &fragment.owner)
+    }
+
+    /// All fragments with their sides: left, right, others.
+    pub fn fragments(&self) -> impl Iterator<Item = (Side, &Fragment)> {
+        let others = self.others.iter().enumerate().map(|(at, fragment)| (Side::Other(at), fragment));
+        let right = self.right.iter().map(|fragment| (Side::Right, fragment));
+        std::iter::once((Side::Left, &self.left)).chain(right).chain(others)
+    }
+
+    /// The second owner, if the question has one.
+    pub fn right_owner(&self) -> Option<&OwnerId> {
+        self.right.as_ref().map(|fragment| &fragment.owner)
     }
 
     /// The number summed in each cell, if there is one.
@@ -212,6 +233,7 @@ impl Question {
         match side {
             Side::Left => Some(&self.left),
             Side::Right => self.right.as_ref(),
+            Side::Other(at) => self.others.get(at),
         }
     }
 }

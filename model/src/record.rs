@@ -74,6 +74,9 @@ pub struct Execution {
     pub question: u32,
     /// Owners whose data it uses.
     pub owners: Vec<OwnerId>,
+    /// Those of them that share their columns to the two workers and see no opening.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sharing: Vec<OwnerId>,
     /// Exact versions of the data.
     pub releases: Vec<Release>,
     /// Numbers of the rules in force.
@@ -104,6 +107,8 @@ pub enum Outcome {
     },
     /// A population passed its floor; nothing but that leaves.
     Passed,
+    /// An owner has shared its columns to the two workers. How the question ended is theirs to record.
+    Shared,
     /// A rule refused.
     Refused {
         /// Which.

@@ -181,36 +181,36 @@ impl Layout {
     }
 }
 
-/// Where each pair of composite categories of the two sides lands among a question's inner cells.
+/// Where each combination of all owners' composite categories lands among a question's inner cells.
 ///
-/// Entry `left * right_categories + right` is the index of the inner cell, row by row in the order in
-/// which the table's variables were written. A question without a right side has one right category; a
-/// population check has one cell.
-pub fn inner_cell_of_pair(question: &Question) -> Vec<usize> {
-    let left_sizes = sizes(question, Side::Left);
-    let right_sizes = sizes(question, Side::Right);
-    let left_count: usize = left_sizes.iter().product();
-    let right_count: usize = right_sizes.iter().product();
+/// Combinations lie left's category slowest, then right's, then each other's, the last fastest. A table's inner cells lie row by
+/// row in the order in which its variables were written; a population check has one cell.
+pub fn inner_cell_of_combination(question: &Question) -> Vec<usize> {
+    let sides: Vec<(Side, Vec<usize>)> = question
+        .fragments()
+        .map(|(side, fragment)| {
+            let sizes = fragment.dimensions.iter().map(|dimension| dimension.categories.len());
+            (side, sizes.collect())
+        })
+        .collect();
     let variables = match &question.kind {
         QuestionKind::Table(shape) => shape.variables.as_slice(),
         QuestionKind::Population { .. } => &[],
     };
-    let mut map = Vec::with_capacity(left_count * right_count);
-    for left in 0..left_count {
-        for right in 0..right_count {
-            let left_digits = digits(left, &left_sizes);
-            let right_digits = digits(right, &right_sizes);
-            let cell = variables.iter().fold(0, |cell, variable| {
-                let (digits, sizes) = match variable.side {
-                    Side::Left => (&left_digits, &left_sizes),
-                    Side::Right => (&right_digits, &right_sizes),
-                };
-                cell * sizes[variable.dimension] + digits[variable.dimension]
-            });
-            map.push(cell);
-        }
+    // How far each digit of a combination moves the cell.
+    let mut steps: Vec<Vec<usize>> = sides.iter().map(|(_, sizes)| vec![0; sizes.len()]).collect();
+    let mut step = 1;
+    for variable in variables.iter().rev() {
+        let at =
+            sides.iter().position(|(side, _)| *side == variable.side).expect("a table's variable has a side");
+        steps[at][variable.dimension] += step;
+        step *= sides[at].1[variable.dimension];
     }
-    map
+    let mut cells = vec![0];
+    for (size, step) in sides.iter().map(|(_, sizes)| sizes).flatten().zip(steps.iter().flatten()) {
+        cells = cells.iter().flat_map(|cell| (0..*size).map(move |digit| cell + digit * step)).collect();
+    }
+    cells
 }
 
 /// The layout of a question's result: that of its table, or a single cell.
@@ -232,20 +232,6 @@ pub fn axes(question: &Question, shape: &TableShape) -> Vec<Axis> {
         Axis { name: variable.name.clone(), categories: dimension.categories.clone() }
     };
     shape.variables.iter().map(axis).collect()
-}
-
-fn sizes(question: &Question, side: Side) -> Vec<usize> {
-    let dimensions = question.fragment(side).map_or(&[][..], |fragment| &fragment.dimensions);
-    dimensions.iter().map(|dimension| dimension.categories.len()).collect()
-}
-
-fn digits(mut index: usize, sizes: &[usize]) -> Vec<usize> {
-    let mut digits = vec![0; sizes.len()];
-    for (digit, size) in digits.iter_mut().zip(sizes).rev() {
-        *digit = index % size;
-        index /= size;
-    }
-    digits
 }
 
 #[cfg(test)]

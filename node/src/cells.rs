@@ -2,11 +2,12 @@
 
 use kobling_crypto::protocol::narrow_product::ProductShares;
 use kobling_crypto::protocol::protect::CellShares;
-use kobling_crypto::protocol::protect_sums::{ColumnConstants, ValueShares};
+use kobling_crypto::protocol::protect_sums::ValueShares;
+use kobling_crypto::protocol::shared_constants::ConstantShares;
 use kobling_crypto::ring::Ring;
 use kobling_crypto::share::Share;
 use kobling_model::plan::Question;
-use kobling_model::table::{Layout, inner_cell_of_pair, layout};
+use kobling_model::table::{Layout, inner_cell_of_combination, layout};
 
 use crate::values::{Limbs, Sums};
 
@@ -14,8 +15,8 @@ use crate::values::{Limbs, Sums};
 pub struct CellSums {
     inner: usize,
     layout: Option<Layout>,
-    /// From a pair of categories (left × right categories + right) to an inner cell.
-    cell_of_pair: Vec<usize>,
+    /// From a combination of all owners' categories to an inner cell.
+    cell_of_combination: Vec<usize>,
     limbs: Option<Limbs>,
 }
 
@@ -79,20 +80,20 @@ impl CellSums {
         Self {
             inner: layout.as_ref().map_or(1, Layout::inner_cells),
             layout,
-            cell_of_pair: inner_cell_of_pair(question),
+            cell_of_combination: inner_cell_of_combination(question),
             limbs: question.value().map(Limbs::of),
         }
     }
 
-    /// Shares of all cells, margins included, of several owners' question. `constants` are those of the value column, at
-    /// its owner.
-    pub fn of_product(&self, product: &ProductShares, constants: ColumnConstants) -> CellShares {
+    /// Shares of all cells, margins included, of several owners' question. `constants` are this worker's shares of those of
+    /// the value column.
+    pub fn of_product(&self, product: &ProductShares, constants: ConstantShares) -> CellShares {
         let values = self.limbs.as_ref().map(|limbs| limbs.join(&product.values));
         self.cells(&product.counts, &product.keys, values.as_ref(), constants)
     }
 
     /// The same of one owner's question, from this worker's totals.
-    pub fn of_totals(&self, totals: &Totals, constants: ColumnConstants) -> CellShares {
+    pub fn of_totals(&self, totals: &Totals, constants: ConstantShares) -> CellShares {
         self.cells(&totals.counts, &totals.keys, totals.values.as_ref(), constants)
     }
 
@@ -101,7 +102,7 @@ impl CellSums {
         counts: &Share<u128>,
         keys: &[Share<u16>; 3],
         values: Option<&Sums>,
-        constants: ColumnConstants,
+        constants: ConstantShares,
     ) -> CellShares {
         let counts = self.sum(counts);
         let values = self.limbs.as_ref().zip(values).map(|(limbs, sums)| ValueShares {
@@ -114,9 +115,9 @@ impl CellSums {
         CellShares { counts: counts.reduced(), keys: keys.each_ref().map(|limb| self.sum(limb)), values }
     }
 
-    /// Shares of all cells, from shares by pair of categories.
-    fn sum<T: Ring>(&self, by_pair: &Share<T>) -> Share<T> {
-        let inner = by_pair.gather(self.inner, self.cell_of_pair.iter().copied().enumerate());
+    /// Shares of all cells, from shares by combination of categories.
+    fn sum<T: Ring>(&self, by_combination: &Share<T>) -> Share<T> {
+        let inner = by_combination.gather(self.inner, self.cell_of_combination.iter().copied().enumerate());
         match &self.layout {
             None => inner,
             Some(layout) => inner.gather(layout.cells(), layout.parts()),

@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kobling_crypto::protocol::narrow_product::NO_CATEGORY;
-use kobling_crypto::protocol::protect_sums::ColumnConstants;
+use kobling_crypto::protocol::shared_constants::ColumnConstants;
 use kobling_crypto::pseudonym::RecordKeySecret;
 use kobling_model::plan::{Question, Side};
 use kobling_model::{Hash, UnitType};

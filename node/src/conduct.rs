@@ -1,4 +1,4 @@
-//! One question at a worker, from the broker's request to the last message, and dealing for others.
+//! One question at an owner, from the broker's request to the recorded outcome.
 //!
 //! Two orders carry the safety argument here. **Protect before open:** nothing but [`crate::protect`] opens
 //! anything, and it opens after the rules have been judged on shares. **Record before answer:** the opening
@@ -7,24 +7,17 @@
 //! | step | what | learnt by whom |
 //! | --- | --- | --- |
 //! | 1 | record the opening; refuse an attempt that was begun before | |
-//! | 2 | compute the own fragment in clear; at the same time, link up with worker and dealer | |
-//! | 3 | fresh keys, shape, agreement ([`kobling_crypto::attempt`]) | dealer: the shape |
-//! | 4 | product, if two owners' data meet | nothing |
-//! | 5 | cells and margins by sums of shares | no message |
-//! | 6 | protection; one bit is opened | workers: whether a rule refuses |
+//! | 2–6 | at a worker: [`crate::work`]; at an owner that shares its columns: [`crate::share`] | |
 //! | 7 | record the outcome | |
-//! | 8 | the partial aggregate can be fetched once, by the broker | broker: a uniform share |
+//! | 8 | a worker's partial aggregate can be fetched once, by the broker | broker: a uniform share |
 
 use std::sync::{Arc, PoisonError};
 
-use kobling_crypto::attempt::{self, Computation, Ends};
+use kobling_crypto::attempt::{Computation, Ends};
 use kobling_crypto::channel::FramedChannel;
 use kobling_crypto::protocol::ProtocolError;
-use kobling_crypto::protocol::engine::Engine;
-use kobling_crypto::protocol::narrow_product::{self, LeftRows, OwnerShape, ProductShape};
-use kobling_crypto::protocol::shared_columns::OwnerRows;
-use kobling_model::federation::Roles;
-use kobling_model::partial::PartialAggregate;
+use kobling_crypto::protocol::narrow_product::{OwnerShape, ProductShape};
+use kobling_model::federation::{Roles, Worker};
 use kobling_model::plan::{self, Fragment, QuestionKind, Side};
 use kobling_model::record::{Event, Execution, Outcome};
 use kobling_model::rules::{Refusal, Rules};
@@ -32,13 +25,12 @@ use kobling_model::{AttemptId, Hash, JobId, OwnerId, SessionId};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::cells::{CellSums, Totals};
 use crate::columns::{OwnColumns, own_columns};
 use crate::error::{Ending, NodeError};
 use crate::node::Node;
 use crate::peer::{LinkName, LinkTransport, Purpose};
 use crate::protect::{self, Cleared};
-use crate::session::{Granted, Session};
+use crate::session::{Granted, Part, Session};
 use crate::values::Limbs;
 use crate::watched::{Failures, Watched};
 
@@ -65,24 +57,54 @@ pub enum Progress {
     Passed,
     /// The partial aggregate with this content can be fetched.
     Ready(Hash),
+    /// An owner that shares has shared its columns.
+    Shared,
     /// A rule refused.
     Refused(Refusal),
     /// It failed.
     Failed(NodeError),
 }
 
-/// Everything a worker knows before it begins.
-struct Task {
-    node: Arc<Node>,
-    session: Arc<Session>,
-    granted: Arc<Granted>,
-    index: u32,
-    attempt: AttemptId,
-    plan: Hash,
-    roles: Roles,
-    side: Side,
-    rules: Rules,
-    ended: CancellationToken,
+/// What an owner does in a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duty {
+    /// It computes on shares.
+    Work(Worker),
+    /// It shares its columns; with its place among the question's others.
+    Share(usize),
+}
+
+/// How a part of a question ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// What the gate let through, at a worker.
+    Cleared(Cleared),
+    /// The columns are shared.
+    Shared,
+}
+
+/// Everything an owner knows before it begins.
+pub struct Task {
+    /// The node.
+    pub node: Arc<Node>,
+    /// The session.
+    pub session: Arc<Session>,
+    /// The plan, derived and granted here.
+    pub granted: Arc<Granted>,
+    /// Index of the question in the plan.
+    pub index: u32,
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// Hash of the plan.
+    pub plan: Hash,
+    /// Who computes.
+    pub roles: Roles,
+    /// This owner's part.
+    pub duty: Duty,
+    /// The rules in force.
+    pub rules: Rules,
+    /// Cancelled when the attempt is over.
+    pub ended: CancellationToken,
 }
 
 impl Node {
@@ -91,9 +113,8 @@ impl Node {
         let report = match self.begin(&question).await {
             Err(error) => Progress::Failed(error),
             Ok(task) => {
-                let (session, attempt) = (task.session.clone(), task.attempt);
-                let (index, plan, granted) = (task.index, task.plan, task.granted.clone());
-                let ended = task.ended.clone();
+                let (session, attempt, index) = (task.session.clone(), task.attempt, task.index);
+                let (plan, granted, ended) = (task.plan, task.granted.clone(), task.ended.clone());
                 let closed = progress.clone();
                 // A broker that no longer listens has given up: the other parties must not wait.
                 let watcher = tokio::spawn(async move {
@@ -106,7 +127,7 @@ impl Node {
                 if let Progress::Passed = report {
                     granted.passed.lock().unwrap_or_else(PoisonError::into_inner).insert(index);
                 }
-                session.state().running.remove(&attempt);
+                session.state().end(attempt, Part::Compute);
                 report
             }
         };
@@ -120,15 +141,16 @@ impl Node {
         let not_granted = || NodeError::NotGranted { step: "compute" };
         let granted = session.state().granted.get(&question.job).cloned().ok_or_else(not_granted)?;
         let asked = granted.plan.questions.get(question.index as usize).ok_or_else(not_granted)?;
-        let right_owner = asked.right.as_ref().map(|fragment| &fragment.owner);
         let roles = self
             .federation
-            .roles(&asked.left.owner, right_owner)
+            .roles(&asked.left.owner, asked.right_owner())
             .ok_or_else(|| NodeError::NotOnTheRoster { party: self.me.clone() })?;
-        let side = match &self.me {
-            me if *me == roles.left => Side::Left,
-            me if *me == roles.right => Side::Right,
-            _ => return Err(not_granted()),
+        let sharing = asked.sharing().position(|owner| *owner == self.me);
+        let duty = match sharing {
+            _ if self.me == roles.left => Duty::Work(Worker::Left),
+            _ if self.me == roles.right => Duty::Work(Worker::Right),
+            Some(place) => Duty::Share(place),
+            None => return Err(not_granted()),
         };
         self.populations_passed(&granted, question.index)?;
         let rules = self.strictest(&question.rules)?;
@@ -140,26 +162,23 @@ impl Node {
             script: granted.script,
             plan: granted.plan.hash(),
             question: question.index,
-            owners: owners_of(asked),
+            owners: sorted(asked.owners()),
+            sharing: sorted(asked.sharing()),
             releases: granted.plan.releases.clone(),
             rules: rules.clone(),
         };
         let plan = execution.plan;
         let ended = session.ended.child_token();
-        {
-            let mut state = session.state();
-            if !state.attempts.insert(question.attempt) {
-                return Err(not_granted());
-            }
-            state.running.insert(question.attempt, ended.clone());
+        if !session.state().begin(question.attempt, Part::Compute, &ended) {
+            return Err(not_granted());
         }
         // Record before answer: this comes before the first message to anybody.
         if let Err(error) = self.record(Event::Opening(Box::new(execution))).await {
-            session.state().running.remove(&question.attempt);
+            session.state().end(question.attempt, Part::Compute);
             return Err(error);
         }
         let (index, attempt) = (question.index, question.attempt);
-        Ok(Task { node: self.clone(), session, granted, index, attempt, plan, roles, side, rules, ended })
+        Ok(Task { node: self.clone(), session, granted, index, attempt, plan, roles, duty, rules, ended })
     }
 
     /// Rule 1 is not left to the broker: a question is computed only after every population before it in the
@@ -167,8 +186,7 @@ impl Node {
     fn populations_passed(&self, granted: &Granted, index: u32) -> Result<(), NodeError> {
         let passed = granted.passed.lock().unwrap_or_else(PoisonError::into_inner);
         let works_for = |question: &plan::Question| {
-            let right = question.right.as_ref().map(|fragment| &fragment.owner);
-            let roles = self.federation.roles(&question.left.owner, right);
+            let roles = self.federation.roles(&question.left.owner, question.right_owner());
             roles.is_some_and(|roles| roles.left == self.me || roles.right == self.me)
         };
         let open = granted.plan.questions.iter().zip(0..index).any(|(question, at)| {
@@ -197,11 +215,12 @@ impl Node {
         attempt: AttemptId,
         question: u32,
         plan: Hash,
-        result: Result<Cleared, Ending>,
+        result: Result<Ended, Ending>,
     ) -> Progress {
         let outcome = match &result {
-            Ok(Cleared::Passed) => Outcome::Passed,
-            Ok(Cleared::Table(partial)) => Outcome::Released { content: partial.content() },
+            Ok(Ended::Cleared(Cleared::Passed)) => Outcome::Passed,
+            Ok(Ended::Cleared(Cleared::Table(partial))) => Outcome::Released { content: partial.content() },
+            Ok(Ended::Shared) => Outcome::Shared,
             Err(Ending::Refused(rule)) => Outcome::Refused { rule: *rule },
             Err(Ending::Failed(error)) => {
                 let (party, step) = error.place();
@@ -214,13 +233,14 @@ impl Node {
             return Progress::Failed(error);
         }
         match result {
-            Ok(Cleared::Passed) => Progress::Passed,
-            Ok(Cleared::Table(partial)) => {
+            Ok(Ended::Shared) => Progress::Shared,
+            Ok(Ended::Cleared(Cleared::Passed)) => Progress::Passed,
+            Ok(Ended::Cleared(Cleared::Table(partial))) => {
                 let signature = self.signing_key.sign(&partial.message());
                 let content = partial.content();
                 let mut state = session.state();
                 // An attempt that was aborted meanwhile is not handed out.
-                if state.running.contains_key(&attempt) {
+                if state.is_running(attempt, Part::Compute) {
                     state.partials.insert(attempt, (*partial, signature));
                     Progress::Ready(content)
                 } else {
@@ -232,73 +252,8 @@ impl Node {
         }
     }
 
-    /// Deals randomness for two workers. Says which parties, sees no data, records nothing: it opens nothing.
-    ///
-    /// # Errors
-    /// [`NodeError::NotGranted`] where the roster does not make this node the dealer of these two; what links say.
-    pub async fn deal(
-        self: Arc<Self>,
-        session: SessionId,
-        attempt: AttemptId,
-        left: OwnerId,
-        right: OwnerId,
-    ) -> Result<(), NodeError> {
-        let session = self.sessions.get(session, &self.me)?;
-        let dealer = self.federation.roles(&left, Some(&right)).map(|roles| roles.dealer);
-        if dealer.as_ref() != Some(&self.me) {
-            return Err(NodeError::NotGranted { step: "deal" });
-        }
-        let ended = session.ended.child_token();
-        {
-            let mut state = session.state();
-            if !state.attempts.insert(attempt) {
-                return Err(NodeError::NotGranted { step: "deal" });
-            }
-            state.running.insert(attempt, ended.clone());
-        }
-        // Cancels when the broker drops the request, too.
-        let _guard = ended.clone().drop_guard();
-        let name = LinkName { session: session.id, attempt, purpose: Purpose::Attempt };
-        let links = tokio::try_join!(
-            self.link(&left, name.clone(), ended.clone()),
-            self.link(&right, name, ended.clone())
-        );
-        let result = match links {
-            Err(error) => Err(error),
-            Ok((to_left, to_right)) => {
-                let (node, id) = (self.clone(), session.id);
-                let work = move || node.deal_blocking(id, attempt, &left, to_left, &right, to_right);
-                tokio::task::spawn_blocking(work).await.map_err(|_| self.internal("deal")).flatten()
-            }
-        };
-        session.state().running.remove(&attempt);
-        result
-    }
-
-    fn deal_blocking(
-        &self,
-        session: SessionId,
-        attempt: AttemptId,
-        left: &OwnerId,
-        to_left: LinkTransport,
-        right: &OwnerId,
-        to_right: LinkTransport,
-    ) -> Result<(), NodeError> {
-        let failures = Failures::default();
-        let mut left_channel = self.channel(session, attempt, left, to_left, &failures);
-        let mut right_channel = self.channel(session, attempt, right, to_right, &failures);
-        let ends = |peer| Ends { session: &session.0, attempt: &attempt.0, own: self.me.as_str(), peer };
-        attempt::deal(
-            &mut left_channel,
-            ends(left.as_str()),
-            &mut right_channel,
-            ends(right.as_str()),
-            self.ledger.as_ref(),
-        )
-        .map_err(|error| self.explain(&failures, &error, "deal"))
-    }
-
-    fn channel(
+    /// A watched channel over a link of an attempt.
+    pub fn channel(
         &self,
         session: SessionId,
         attempt: AttemptId,
@@ -311,7 +266,7 @@ impl Node {
     }
 
     /// What a protocol error means: the party and step of the first link that failed, else ours.
-    fn explain(&self, failures: &Failures, error: &ProtocolError, step: &'static str) -> NodeError {
+    pub fn explain(&self, failures: &Failures, error: &ProtocolError, step: &'static str) -> NodeError {
         match (failures.first(), error) {
             (Some((party, error)), _) => NodeError::of_channel(&party, &error),
             (None, ProtocolError::Shape { .. }) => NodeError::TooLarge { party: self.me.clone() },
@@ -320,163 +275,93 @@ impl Node {
     }
 }
 
-/// Owners whose data a question uses, in order of name.
-fn owners_of(question: &plan::Question) -> Vec<OwnerId> {
-    let mut owners: Vec<_> = question.owners().cloned().collect();
+/// Owners in order of name.
+fn sorted<'a>(owners: impl Iterator<Item = &'a OwnerId>) -> Vec<OwnerId> {
+    let mut owners: Vec<_> = owners.cloned().collect();
     owners.sort();
     owners
 }
 
 impl Task {
-    fn question(&self) -> &plan::Question {
+    /// The question.
+    pub fn question(&self) -> &plan::Question {
         &self.granted.plan.questions[self.index as usize]
     }
 
-    fn other(&self) -> &OwnerId {
-        match self.side {
-            Side::Left => &self.roles.right,
-            Side::Right => &self.roles.left,
+    async fn run(self, progress: &mpsc::Sender<Progress>) -> Result<Ended, Ending> {
+        match self.duty {
+            Duty::Work(worker) => self.work(worker, progress).await.map(Ended::Cleared),
+            Duty::Share(place) => self.share(place, progress).await.map(|()| Ended::Shared),
         }
     }
 
-    /// Steps 2 to 6.
-    async fn run(self, progress: &mpsc::Sender<Progress>) -> Result<Cleared, Ending> {
-        let _ = progress.send(Progress::Stage("extract")).await;
-        let name = LinkName { session: self.session.id, attempt: self.attempt, purpose: Purpose::Attempt };
-        let node = self.node.clone();
-        let (columns, to_other, to_dealer) = tokio::try_join!(
-            own_columns(&self.node, &self.session, self.question(), self.side),
-            node.link(self.other(), name.clone(), self.ended.clone()),
-            node.link(&self.roles.dealer, name.clone(), self.ended.clone()),
-        )?;
-        let (ended, progress) = (self.ended.clone(), progress.clone());
-        let work = tokio::task::spawn_blocking(move || self.work(&columns, to_other, to_dealer, &progress));
-        let result = work.await.map_err(|_| Ending::Failed(node.internal("compute")))?;
-        match result {
-            // What broke the links was the end of the attempt.
+    /// This owner's own columns.
+    ///
+    /// # Errors
+    /// As [`own_columns`].
+    pub async fn own_columns(&self, side: Side) -> Result<Arc<OwnColumns>, NodeError> {
+        own_columns(&self.node, &self.session, self.question(), side).await
+    }
+
+    /// A link of this attempt.
+    ///
+    /// # Errors
+    /// As [`Node::link`].
+    pub async fn link(&self, peer: &OwnerId, purpose: Purpose) -> Result<LinkTransport, NodeError> {
+        let name = LinkName { session: self.session.id, attempt: self.attempt, purpose };
+        self.node.link(peer, name, self.ended.clone()).await
+    }
+
+    /// Who is at the ends of a link.
+    pub fn ends<'a>(&'a self, peer: &'a OwnerId) -> Ends<'a> {
+        let (session, attempt) = (&self.session.id.0, &self.attempt.0);
+        Ends { session, attempt, own: self.node.me.as_str(), peer: peer.as_str() }
+    }
+
+    /// Runs what blocks, apart from whoever must not wait. What broke the links of an attempt that has been ended was its end.
+    ///
+    /// # Errors
+    /// What `work` says.
+    pub async fn blocking<T: Send + 'static>(
+        self,
+        work: impl FnOnce(&Self) -> Result<T, Ending> + Send + 'static,
+    ) -> Result<T, Ending> {
+        let (node, ended) = (self.node.clone(), self.ended.clone());
+        let result = tokio::task::spawn_blocking(move || work(&self)).await;
+        match result.map_err(|_| Ending::Failed(node.internal("compute")))? {
             Err(Ending::Failed(_)) if ended.is_cancelled() => Err(NodeError::Aborted.into()),
             result => result,
         }
     }
 
     /// The value column's form, and whose it is.
-    fn value(&self) -> Option<(Side, Limbs)> {
+    pub fn value(&self) -> Option<(Side, Limbs)> {
         self.question().value().map(|column| (column.side, Limbs::of(column)))
     }
 
-    fn shape(&self, columns: &OwnColumns) -> Result<Computation, NodeError> {
+    /// The public shape of the computation.
+    ///
+    /// # Errors
+    /// [`NodeError::Internal`] where the rules name an unknown perturbation table.
+    pub fn computation(&self, rows: usize) -> Result<Computation, NodeError> {
         let question = self.question();
-        let product = question.right.as_ref().map(|right| {
-            let owner = |side, fragment: &Fragment| {
-                let values = match self.value() {
-                    Some((owner, limbs)) if owner == side => limbs.bits(),
-                    _ => Vec::new(),
-                };
-                OwnerShape { categories: fragment.categories(), values }
+        let value = self.value();
+        let shape = |(side, fragment): (Side, &Fragment)| {
+            let values = match &value {
+                Some((owner, limbs)) if *owner == side => limbs.bits(),
+                _ => Vec::new(),
             };
-            let (left, right) = (owner(Side::Left, &question.left), owner(Side::Right, right));
-            ProductShape::new(columns.rows, left, right, Vec::new())
-        });
+            OwnerShape { categories: fragment.categories(), values }
+        };
+        let mut owners = question.fragments().map(shape);
+        let left = owners.next().expect("the population's owner");
+        let product = owners.next().map(|right| ProductShape::new(rows, left, right, owners.collect()));
         let protect = protect::shape(question, &self.rules).map_err(|_| self.node.internal("protect"))?;
         Ok(Computation { product, protect })
     }
 
-    /// Steps 3 to 6. Blocking.
-    fn work(
-        &self,
-        columns: &OwnColumns,
-        to_other: LinkTransport,
-        to_dealer: LinkTransport,
-        progress: &mpsc::Sender<Progress>,
-    ) -> Result<Cleared, Ending> {
-        let (node, me) = (&self.node, self.node.me.as_str());
-        let failures = Failures::default();
-        let mut other = node.channel(self.session.id, self.attempt, self.other(), to_other, &failures);
-        let mut dealer =
-            node.channel(self.session.id, self.attempt, &self.roles.dealer, to_dealer, &failures);
-        let computation = self.shape(columns)?;
-        let explain = |error: ProtocolError| Ending::Failed(node.explain(&failures, &error, "compute"));
-        // Step 3.
-        let ends = |peer| Ends { session: &self.session.id.0, attempt: &self.attempt.0, own: me, peer };
-        let ledger = node.ledger.as_ref();
-        let dealer_seed =
-            attempt::introduce(&mut dealer, ends(self.roles.dealer.as_str()), ledger).map_err(explain)?;
-        let pair_seed =
-            attempt::introduce(&mut other, ends(self.other().as_str()), ledger).map_err(explain)?;
-        attempt::announce(&mut dealer, &computation).map_err(explain)?;
-        attempt::agree(&mut other, &self.digest(&computation).0).map_err(explain)?;
-        // Step 4.
-        if computation.product.is_some() {
-            let _ = progress.blocking_send(Progress::Stage("product"));
-        }
-        let step = attempt::product_step();
-        let sums = CellSums::of(self.question());
-        let OwnColumns { categories, keys, limbs: values, constants, .. } = columns;
-        let product = match (&computation.product, self.side) {
-            (None, _) => None,
-            (Some(shape), Side::Left) => {
-                let rows = LeftRows { categories, keys, values };
-                Some(narrow_product::left(&step, shape, &mut other, &dealer_seed, &[], rows))
-            }
-            (Some(shape), Side::Right) => {
-                let rows = OwnerRows { categories, values };
-                let (other, dealer) = (&mut other, &mut dealer);
-                Some(narrow_product::right(&step, shape, other, dealer, &dealer_seed, &mut [], rows))
-            }
-        };
-        // Step 5.
-        let shares = match (product, &columns.totals) {
-            (Some(product), _) => sums.of_product(&product.map_err(explain)?, *constants),
-            // What one owner counts in clear are its shares; the other worker's are zero.
-            (None, Some(totals)) => sums.of_totals(totals, *constants),
-            (None, None) => {
-                let limbs = self.value().map(|(_, limbs)| limbs);
-                let categories = self.question().left.categories();
-                sums.of_totals(&Totals::zeros(categories, limbs.as_ref()), *constants)
-            }
-        };
-        // Step 6.
-        let _ = progress.blocking_send(Progress::Stage("protect"));
-        let summand = node.founding.secrets().noise_key_summand(
-            &node.me,
-            self.other(),
-            self.side == Side::Left,
-            &node.federation,
-        );
-        let summand = summand.ok_or_else(|| NodeError::NotReady { party: node.me.clone() })?;
-        let step = attempt::protect_step();
-        let mut engine = match self.side {
-            Side::Left => Engine::left(&step, &mut other, &dealer_seed, &pair_seed),
-            Side::Right => Engine::right(&step, &mut other, &mut dealer, &dealer_seed, &pair_seed),
-        }
-        .map_err(explain)?;
-        let cleared =
-            protect::clear(&mut engine, &computation.protect, &shares, &summand).map_err(explain)?;
-        drop(engine);
-        attempt::part(&mut dealer).map_err(explain)?;
-        attempt::part(&mut other).map_err(explain)?;
-        let (sent, received) = other.transcripts();
-        Ok(match cleared {
-            protect::Verdict::Refused => return Err(Ending::Refused(protect::refusal(self.question()))),
-            protect::Verdict::Passed => Cleared::Passed,
-            protect::Verdict::Table(shares) => Cleared::Table(Box::new(PartialAggregate {
-                session: self.session.id,
-                attempt: self.attempt,
-                plan: self.plan,
-                question: self.index,
-                party: node.me.clone(),
-                side: self.side,
-                sent: Hash(sent),
-                received: Hash(received),
-                shares: shares.counts,
-                sums: shares.sums,
-                squares: shares.squares,
-            })),
-        })
-    }
-
-    /// What both workers take for granted.
-    fn digest(&self, computation: &Computation) -> Hash {
+    /// What all owners of a question take for granted.
+    pub fn digest(&self, computation: &Computation) -> Hash {
         let shape = format!("{computation:?}");
         Hash::of_json(&(self.plan, self.index, &self.rules, &self.roles, shape))
     }

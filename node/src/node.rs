@@ -336,13 +336,7 @@ impl Node {
     /// Ends an attempt and forgets what it made.
     pub fn abort(&self, session: SessionId, attempt: AttemptId) {
         if let Ok(session) = self.sessions.get(session, &self.me) {
-            let mut state = session.state();
-            state.partials.remove(&attempt);
-            if let Some(running) = state.running.remove(&attempt) {
-                running.cancel();
-            }
-            // An attempt that comes after its abort must not begin.
-            state.attempts.insert(attempt);
+            session.state().abort(attempt);
         }
     }
 }

@@ -66,7 +66,7 @@ impl Stages {
     /// Takes note of a report.
     pub fn see(&mut self, report: &Progress) {
         let outcome = match report {
-            Progress::Stage(_) | Progress::Passed | Progress::Ready(_) => Outcome::Ok,
+            Progress::Stage(_) | Progress::Passed | Progress::Shared | Progress::Ready(_) => Outcome::Ok,
             Progress::Refused(_) => Outcome::Refused,
             Progress::Failed(error) => error.outcome(),
         };
@@ -77,6 +77,7 @@ impl Stages {
             Progress::Stage(name) => {
                 let step = match *name {
                     "extract" => Some(Step::QuestionExtract),
+                    "share" => Some(Step::QuestionShare),
                     "product" => Some(Step::QuestionProduct),
                     "protect" => Some(Step::QuestionProtect),
                     _ => None,

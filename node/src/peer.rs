@@ -29,8 +29,10 @@ pub enum Purpose {
     Session,
     /// Comparing canaries after an alignment.
     Canaries,
-    /// Computing a question.
+    /// Computing a question: between workers, and between worker and dealer.
     Attempt,
+    /// Sharing columns: between a further owner and a worker.
+    Share,
 }
 
 impl Purpose {
@@ -40,12 +42,14 @@ impl Purpose {
             Self::Session => "session",
             Self::Canaries => "canaries",
             Self::Attempt => "attempt",
+            Self::Share => "share",
         }
     }
 
     /// Reads the name on the wire.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Session, Self::Canaries, Self::Attempt].into_iter().find(|purpose| purpose.as_str() == text)
+        let all = [Self::Session, Self::Canaries, Self::Attempt, Self::Share];
+        all.into_iter().find(|purpose| purpose.as_str() == text)
     }
 }
 

@@ -223,6 +223,7 @@ fn to_wire(progress: Progress) -> wire::ComputeResponse {
     let event = match progress {
         Progress::Stage(name) => WireEvent::Stage(name.to_owned()),
         Progress::Passed => WireEvent::Passed(wire::Passed {}),
+        Progress::Shared => WireEvent::Shared(wire::Shared {}),
         Progress::Ready(content) => WireEvent::Ready(wire::Ready { content: convert::hash_bytes(&content) }),
         Progress::Refused(rule) => WireEvent::Refused(wire::Refused { rule: rule.code().to_owned() }),
         Progress::Failed(error) => WireEvent::Failed(error.problem()),

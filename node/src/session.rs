@@ -64,12 +64,53 @@ pub struct SessionState {
     pub aligned: HashMap<UnitType, Arc<Alignment>>,
     /// Plans derived and granted.
     pub granted: HashMap<JobId, Arc<Granted>>,
-    /// Every attempt ever begun: none is begun twice.
-    pub attempts: HashSet<AttemptId>,
-    /// Attempts under way.
-    pub running: HashMap<AttemptId, CancellationToken>,
+    /// Every part in an attempt ever begun: none is begun twice.
+    begun: HashSet<(AttemptId, Part)>,
+    /// Parts under way.
+    running: HashMap<(AttemptId, Part), CancellationToken>,
     /// Partial aggregates computed and not yet fetched, with their signatures.
     pub partials: HashMap<AttemptId, (PartialAggregate, [u8; 64])>,
+}
+
+/// What a node does in an attempt. An owner that shares its columns may deal as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// Computing on shares, or sharing its columns.
+    Compute,
+    /// Dealing.
+    Deal,
+}
+
+impl SessionState {
+    /// Begins a part; false where it was begun, or aborted, before.
+    pub fn begin(&mut self, attempt: AttemptId, part: Part, ended: &CancellationToken) -> bool {
+        let first = self.begun.insert((attempt, part));
+        if first {
+            self.running.insert((attempt, part), ended.clone());
+        }
+        first
+    }
+
+    /// Whether a part is under way.
+    pub fn is_running(&self, attempt: AttemptId, part: Part) -> bool {
+        self.running.contains_key(&(attempt, part))
+    }
+
+    /// A part has ended by itself.
+    pub fn end(&mut self, attempt: AttemptId, part: Part) {
+        self.running.remove(&(attempt, part));
+    }
+
+    /// Ends all parts in an attempt and forgets what they made. One that comes after its abort does not begin.
+    pub fn abort(&mut self, attempt: AttemptId) {
+        self.partials.remove(&attempt);
+        for part in [Part::Compute, Part::Deal] {
+            if let Some(running) = self.running.remove(&(attempt, part)) {
+                running.cancel();
+            }
+            self.begun.insert((attempt, part));
+        }
+    }
 }
 
 /// A plan that this node has derived itself and granted.
@@ -97,7 +138,7 @@ impl Session {
             unconfirmed: HashMap::new(),
             aligned: HashMap::new(),
             granted: HashMap::new(),
-            attempts: HashSet::new(),
+            begun: HashSet::new(),
             running: HashMap::new(),
             partials: HashMap::new(),
         };

@@ -5,13 +5,12 @@
 //! lowest first and all of one width, which travel as columns of their own; sums of limbs add up to sums of numbers.
 //! How many there are follows from the public coding alone.
 
-use kobling_crypto::protocol::protect_sums::{ColumnConstants, ValueShape};
+use kobling_crypto::protocol::protect_sums::ValueShape;
+use kobling_crypto::protocol::shared_constants::ColumnConstants;
 use kobling_crypto::pseudonym::RecordKeySecret;
 use kobling_crypto::ring::Ring;
-use kobling_crypto::roles::Role;
 use kobling_crypto::share::Share;
 use kobling_model::UnitType;
-use kobling_model::plan::Side;
 use kobling_model::rules::Rules;
 use kobling_model::value::{Coding, ValueColumn};
 
@@ -242,10 +241,6 @@ impl Limbs {
 /// The public shape of a value column's protection under the rules in force.
 pub fn shape(column: &ValueColumn, rules: &Rules) -> ValueShape {
     ValueShape {
-        owner: match column.side {
-            Side::Left => Role::Left,
-            Side::Right => Role::Right,
-        },
         squares: column.squares,
         sum_bits: column.coding.offset_bits(),
         square_bits: column.coding.square_bits(),

@@ -19,7 +19,7 @@ use crate::command::{
 use crate::diagnostic::{Reported, Reporter, Span};
 use crate::domain::Domain;
 use crate::limits::{PLAN_NODES_MAX, QUESTIONS_MAX};
-use crate::locality::{Asked, Filter, Population, Sides, conjunction, sides, single_owner};
+use crate::locality::{Asked, Filter, NoSides, Population, Sides, conjunction, sides, single_owner};
 use crate::lower::{Lowered, Lowering};
 use crate::near::nearest;
 use crate::problem::{Feature, Problem, Situation};
@@ -386,7 +386,12 @@ impl<'a, 's> Checker<'a, '_, 's> {
         let all: Vec<_> = self.datasets[active].filters.iter().chain(filters).cloned().collect();
         let sides = match sides(&self.sources, &population, &all, asked) {
             Ok(sides) => sides,
-            Err(owners) => return Err(self.report(statement.span, Problem::TooManyOwners { owners })),
+            Err(NoSides::Owners(owners)) => {
+                return Err(self.report(statement.span, Problem::TooManyOwners { owners }));
+            }
+            Err(NoSides::Combinations(owners)) => {
+                return Err(self.report(statement.span, Problem::TooManyCombinations { owners }));
+            }
         };
         let unit_type = self.datasets[active].unit_type.expect("a population has a unit type");
         self.questions.push(Question {
@@ -396,6 +401,7 @@ impl<'a, 's> Checker<'a, '_, 's> {
             unit_type,
             left: sides.left,
             right: sides.right,
+            others: sides.others,
         });
         Ok(())
     }

@@ -18,5 +18,9 @@ pub const PLAN_NODES_MAX: usize = 1_000_000;
 pub const QUESTIONS_MAX: usize = 1_000;
 /// Inner cells of one table.
 pub const TABLE_CELLS_MAX: usize = 100_000;
+/// Owners of one question: two workers, and those that share their columns to them.
+pub const QUESTION_OWNERS_MAX: usize = 10;
+/// Pairs of columns that are multiplied in every row of a question with three owners or more.
+pub const COLUMN_PAIRS_MAX: usize = 1 << 24;
 /// Composite categories of one owner's side of a table.
 pub const SIDE_CATEGORIES_MAX: usize = 4_096;

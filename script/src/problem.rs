@@ -3,7 +3,9 @@
 use kobling_model::value::Coding;
 use kobling_model::{Day, OwnerId, UnitType};
 
-use crate::limits::{EXPRESSION_NODES_MAX, SCRIPT_BYTES_MAX, SIDE_CATEGORIES_MAX, TABLE_CELLS_MAX};
+use crate::limits::{
+    EXPRESSION_NODES_MAX, QUESTION_OWNERS_MAX, SCRIPT_BYTES_MAX, SIDE_CATEGORIES_MAX, TABLE_CELLS_MAX,
+};
 
 /// The language that people are spoken to in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,6 +87,7 @@ pub enum Problem {
     // Owners.
     MixedOwners { columns: Vec<(String, OwnerId)>, situation: Situation },
     TooManyOwners { owners: Vec<OwnerId> },
+    TooManyCombinations { owners: Vec<OwnerId> },
     KeyInExpression { name: String },
     KeyInTable { name: String },
 
@@ -243,6 +246,7 @@ impl Problem {
             Self::LabelType { .. } => "label-type",
             Self::MixedOwners { .. } => "mixed-owners",
             Self::TooManyOwners { .. } => "too-many-owners",
+            Self::TooManyCombinations { .. } => "too-many-combinations",
             Self::KeyInExpression { .. } => "key-in-expression",
             Self::KeyInTable { .. } => "key-in-table",
             Self::NeedsCategories { .. } => "needs-categories",
@@ -771,15 +775,30 @@ impl Problem {
                 let list = join(owners.iter());
                 say(
                     format!(
-                        "this question involves {} owners ({list}); two is the most so far",
+                        "this question involves {} owners ({list}); {QUESTION_OWNERS_MAX} is the most",
                         owners.len()
                     ),
-                    "the owner of the first import is always one; make a dataset that involves one other",
+                    "the owner of the first import is always one; make a dataset that involves fewer others",
                     format!(
-                        "dette spørsmålet berører {} eiere ({list}); foreløpig er to det meste",
+                        "dette spørsmålet berører {} eiere ({list}); {QUESTION_OWNERS_MAX} er det meste",
                         owners.len()
                     ),
-                    "eieren av den første importen er alltid med; lag et datasett som berører én til",
+                    "eieren av den første importen er alltid med; lag et datasett som berører færre andre",
+                )
+            }
+            Self::TooManyCombinations { owners } => {
+                let list = join(owners.iter());
+                say(
+                    format!(
+                        "this table has too many combinations of categories over {} owners ({list})",
+                        owners.len()
+                    ),
+                    "use coarser categories, or make tables over fewer of the owners at a time",
+                    format!(
+                        "denne tabellen har for mange kombinasjoner av kategorier over {} eiere ({list})",
+                        owners.len()
+                    ),
+                    "bruk grovere kategorier, eller lag tabeller over færre av eierne om gangen",
                 )
             }
             Self::KeyInExpression { name } => say(

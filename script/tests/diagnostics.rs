@@ -29,7 +29,7 @@ const AFTER_PRELUDE: &[(&str, &str)] = &[
     ),
     (
         "owners",
-        "generate x = lønn * stadium\nkeep if kjønn == \"1\" | stadium == 2\ndrop if kjønn == \"1\" & stadium == 2\ntabulate kjønn stadium doser\n",
+        "generate x = lønn * stadium\nkeep if kjønn == \"1\" | stadium == 2\ndrop if kjønn == \"1\" & stadium == 2\n",
     ),
     (
         "types",

@@ -424,6 +424,7 @@ fn compute_event(event: wire::ComputeResponse) -> Option<ComputeEvent> {
             ComputeEvent::Stage(valid.then_some(name)?)
         }
         Event::Passed(_) => ComputeEvent::Passed,
+        Event::Shared(_) => ComputeEvent::Shared,
         Event::Ready(ready) => ComputeEvent::Ready { content: Hash::from_bytes(&ready.content).ok()? },
         Event::Refused(refused) => ComputeEvent::Refused(refusal(&refused.rule)?),
         Event::Failed(problem) => ComputeEvent::Failed(of_wire(problem)),

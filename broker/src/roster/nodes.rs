@@ -167,6 +167,8 @@ pub enum ComputeEvent {
     Stage(String),
     /// The population passed its floor.
     Passed,
+    /// An owner that is no worker has shared its columns.
+    Shared,
     /// A partial aggregate can be fetched.
     Ready {
         /// Its hash, as recorded at the node.

@@ -25,9 +25,9 @@ use kobling_crypto::sign::SigningKey;
 use kobling_model::catalogue::{
     AvailableDates, Code, DataType, Datastore, Sensitivity, Temporality, ValueDomain, Variable,
 };
-use kobling_model::federation::{Federation, Party, Platform};
+use kobling_model::federation::{Federation, Party, Platform, Worker};
 use kobling_model::partial::PartialAggregate;
-use kobling_model::plan::{Plan, QuestionKind, Side};
+use kobling_model::plan::{Plan, QuestionKind};
 use kobling_model::record::{Asker, Event, Outcome};
 use kobling_model::rules::{Refusal, Rules};
 use kobling_model::table::{Cell, layout};
@@ -355,9 +355,8 @@ impl Node {
         let plans = self.world.plans.lock().expect("lock");
         let plan = &plans[&order.job];
         let question = &plan.questions[order.question as usize];
-        let right = question.right.as_ref().map(|fragment| &fragment.owner);
-        let roles = self.world.federation.roles(&question.left.owner, right).expect("roles");
-        let side = if roles.left == self.me { Side::Left } else { Side::Right };
+        let roles = self.world.federation.roles(&question.left.owner, question.right_owner()).expect("roles");
+        let worker = if roles.left == self.me { Worker::Left } else { Worker::Right };
         let faults = self.world.faults();
         let word = faults.word.unwrap_or(COUNT);
         let cells = layout(question).expect("a table").cells() - usize::from(self.is(&faults.missing_cell));
@@ -365,11 +364,12 @@ impl Node {
         let shares = (0..cells as u32).map(|cell| {
             let random = Hash::of(&[&order.attempt.0[..], &cell.to_le_bytes()].concat());
             let mask = u32::from_le_bytes(random.0[..4].try_into().expect("four bytes"));
-            if side == Side::Left { mask } else { word.wrapping_sub(mask) }
+            if worker == Worker::Left { mask } else { word.wrapping_sub(mask) }
         });
         let [to_right, to_left] =
             [b"right", b"left!"].map(|to| Hash::of(&[&order.attempt.0[..], to].concat()));
-        let (mut sent, received) = if side == Side::Left { (to_right, to_left) } else { (to_left, to_right) };
+        let (mut sent, received) =
+            if worker == Worker::Left { (to_right, to_left) } else { (to_left, to_right) };
         if self.is(&faults.other_transcript) {
             sent = Hash::of(b"another conversation");
         }
@@ -377,7 +377,7 @@ impl Node {
             let share = |cell: u32| {
                 let random = Hash::of(&[&order.attempt.0[..], name, &cell.to_le_bytes()].concat());
                 let mask = u128::from_le_bytes(random.0[..16].try_into().expect("sixteen bytes"));
-                if side == Side::Left { mask } else { word.wrapping_sub(mask) }
+                if worker == Worker::Left { mask } else { word.wrapping_sub(mask) }
             };
             (0..cells as u32).map(share).collect()
         };
@@ -390,7 +390,7 @@ impl Node {
             plan: plan.hash(),
             question: order.question,
             party: self.me.clone(),
-            side,
+            worker,
             sent,
             received,
             shares: shares.collect(),

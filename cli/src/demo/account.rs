@@ -24,6 +24,8 @@ struct Part {
     together: BTreeMap<OwnerId, usize>,
     /// Questions where it helped another owner to protect that owner's table.
     second: usize,
+    /// Questions for which it shared its columns to two workers.
+    shared: usize,
     /// Questions that it dealt randomness for.
     dealt: usize,
 }
@@ -57,10 +59,13 @@ fn part_of(me: &OwnerId, questions: &[Question], federation: &Federation) -> Par
     let mut part = Part::default();
     for question in questions {
         let left = &question.left.owner;
-        let right = question.right.as_ref().map(|fragment| &fragment.owner);
+        let right = question.right_owner();
         let Some(roles) = federation.roles(left, right) else { continue };
         if roles.dealer == *me {
             part.dealt += 1;
+        }
+        if question.sharing().any(|owner| owner == me) {
+            part.shared += 1;
         }
         match right {
             None if left == me => part.alone += 1,
@@ -85,6 +90,10 @@ fn told(part: &Part, linked: bool) -> (Vec<String>, Vec<String>) {
     if part.second > 0 {
         did.push(format!("held the other share of another owner's result in {}", questions(part.second)));
         not.push("what that result says".to_owned());
+    }
+    if part.shared > 0 {
+        did.push(format!("shared its columns, masked, to two workers in {}", questions(part.shared)));
+        not.push("anything of those questions but their text".to_owned());
     }
     if part.dealt > 0 {
         did.push(format!("dealt randomness for {}", questions(part.dealt)));

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use kobling_audit::summary::{Ending, QuestionRow, operator_acts, questions, utc};
 use kobling_audit::verify::VerifiedLog;
+use kobling_model::OwnerId;
 use kobling_model::record::{Event, Execution, Outcome};
 
 use super::{counted, plain};
@@ -43,8 +44,9 @@ pub fn log(log: &VerifiedLog) -> String {
 }
 
 fn question(out: &mut String, row: &QuestionRow<'_>) {
-    let Execution { session, job, attempt, asked_by, script, plan, question, owners, releases, rules } =
-        row.execution;
+    let execution = row.execution;
+    let Execution { session, job, attempt, asked_by, script, plan, question, releases, rules, .. } =
+        execution;
     let signed = if asked_by.signed { "signed" } else { "unsigned" };
     line(out, format_args!("  {:>5}  {}  question {}", row.opened_at, utc(row.opened_ms), question + 1));
     line(
@@ -56,7 +58,11 @@ fn question(out: &mut String, row: &QuestionRow<'_>) {
             short(&asked_by.platform_certificate.to_string())
         ),
     );
-    let owners: Vec<_> = owners.iter().map(ToString::to_string).collect();
+    let owner = |owner: &OwnerId| match execution.sharing.contains(owner) {
+        true => format!("{owner} (shares)"),
+        false => owner.to_string(),
+    };
+    let owners: Vec<_> = execution.owners.iter().map(owner).collect();
     let releases: Vec<_> =
         releases.iter().map(|release| format!("{} {}", release.datastore, release.version)).collect();
     line(out, format_args!("         of {}: {}", owners.join(", "), releases.join(", ")));
@@ -90,6 +96,7 @@ fn question(out: &mut String, row: &QuestionRow<'_>) {
             let outcome = match outcome {
                 Outcome::Released { content } => format!("released, {}", short(&content.to_string())),
                 Outcome::Passed => "the population passed its floor; nothing left".to_owned(),
+                Outcome::Shared => "shared its columns to the two workers".to_owned(),
                 Outcome::Refused { rule } => format!("refused: {rule}"),
                 Outcome::Failed { party, step } => {
                     format!("failed at {party} in step {}; nothing was released", plain(step))

@@ -146,6 +146,21 @@ impl<'a> Engine<'a> {
         (0..width).map(|bit| BitShare::of_bit(values.clone(), bit)).collect()
     }
 
+    /// The low `width` bits, least first, of the XOR of what the two workers give, one value a lane; what the dealer gives
+    /// is of no account. Nothing is sent.
+    ///
+    /// # Panics
+    /// Where a worker gives another number of values than lanes.
+    pub fn joined_bits(
+        &self,
+        values: impl ExactSizeIterator<Item = u64> + Clone,
+        lanes: usize,
+        width: usize,
+    ) -> Vec<BitShare> {
+        let role = if self.role() == Role::Right { Role::Right } else { Role::Left };
+        self.private_bits(role, values, lanes, width)
+    }
+
     /// A public bit, the same in every lane.
     pub fn constant(&self, lanes: usize, bit: bool) -> BitShare {
         let mut share = BitShare::zeros(lanes);

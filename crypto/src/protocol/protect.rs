@@ -38,7 +38,6 @@ use crate::protocol::compare::less_than;
 use crate::protocol::engine::{Decision, Engine};
 use crate::protocol::lookup::{self, PerturbationTable};
 use crate::protocol::protect_sums::{self, HiddenSums, PerturbedSums, ValueShape, ValueShares};
-use crate::roles::Role;
 use crate::share::{BitShare, OpeningPermit, Share};
 
 /// What stands in a suppressed cell.
@@ -192,7 +191,7 @@ pub fn perturb(
         return Ok(Perturbed { counts: cells.counts.plus(&change), sums: None });
     };
     // A second block for each cell, with the value column's fingerprint: lanes after those of the counts.
-    let fingerprint = protect_sums::fingerprint(engine, values_shape, values);
+    let fingerprint = protect_sums::fingerprint(engine, values);
     let second: Vec<&aes::Byte> = block[..8].iter().chain(&fingerprint).collect();
     let both: Vec<aes::Byte> = block
         .iter()
@@ -226,12 +225,7 @@ fn constant_byte(engine: &Engine<'_>, lanes: usize, byte: u8) -> aes::Byte {
 
 /// k on wires of one lane: the XOR of the two workers' private parts.
 fn shared_key(engine: &Engine<'_>, key_part: &[u8; 16]) -> Vec<aes::Byte> {
-    let byte = |byte: &u8| {
-        let enter = |owner| engine.private_bits(owner, std::iter::once(u64::from(*byte)), 1, 8);
-        let parts = enter(Role::Left).into_iter().zip(enter(Role::Right));
-        parts.map(|(left, right)| left.xor(&right)).collect()
-    };
-    key_part.iter().map(byte).collect()
+    key_part.iter().map(|byte| engine.joined_bits(std::iter::once(u64::from(*byte)), 1, 8)).collect()
 }
 
 /// A table that has been decided about, without anybody knowing how.

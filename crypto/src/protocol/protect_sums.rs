@@ -3,7 +3,7 @@
 //! Beside its count a cell has the sum s of its units' codes, the sum d of the squares of their contributions (sizes in
 //! sevenths of the public bound M, rounded up), and, if asked for, the sum q of squared distances from a public centre. The
 //! column's owner enters secret constants of the whole, unfiltered column: its fingerprint, mean m and winsorised width w,
-//! and mean m₂ and width w₂ of its squares.
+//! and mean m₂ and width w₂ of its squares. Where it is no worker, it has [shared](super::shared_constants) them.
 //!
 //! The noise comes from one more block of the cipher for each cell, AES-128(k, Z ‖ fingerprint), where counts have their
 //! column id. Of its 16 bytes:
@@ -41,8 +41,8 @@ use crate::protocol::adder::{Summands, to_bits};
 use crate::protocol::aes;
 use crate::protocol::engine::Engine;
 use crate::protocol::lookup::{self, PerturbationTable};
+use crate::protocol::shared_constants::ConstantShares;
 use crate::ring::Ring;
-use crate::roles::Role;
 use crate::share::{BitShare, Share};
 
 /// What stands in a hidden cell.
@@ -51,8 +51,6 @@ pub const SUPPRESSED_SUM: u128 = 1 << 127;
 /// The public shape and rules of the protection of a value column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValueShape {
-    /// Who enters the column's constants: one of the workers.
-    pub owner: Role,
     /// Whether sums of squares are protected too.
     pub squares: bool,
     /// T: 2^T is more than the width of the column.
@@ -75,8 +73,7 @@ impl ValueShape {
 
     pub(crate) fn is_usable(&self) -> bool {
         let bits = 1..=Self::DITHER_BITS_MAX;
-        self.owner != Role::Dealer
-            && bits.contains(&self.sum_bits)
+        bits.contains(&self.sum_bits)
             && bits.contains(&self.square_bits)
             && self.bound <= Self::BOUND_MAX
             && self.units_min > 0
@@ -99,8 +96,8 @@ pub struct ValueShares {
     pub squares: Option<Share<u128>>,
     /// Sum of squared contributions.
     pub contributions: Share<u128>,
-    /// The column's constants, at the worker that owns it; of no account elsewhere.
-    pub constants: ColumnConstants,
+    /// Shares of the column's constants.
+    pub constants: ConstantShares,
 }
 
 impl ValueShares {
@@ -110,7 +107,7 @@ impl ValueShares {
             sums: Share::zeros(cells),
             squares: squares.then(|| Share::zeros(cells)),
             contributions: Share::zeros(cells),
-            constants: ColumnConstants::default(),
+            constants: ConstantShares::default(),
         }
     }
 
@@ -118,27 +115,6 @@ impl ValueShares {
         self.sums.len() == cells
             && self.contributions.len() == cells
             && self.squares.as_ref().map(Share::len) == squares.then_some(cells)
-    }
-}
-
-/// Secret constants of a whole, unfiltered column, in codes.
-#[derive(Clone, Copy, Default)]
-pub struct ColumnConstants {
-    /// Keyed hash of its values.
-    pub fingerprint: [u8; 8],
-    /// m.
-    pub mean: i64,
-    /// w.
-    pub width: u64,
-    /// m₂.
-    pub square_mean: u64,
-    /// w₂.
-    pub square_width: u64,
-}
-
-impl std::fmt::Debug for ColumnConstants {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ColumnConstants(..)")
     }
 }
 
@@ -150,13 +126,10 @@ pub(crate) struct PerturbedSums {
     dominated: BitShare,
 }
 
-/// The last eight bytes of the cipher's block, in every lane: the column's fingerprint, entered by its owner.
-pub(crate) fn fingerprint(engine: &Engine<'_>, shape: &ValueShape, values: &ValueShares) -> Vec<aes::Byte> {
+/// The last eight bytes of the cipher's block, in every lane: the column's fingerprint, of which each worker enters its part.
+pub(crate) fn fingerprint(engine: &Engine<'_>, values: &ValueShares) -> Vec<aes::Byte> {
     let cells = values.sums.len();
-    let byte = |byte: &u8| {
-        let lanes = std::iter::repeat_n(u64::from(*byte), cells);
-        engine.private_bits(shape.owner, lanes, cells, 8)
-    };
+    let byte = |byte: &u8| engine.joined_bits(std::iter::repeat_n(u64::from(*byte), cells), cells, 8);
     values.constants.fingerprint.iter().map(byte).collect()
 }
 
@@ -194,20 +167,16 @@ pub(crate) fn perturb(
     let t = number(shape.sum_bits);
     let t = centred(engine, t, shape.sum_bits);
 
-    let constant = |engine: &Engine<'_>, value: i128| {
-        let mine = if engine.role() == shape.owner { value as u128 } else { 0 };
-        Share::from_elements(vec![mine; cells])
-    };
+    let constant = |share: u128| Share::from_elements(vec![share; cells]);
     let constants = &values.constants;
-    let mean = constant(engine, i128::from(constants.mean));
-    let width = constant(engine, i128::from(constants.width));
+    let (mean, width) = (constant(constants.mean), constant(constants.width));
     let mut factors =
         vec![(change, &mean), (&z, &width), (&values.sums, &values.sums), (&values.contributions, &h)];
     let (square_mean, square_width);
     let z_2 = changes.next();
     if let Some(z_2) = &z_2 {
-        square_mean = constant(engine, i128::from(constants.square_mean));
-        square_width = constant(engine, i128::from(constants.square_width));
+        square_mean = constant(constants.square_mean);
+        square_width = constant(constants.square_width);
         factors.extend([(change, &square_mean), (z_2, &square_width)]);
     }
     let products = engine.multiply(&factors)?;
@@ -266,6 +235,8 @@ mod tests {
 
     use super::*;
     use crate::protocol::protect::{self, CellShares, Program, ProtectShape, SUPPRESSED, Verdict};
+    use crate::protocol::shared_constants::ColumnConstants;
+    use crate::roles::Role;
     use crate::share::OpeningPermit;
     use crate::testing::{Dice, circuit, own, split};
 
@@ -280,14 +251,15 @@ mod tests {
         squares: Vec<u128>,
         contributions: Vec<u128>,
         constants: ColumnConstants,
+        /// Who enters them; a further owner where there is none.
+        owner: Option<Role>,
         /// One row for all counts above 0.
         changes: Vec<i32>,
         shape: ProtectShape,
     }
 
-    fn values_shape(world_bound: u64, squares: bool, owner: Role) -> ValueShape {
+    fn values_shape(world_bound: u64, squares: bool) -> ValueShape {
         ValueShape {
-            owner,
             squares,
             sum_bits: u64::BITS - (2 * world_bound).leading_zeros(),
             square_bits: 41,
@@ -299,7 +271,7 @@ mod tests {
 
     impl World {
         /// Cells of units with given codes.
-        fn new(seed: u8, cells: &[Vec<i64>], bound: u64, squares: bool, owner: Role) -> Self {
+        fn new(seed: u8, cells: &[Vec<i64>], bound: u64, squares: bool, owner: Option<Role>) -> Self {
             let mut dice = Dice::seeded(seed);
             let mut changes: Vec<i32> = (0..256).map(|_| dice.below(2 * D as u64 + 1) as i32 - D).collect();
             changes.sort_unstable();
@@ -324,6 +296,7 @@ mod tests {
                     square_mean: 1 << 20,
                     square_width: 1 << 30,
                 },
+                owner,
                 changes,
                 shape: ProtectShape {
                     cells: counts.len(),
@@ -333,7 +306,7 @@ mod tests {
                         small_max: 4,
                         small_percent_max: 100,
                         counted: vec![0],
-                        values: Some(values_shape(bound, squares, owner)),
+                        values: Some(values_shape(bound, squares)),
                     },
                 },
                 counts,
@@ -389,6 +362,29 @@ mod tests {
             (if small { SUPPRESSED } else { count }, shown(sum), shown(square))
         }
 
+        /// A worker's shares of the constants.
+        fn entered(&self, role: Role) -> ConstantShares {
+            let mut whole = self.constants.entered();
+            match (self.owner, role) {
+                (None, Role::Left) => {
+                    whole.mean = whole.mean.minus(u128::MAX / 3);
+                    whole.width = whole.width.minus(u128::MAX / 5);
+                    whole.square_mean = 0;
+                    whole.fingerprint[0] ^= 0x5a;
+                    whole
+                }
+                (None, Role::Right) => ConstantShares {
+                    fingerprint: [0x5a, 0, 0, 0, 0, 0, 0, 0],
+                    mean: u128::MAX / 3,
+                    width: u128::MAX / 5,
+                    square_mean: whole.square_mean,
+                    square_width: 0,
+                },
+                (owner, role) if owner == Some(role) => whole,
+                _ => ConstantShares::default(),
+            }
+        }
+
         /// The same through the protocol.
         fn opened(&self) -> Vec<(u32, u128, u128)> {
             let Program::Table { values: Some(values), .. } = &self.shape.program else {
@@ -408,11 +404,7 @@ mod tests {
                         sums: own(engine, &sums),
                         squares: values.squares.then(|| own(engine, &squares)),
                         contributions: own(engine, &contributions),
-                        constants: if engine.role() == values.owner {
-                            self.constants
-                        } else {
-                            ColumnConstants::default()
-                        },
+                        constants: self.entered(engine.role()),
                     }),
                 };
                 let part = if engine.role() == Role::Left { KEY } else { [0; 16] };
@@ -455,9 +447,10 @@ mod tests {
     #[test]
     fn protected_sums_are_the_clear_reference_bit_for_bit() {
         for (seed, bound, squares, owner) in [
-            (1, 1_300_000, true, Role::Left),
-            (2, 1000, false, Role::Right),
-            (3, ValueShape::BOUND_MAX, true, Role::Right),
+            (1, 1_300_000, true, Some(Role::Left)),
+            (2, 1000, false, Some(Role::Right)),
+            (3, ValueShape::BOUND_MAX, true, Some(Role::Right)),
+            (4, 1_300_000, true, None),
         ] {
             let mut cells: Vec<Vec<i64>> =
                 [0, 1, 3, 9, 10, 12, 15, 18, 21, 40, 400].map(|units| spread(seed, units, bound)).to_vec();
@@ -481,7 +474,8 @@ mod tests {
     fn sums_at_the_bounds_do_not_wrap() {
         // A nation at the bound, and one whose sum is zero though contributions are as large as can be.
         let bound = ValueShape::BOUND_MAX;
-        let mut world = World::new(4, &[vec![1; 30], vec![1; 30], vec![1; 30]], bound, true, Role::Left);
+        let mut world =
+            World::new(4, &[vec![1; 30], vec![1; 30], vec![1; 30]], bound, true, Some(Role::Left));
         let units = 1_u32 << 24;
         world.counts = vec![units; 3];
         let most = i128::from(bound) * i128::from(units);
@@ -507,21 +501,21 @@ mod tests {
                 [a, b].into_iter().chain(std::iter::repeat_n(small, rest)).collect()
             })
             .collect();
-        let world = World::new(5, &cells, bound, false, Role::Left);
+        let world = World::new(5, &cells, bound, false, Some(Role::Left));
         assert!(world.opened().iter().all(|cell| cell.1 == SUPPRESSED_SUM));
         // And ordinary cells are not.
         let cells: Vec<Vec<i64>> = (0..20).map(|_| vec![300_000; 40]).collect();
-        let world = World::new(5, &cells, bound, false, Role::Left);
+        let world = World::new(5, &cells, bound, false, Some(Role::Left));
         assert!(world.opened().iter().all(|cell| cell.1 != SUPPRESSED_SUM));
     }
 
     #[test]
     fn the_noise_of_a_sum_is_that_of_the_set_and_the_column() {
         let cells = vec![vec![500; 40]; 8];
-        let world = World::new(6, &cells, 1000, false, Role::Left);
-        let mut other_column = World::new(6, &cells, 1000, false, Role::Left);
+        let world = World::new(6, &cells, 1000, false, Some(Role::Left));
+        let mut other_column = World::new(6, &cells, 1000, false, Some(Role::Left));
         other_column.constants.fingerprint[7] ^= 1;
-        let mut other_set = World::new(6, &cells, 1000, false, Role::Left);
+        let mut other_set = World::new(6, &cells, 1000, false, Some(Role::Left));
         other_set.keys[0][3] ^= 1;
         let (one, column, set) = (world.opened(), other_column.opened(), other_set.opened());
         assert!(one.iter().zip(&column).all(|(a, b)| a.0 == b.0));

@@ -53,6 +53,8 @@ words!(
         QuestionCompute = "question.compute",
         /// Of it: the own fragment in clear.
         QuestionExtract = "question.extract",
+        /// Of it, at an owner that is no worker: its columns become shares.
+        QuestionShare = "question.share",
         /// Of it: products on shares.
         QuestionProduct = "question.product",
         /// Of it: the rules on shares, the opening, the record of the outcome.

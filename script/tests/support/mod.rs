@@ -251,9 +251,13 @@ pub fn described_plan(plan: &Plan) -> String {
                 }
             }
         }
-        describe_fragment(&mut out, "left", &question.left);
-        if let Some(right) = question.fragment(Side::Right) {
-            describe_fragment(&mut out, "right", right);
+        for (side, fragment) in question.fragments() {
+            let side = match side {
+                Side::Left => "left",
+                Side::Right => "right",
+                Side::Other(_) => "other",
+            };
+            describe_fragment(&mut out, side, fragment);
         }
     }
     out

@@ -517,17 +517,12 @@ fn cells_of(
 
 /// The category of each variable, in the order written, that a unit counts in; none where it does not count.
 fn place(question: &Question, registers: &Registers, identity: &str) -> Option<Vec<usize>> {
-    let left = categories(&question.left, registers, identity)?;
-    let right = match &question.right {
-        Some(fragment) => categories(fragment, registers, identity)?,
-        None => Vec::new(),
-    };
+    let mut all = HashMap::new();
+    for (side, fragment) in fragments(question) {
+        all.insert(side, categories(fragment, registers, identity)?);
+    }
     let QuestionKind::Table(shape) = &question.kind else { return Some(Vec::new()) };
-    let category = |side: Side, at: usize| match side {
-        Side::Left => left[at],
-        Side::Right => right[at],
-    };
-    Some(shape.variables.iter().map(|variable| category(variable.side, variable.dimension)).collect())
+    Some(shape.variables.iter().map(|variable| all[&variable.side][variable.dimension]).collect())
 }
 
 /// The category of each dimension of a fragment; none where a filter does not hold or there is no category.
@@ -603,10 +598,8 @@ impl Form {
 
 fn axes(question: &Question, shape: &TableShape) -> Vec<Axis> {
     let axis = |variable: &kobling_model::plan::TableVariable| {
-        let fragment = match variable.side {
-            Side::Left => &question.left,
-            Side::Right => question.right.as_ref().expect("a table's variable is in a fragment"),
-        };
+        let mut fragments = fragments(question);
+        let (_, fragment) = fragments.find(|(side, _)| *side == variable.side).expect("in a fragment");
         let categories: Vec<Category> = fragment.dimensions[variable.dimension].categories.clone();
         Axis { name: variable.name.clone(), categories }
     };
@@ -850,9 +843,16 @@ pub fn loosest_rules() -> Rules {
     }
 }
 
-/// The owners whose data a question uses: left, then right.
+/// What each owner has in a question.
+fn fragments(question: &Question) -> impl Iterator<Item = (Side, &Fragment)> {
+    let right = question.right.iter().map(|fragment| (Side::Right, fragment));
+    let others = question.others.iter().enumerate().map(|(at, fragment)| (Side::Other(at), fragment));
+    std::iter::once((Side::Left, &question.left)).chain(right).chain(others)
+}
+
+/// The owners whose data a question uses: left, then right, then others.
 pub fn owners(question: &Question) -> Vec<OwnerId> {
-    std::iter::once(&question.left).chain(&question.right).map(|fragment| fragment.owner.clone()).collect()
+    fragments(question).map(|(_, fragment)| fragment.owner.clone()).collect()
 }
 
 #[cfg(test)]
@@ -931,6 +931,7 @@ mod tests {
             unit_type: UnitType::Person,
             left,
             right,
+            others: Vec::new(),
         }
     }
 
@@ -994,6 +995,12 @@ mod tests {
         assert_eq!(counts(&cells), [1, 0, 0, 1, 0, 1, 1, 2, 1, 1, 1, 3]);
         let keys = ["1", "2", "3"].map(|id| u64::from(record_key(&[7; 32], UnitType::Person, id)[1]));
         assert_eq!(cells[11].keys[1], keys.iter().sum::<u64>());
+        let third = fragment("fhi", vec![source("SEX", None, ValueType::Text)], vec![dimension(0, &[None])]);
+        let mut nobody = question(left.clone(), ask.right.clone(), &[(Side::Left, 0), (Side::Other(0), 0)]);
+        nobody.others.push(third.clone());
+        assert_eq!(counts(&true_cells(&nobody, &registers, &[7; 32])), [0; 6]);
+        nobody.others[0] = Fragment { dimensions: vec![dimension(0, &[Some(text("f"))])], ..third };
+        assert_eq!(counts(&true_cells(&nobody, &registers, &[7; 32])), [0, 0, 2, 2, 2, 2]);
         let alone = question(left, None, &[(Side::Left, 0)]);
         assert_eq!(counts(&true_cells(&alone, &registers, &[7; 32])), [1, 2, 3]);
     }

@@ -12,8 +12,9 @@ use kobling_broker::combine::{CombineError, Expected, Received, combine};
 use kobling_broker::roster::SignedPartial;
 use kobling_crypto::sign::SigningKey;
 use kobling_model::federation::Party;
+use kobling_model::federation::Worker;
 use kobling_model::partial::PartialAggregate;
-use kobling_model::plan::{Question, QuestionKind, Show, Side};
+use kobling_model::plan::{Question, QuestionKind, Show};
 use kobling_model::rules::Rules;
 use kobling_model::table::{Cell, Statistics, Summary, Table, axes, layout};
 use kobling_model::{AttemptId, Hash, OwnerId, SessionId};
@@ -145,14 +146,14 @@ impl Asked {
         };
         let parties = [self.party("ssb", 1), self.party("krg", 2)];
         let (session, attempt) = (SessionId([1; 16]), AttemptId([2; 16]));
-        let received = |party, side, mut partial: SignedPartial| {
+        let received = |party, worker, mut partial: SignedPartial| {
             let aggregate = PartialAggregate {
                 session,
                 attempt,
                 plan: self.plan,
                 question: self.index,
                 party: Party::clone(party).id,
-                side,
+                worker,
                 sent: partial.sent,
                 received: partial.received,
                 shares: partial.words.clone(),
@@ -162,7 +163,7 @@ impl Asked {
             if signed {
                 partial.signature = self.key.sign(&aggregate.message()).to_vec();
             }
-            Received { side, party, announced: aggregate.content(), partial }
+            Received { worker, party, announced: aggregate.content(), partial }
         };
         let expected = Expected {
             session,
@@ -174,7 +175,7 @@ impl Asked {
             units_max: 10_000_000,
         };
         let [ssb, krg] = &parties;
-        Some(combine(&expected, received(ssb, Side::Left, left), received(krg, Side::Right, right)))
+        Some(combine(&expected, received(ssb, Worker::Left, left), received(krg, Worker::Right, right)))
     }
 }
 

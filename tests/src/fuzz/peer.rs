@@ -11,7 +11,6 @@ use kobling_crypto::protocol::lookup::PerturbationTable;
 use kobling_crypto::protocol::narrow_product::{OwnerShape, ProductShape};
 use kobling_crypto::protocol::protect::{Program, ProtectShape};
 use kobling_crypto::protocol::protect_sums::ValueShape;
-use kobling_crypto::roles::Role;
 use kobling_node::peer::{Link, LinkTransport};
 use kobling_proto::peer::v1 as wire;
 use prost::Message;
@@ -112,7 +111,6 @@ pub(super) fn computation_seeds() -> Vec<Vec<u8>> {
         program,
     };
     let values = ValueShape {
-        owner: Role::Right,
         squares: true,
         sum_bits: 21,
         square_bits: 40,

@@ -3,6 +3,7 @@
 //! | module | claims |
 //! | --- | --- |
 //! | `protected` | what comes out equals the reference, byte for byte |
+//! | `many_owners` | the same of three owners and more |
 //! | `views` | what each party sees says nothing |
 //! | `attacks` | attacks 1 to 3, 20b to 23 and 25 of the catalogue of attacks fail |
 //! | `records` | nothing leaves that is not recorded first |
@@ -15,6 +16,7 @@ mod attacks;
 mod attacks_on_sums;
 mod fuzzed;
 mod layering;
+mod many_owners;
 mod protected;
 mod records;
 mod requests;

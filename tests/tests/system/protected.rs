@@ -373,13 +373,16 @@ const COLUMNS: [&[Column]; 3] = [
     ],
 ];
 
-/// A script over one or two owners.
+/// A script over one, two or three owners.
 fn random_script(world: &World, dice: &mut Dice) -> String {
     let owners = world.federation.nodes.len();
     let first = dice.below(owners);
     let second = (first + 1 + dice.below(owners - 1)) % owners;
     let mut columns: Vec<&Column> = Vec::new();
-    for (owner, most) in [(first, 3), (second, dice.below(3))] {
+    // Where there is a third owner, it takes part as often as not.
+    let third = (0..owners).find(|owner| *owner != first && *owner != second);
+    let third = third.filter(|_| dice.percent(50)).map(|owner| (owner, 1 + dice.below(2)));
+    for (owner, most) in [(first, 3), (second, dice.below(3))].into_iter().chain(third) {
         for _ in 0..most {
             let column = dice.one(COLUMNS[owner]);
             if !columns.iter().any(|known| known.import == column.import) {

@@ -123,8 +123,7 @@ impl<'a> Rogue<'a> {
     /// Has a question of two owners, or of one, computed under this attempt.
     pub fn ask(&self, offered: &Offered, attempt: AttemptId, question: u32) -> [Ended; 2] {
         let asked = &offered.plan.questions[question as usize];
-        let right = asked.right.as_ref().map(|fragment| &fragment.owner);
-        let roles = self.world.federation.roles(&asked.left.owner, right).expect("roles");
+        let roles = self.world.federation.roles(&asked.left.owner, asked.right_owner()).expect("roles");
         let order = self.order(offered, attempt, question);
         let deal = DealOrder {
             session: self.session,
