@@ -12,6 +12,7 @@ pub mod hash;
 pub mod identity;
 pub mod ids;
 pub mod interval;
+pub mod joint;
 pub mod partial;
 pub mod plan;
 pub mod record;

@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::expression::{Expression, Value, ValueType};
+use crate::joint::{Joint, Sum, WholeNumber};
 use crate::value::ValueColumn;
 use crate::{DatastoreId, Day, Hash, OwnerId, UnitType, VariableName, Version};
 
@@ -48,6 +49,12 @@ pub struct Question {
     pub right: Option<Fragment>,
     /// Sides of further owners, in order of name. They share their columns to the two workers.
     pub others: Vec<Fragment>,
+    /// Sums of several owners' numbers that joint columns are made of.
+    pub sums: Vec<Sum>,
+    /// Dimensions of the table that nobody owns.
+    pub joints: Vec<Joint>,
+    /// Conditions over several owners' values: a unit counts only where each has a category.
+    pub conditions: Vec<Joint>,
 }
 
 /// What is asked of the counted population.
@@ -83,10 +90,23 @@ pub struct TableShape {
 pub struct TableVariable {
     /// Name in the script.
     pub name: String,
-    /// Which owner's fragment has it.
-    pub side: Side,
-    /// Index among that fragment's dimensions.
-    pub dimension: usize,
+    /// Where it is.
+    pub place: Place,
+}
+
+/// Where a table's dimension is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// In an owner's fragment.
+    Own {
+        /// Whose.
+        side: Side,
+        /// Index among that fragment's dimensions.
+        dimension: usize,
+    },
+    /// Among [`Question::joints`].
+    Joint(usize),
 }
 
 /// The side of a question that an owner is on.
@@ -142,6 +162,8 @@ pub struct Fragment {
     pub dimensions: Vec<Dimension>,
     /// The number summed in each cell, if it is this owner's. Where it is missing, the unit is in no cell.
     pub value: Option<Expression>,
+    /// Numbers that go into sums with other owners'.
+    pub numbers: Vec<WholeNumber>,
 }
 
 /// One register variable at a date.
@@ -208,6 +230,11 @@ impl Question {
         self.others.iter().map(|fragment| &fragment.owner)
     }
 
+    /// Further owners that have a part in the product: not those that only have numbers in sums.
+    pub fn factors(&self) -> impl Iterator<Item = (Side, &Fragment)> {
+        self.fragments().filter(|(side, fragment)| matches!(side, Side::Other(_)) && !fragment.is_everyone())
+    }
+
     /// All fragments with their sides: left, right, others.
     pub fn fragments(&self) -> impl Iterator<Item = (Side, &Fragment)> {
         let others = self.others.iter().enumerate().map(|(at, fragment)| (Side::Other(at), fragment));
@@ -239,6 +266,11 @@ impl Question {
 }
 
 impl Fragment {
+    /// Whether every unit is in its one category, known or not: it has no part in a product but by its numbers.
+    pub fn is_everyone(&self) -> bool {
+        self.filters.is_empty() && self.dimensions.is_empty() && self.value.is_none()
+    }
+
     /// Number of composite categories: the product of the dimensions' sizes, 1 without dimensions.
     pub fn categories(&self) -> usize {
         self.dimensions.iter().map(|dimension| dimension.categories.len()).product()

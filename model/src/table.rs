@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Category, Question, QuestionKind, Show, Side, TableShape};
+use crate::joint::{Input, Joint};
+use crate::plan::{Category, Place, Question, QuestionKind, Show, Side, TableShape};
 
 /// A table of protected counts with margins.
 ///
@@ -181,36 +182,61 @@ impl Layout {
     }
 }
 
-/// Where each combination of all owners' composite categories lands among a question's inner cells.
+/// Where each combination of all owners' composite categories, and of the classes of sums, lands among a question's inner cells;
+/// none where it is in no cell.
 ///
-/// Combinations lie left's category slowest, then right's, then each other's, the last fastest. A table's inner cells lie row by
-/// row in the order in which its variables were written; a population check has one cell.
-pub fn inner_cell_of_combination(question: &Question) -> Vec<usize> {
-    let sides: Vec<(Side, Vec<usize>)> = question
-        .fragments()
-        .map(|(side, fragment)| {
-            let sizes = fragment.dimensions.iter().map(|dimension| dimension.categories.len());
-            (side, sizes.collect())
-        })
-        .collect();
+/// Combinations lie left's category slowest, then right's, then that of each further owner with a part in the product
+/// ([`Question::factors`]), then the class of each sum, the last fastest. A table's inner cells lie row by row in the order in which
+/// its variables were written; a population check has one cell.
+pub fn inner_cell_of_combination(question: &Question) -> Vec<Option<usize>> {
+    // What a combination consists of, in order, with sizes.
+    let workers = question.fragments().filter(|(side, _)| !matches!(side, Side::Other(_)));
+    let of_owners = workers.chain(question.factors()).flat_map(|(side, fragment)| {
+        let sizes = fragment.dimensions.iter().map(|dimension| dimension.categories.len());
+        sizes.enumerate().map(move |(dimension, size)| (Input::Dimension { side, dimension }, size))
+    });
+    let of_sums = question.sums.iter().enumerate().map(|(at, sum)| (Input::Sum(at), sum.categories()));
+    let digits: Vec<(Input, usize)> = of_owners.chain(of_sums).collect();
+    let place = |input: &Input| digits.iter().position(|(of, _)| of == input).expect("a question has its inputs");
     let variables = match &question.kind {
         QuestionKind::Table(shape) => shape.variables.as_slice(),
         QuestionKind::Population { .. } => &[],
     };
-    // How far each digit of a combination moves the cell.
-    let mut steps: Vec<Vec<usize>> = sides.iter().map(|(_, sizes)| vec![0; sizes.len()]).collect();
-    let mut step = 1;
-    for variable in variables.iter().rev() {
-        let at =
-            sides.iter().position(|(side, _)| *side == variable.side).expect("a table's variable has a side");
-        steps[at][variable.dimension] += step;
-        step *= sides[at].1[variable.dimension];
-    }
-    let mut cells = vec![0];
-    for (size, step) in sides.iter().map(|(_, sizes)| sizes).flatten().zip(steps.iter().flatten()) {
-        cells = cells.iter().flat_map(|cell| (0..*size).map(move |digit| cell + digit * step)).collect();
-    }
-    cells
+    let joint = |joint: &'_ Joint| -> (Vec<usize>, Vec<Option<u32>>, usize) {
+        (joint.inputs.iter().map(place).collect(), joint.category_of.clone(), joint.categories.len())
+    };
+    let conditions: Vec<_> = question.conditions.iter().map(joint).collect();
+    // A dimension of one owner's is its own only input.
+    let variables: Vec<_> = (variables.iter())
+        .map(|variable| match variable.place {
+            Place::Joint(at) => joint(&question.joints[at]),
+            Place::Own { side, dimension } => {
+                let at = place(&Input::Dimension { side, dimension });
+                let size = digits[at].1;
+                (vec![at], (0..size as u32).map(Some).collect(), size)
+            }
+        })
+        .collect();
+    let category = |(inputs, category_of, _): &(Vec<usize>, Vec<Option<u32>>, usize), of: &[usize]| {
+        category_of[inputs.iter().fold(0, |index, at| index * digits[*at].1 + of[*at])]
+    };
+    let combinations: usize = digits.iter().map(|(_, size)| size).product();
+    let mut of = vec![0; digits.len()];
+    (0..combinations)
+        .map(|combination| {
+            let mut rest = combination;
+            for (digit, (_, size)) in of.iter_mut().zip(&digits).rev() {
+                (*digit, rest) = (rest % size, rest / size);
+            }
+            if conditions.iter().any(|condition| category(condition, &of).is_none()) {
+                return None;
+            }
+            variables.iter().try_fold(0, |cell, variable| {
+                let (_, _, size) = variable;
+                Some(cell * size + category(variable, &of)? as usize)
+            })
+        })
+        .collect()
 }
 
 /// The layout of a question's result: that of its table, or a single cell.
@@ -227,9 +253,14 @@ pub fn layout(question: &Question) -> Option<Layout> {
 /// The axes of a table, in the order written.
 pub fn axes(question: &Question, shape: &TableShape) -> Vec<Axis> {
     let axis = |variable: &crate::plan::TableVariable| {
-        let fragment = question.fragment(variable.side).expect("a table's variable is in a fragment");
-        let dimension = &fragment.dimensions[variable.dimension];
-        Axis { name: variable.name.clone(), categories: dimension.categories.clone() }
+        let categories = match variable.place {
+            Place::Joint(at) => &question.joints[at].categories,
+            Place::Own { side, dimension } => {
+                let fragment = question.fragment(side).expect("a table's variable is in a fragment");
+                &fragment.dimensions[dimension].categories
+            }
+        };
+        Axis { name: variable.name.clone(), categories: categories.clone() }
     };
     shape.variables.iter().map(axis).collect()
 }

@@ -57,13 +57,18 @@ const STACK_BYTES: usize = 64 << 20;
 /// The category of units that count in no cell.
 pub const NO_CELL: u32 = u32::MAX;
 
+/// A whole number that is missing; others are above its lower bound.
+pub const MISSING: u32 = u32::MAX;
+
 /// What a unit that an owner does not have counts as: a row in which everything is missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Absent {
-    /// The owner's composite category.
+    /// The owner's composite category, or [`NO_CELL`].
     pub category: u32,
     /// The code of the fragment's value column, if it has one.
     pub code: Option<i64>,
+    /// Each of its whole numbers, above its lower bound.
+    pub numbers: Vec<u32>,
 }
 
 /// Evaluates fragments over a node's registers.
@@ -79,6 +84,8 @@ pub struct Extracted {
     pub categories: Vec<u32>,
     /// The value column, if the fragment has one.
     pub values: Option<Values>,
+    /// Each of the fragment's whole numbers by unit number, above its lower bound, or [`MISSING`].
+    pub numbers: Vec<Vec<u32>>,
 }
 
 /// Why a fragment cannot be evaluated. Names variables, never values.
@@ -173,8 +180,7 @@ impl Extractor {
         .await
     }
 
-    /// The composite category of a unit that has no row in any source, if it is in a cell at all, and the code of its
-    /// value.
+    /// The composite category of a unit that has no row in any source, the code of its value and its whole numbers.
     ///
     /// An owner's fragment puts all units of the population that it does not have there. It depends on the plan only.
     ///
@@ -184,7 +190,7 @@ impl Extractor {
         &self,
         fragment: &Fragment,
         coding: Option<Coding>,
-    ) -> Result<Option<Absent>, ExtractError> {
+    ) -> Result<Absent, ExtractError> {
         let fragment = fragment.clone();
         on_own_thread(move |_| {
             let types: Vec<_> = fragment.sources.iter().map(|source| source.value_type).collect();
@@ -192,10 +198,11 @@ impl Extractor {
             let missing: Vec<_> = types.iter().map(|value_type| Dense::missing(*value_type, 1)).collect();
             let (mut category, mut value) = ([NO_CELL], [f64::NAN]);
             let by_text = program.by_text(&missing)?;
-            program.run(&missing, &by_text, 0, &mut category, &mut value)?;
+            let mut numbers = vec![Vec::new(); fragment.numbers.len()];
+            program.run(&missing, &by_text, 0, &mut category, &mut value, &mut numbers)?;
             let everything = Interval { low: f64::MIN, high: f64::MAX, whole: false };
             let code = coding.filter(|_| !value[0].is_nan()).map(|coding| coding.code(value[0], &everything));
-            Ok((category[0] != NO_CELL).then_some(Absent { category: category[0], code }))
+            Ok(Absent { category: category[0], code, numbers: numbers.concat() })
         })
         .await
     }
@@ -280,6 +287,7 @@ impl Work {
         let reader = Reader::open(&self.registers)?;
         let mut all_categories = vec![NO_CELL; units as usize];
         let mut column = self.value.map(|(coding, bounds)| Column::new(coding, bounds, units as usize));
+        let mut numbers = vec![Vec::with_capacity(units as usize); self.program.numbers.len()];
         let mut values = Vec::new();
         for (range, categories) in all_categories.chunks_mut(RANGE_UNITS as usize).enumerate() {
             let first = range as u32 * RANGE_UNITS;
@@ -294,7 +302,7 @@ impl Work {
                 let from = batch * BATCH_UNITS;
                 values.clear();
                 values.resize(categories.len(), f64::NAN);
-                self.program.run(&columns, &by_text, from, categories, &mut values)?;
+                self.program.run(&columns, &by_text, from, categories, &mut values, &mut numbers)?;
                 if let Some(column) = &mut column {
                     column.add(&values);
                 }
@@ -307,7 +315,7 @@ impl Work {
                 }
             }
         }
-        Ok(Extracted { categories: all_categories, values: column.map(Column::finish) })
+        Ok(Extracted { categories: all_categories, values: column.map(Column::finish), numbers })
     }
 }
 
@@ -399,11 +407,14 @@ impl Program {
         if composite == NO_CELL {
             return Err(ExtractError::TooManyCategories);
         }
-        let value = fragment.value.as_ref().map(|value| match compiler.compile(value)? {
+        let number = |expression| match compiler.compile(expression)? {
             (compiled, ValueType::Number) => Ok(compiled),
             (_, ValueType::Text) => Err(ExtractError::Expression { what: "a text as a value" }),
-        });
-        Ok(Self { schema: compiler.schema(), filters, dimensions, value: value.transpose()? })
+        };
+        let value = fragment.value.as_ref().map(number).transpose()?;
+        let numbers = fragment.numbers.iter().map(|of| Ok((number(&of.expression)?, of.low, of.high)));
+        let numbers = numbers.collect::<Result<_, ExtractError>>()?;
+        Ok(Self { schema: compiler.schema(), filters, dimensions, value, numbers })
     }
 
     /// Evaluates what depends on one source of texts alone, once for each of its distinct texts.
@@ -417,7 +428,7 @@ impl Program {
             _ => Ok(None),
         };
         let mut by_text = ByText { filters: Vec::new(), dimensions: Vec::new(), sources: Vec::new() };
-        let mut rest: Vec<&Compiled> = self.value.iter().collect();
+        let mut rest: Vec<&Compiled> = self.value.iter().chain(self.numbers.iter().map(|(of, ..)| of)).collect();
         for filter in &self.filters {
             let passes = match alone(filter)? {
                 None => {
@@ -445,7 +456,7 @@ impl Program {
     /// Evaluates the units from `from` on, as many as there are `categories`.
     ///
     /// A composite category counts its dimensions like digits, the first one slowest. `values` become those of the value
-    /// column, not a number where there is none or it is missing.
+    /// column, not a number where there is none or it is missing; whole numbers are appended to `numbers`.
     fn run(
         &self,
         columns: &[Dense],
@@ -453,6 +464,7 @@ impl Program {
         from: usize,
         categories: &mut [u32],
         values: &mut [f64],
+        numbers: &mut [Vec<u32>],
     ) -> Result<(), ExtractError> {
         let units = categories.len();
         let batch = columns::batch(&self.schema, columns, &by_text.sources, from, units)?;
@@ -493,6 +505,10 @@ impl Program {
                     false => *value = found.value(unit),
                 }
             }
+        }
+        for ((number, low, high), above) in self.numbers.iter().zip(numbers) {
+            let within = |value: f64| (value.clamp(*low as f64, *high as f64) as i64).abs_diff(*low) as u32;
+            above.extend(number.numbers(&batch)?.iter().map(|value| value.map_or(MISSING, within)));
         }
         Ok(())
     }

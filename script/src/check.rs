@@ -18,11 +18,12 @@ use crate::command::{
 };
 use crate::diagnostic::{Reported, Reporter, Span};
 use crate::domain::Domain;
+use crate::joint::Known;
 use crate::limits::{PLAN_NODES_MAX, QUESTIONS_MAX};
-use crate::locality::{Asked, Filter, NoSides, Population, Sides, conjunction, sides, single_owner};
+use crate::locality::{Asked, Filter, NoSides, Population, Sides, conjunction, sides};
 use crate::lower::{Lowered, Lowering};
 use crate::near::nearest;
-use crate::problem::{Feature, Problem, Situation};
+use crate::problem::{Feature, Problem};
 
 /// What the script asks; of use only where nothing was reported.
 pub(crate) fn plan(script: &Script, catalogue: &Catalogue, reporter: &mut Reporter<'_>) -> Plan {
@@ -35,6 +36,7 @@ pub(crate) fn plan(script: &Script, catalogue: &Catalogue, reporter: &mut Report
         code_lists: BTreeMap::new(),
         sources: Vec::new(),
         constants: Vec::new(),
+        known: Vec::new(),
         places: BTreeMap::new(),
         questions: Vec::new(),
         uncertain: false,
@@ -73,6 +75,8 @@ pub(crate) struct Checker<'a, 'r, 's> {
     pub(crate) sources: Vec<(OwnerId, Source)>,
     /// Public bounds and centre of each of them, where it has any.
     pub(crate) constants: Vec<Option<(Interval, f64)>>,
+    /// What is public about each of them beside.
+    pub(crate) known: Vec<Known>,
     /// Where each is among them.
     pub(crate) places: BTreeMap<(DatastoreId, Version, VariableName, Option<Day>), usize>,
     questions: Vec<Question>,
@@ -309,7 +313,6 @@ impl<'a, 's> Checker<'a, '_, 's> {
     ) -> Result<(), Reported> {
         let ColumnValue { lowered, labels, categories } = value;
         let lowered = lowered.bounded(span, self.reporter).and_then(|lowered| {
-            single_owner(&lowered, span, Situation::Column, self.reporter)?;
             let values = lowered.domain.as_ref().map_or(0, |domain| domain.entries.len());
             self.spend(lowered.size() + values, span)?;
             Ok(lowered)
@@ -336,25 +339,18 @@ impl<'a, 's> Checker<'a, '_, 's> {
     /// The filters of `if condition`, split by owner.
     pub(crate) fn filters(&mut self, active: &str, condition: &Expr) -> Result<Vec<Filter>, Reported> {
         let terms = conjunction(condition);
-        let filters: Vec<_> =
-            terms.into_iter().map(|term| self.filter(active, term, Situation::Condition)).collect();
+        let filters: Vec<_> = terms.into_iter().map(|term| self.filter(active, term, false)).collect();
         filters.into_iter().collect()
     }
 
-    /// One condition over one owner's columns; for a drop, its negation.
-    pub(crate) fn filter(
-        &mut self,
-        active: &str,
-        term: &Expr,
-        situation: Situation,
-    ) -> Result<Filter, Reported> {
+    /// One condition; for a drop, its negation.
+    pub(crate) fn filter(&mut self, active: &str, term: &Expr, drop: bool) -> Result<Filter, Reported> {
         let mut lowered = self.lowering(active).lower_condition(term)?;
-        let owner = single_owner(&lowered, term.span, situation, self.reporter)?;
-        if situation == Situation::Drop {
+        if drop {
             lowered = lowered.not().bounded(term.span, self.reporter)?;
         }
         let size = lowered.size();
-        Ok(Filter { owner, expression: lowered.expression, size })
+        Ok(Filter { owners: lowered.owners, expression: lowered.expression, size })
     }
 
     /// Asks whether the dataset, as it is now, passes the floor.
@@ -384,13 +380,16 @@ impl<'a, 's> Checker<'a, '_, 's> {
         let of_value = asked.value.as_ref().map_or(0, |(_, expression)| expression.size());
         self.spend(of_filters + of_dimensions + of_value + 1, statement.span)?;
         let all: Vec<_> = self.datasets[active].filters.iter().chain(filters).cloned().collect();
-        let sides = match sides(&self.sources, &population, &all, asked) {
+        let sides = match sides(&self.known, &self.sources, &population, &all, asked) {
             Ok(sides) => sides,
             Err(NoSides::Owners(owners)) => {
                 return Err(self.report(statement.span, Problem::TooManyOwners { owners }));
             }
             Err(NoSides::Combinations(owners)) => {
                 return Err(self.report(statement.span, Problem::TooManyCombinations { owners }));
+            }
+            Err(NoSides::NotAcross(columns, obstacle)) => {
+                return Err(self.report(statement.span, Problem::NotAcross { columns, obstacle }));
             }
         };
         let unit_type = self.datasets[active].unit_type.expect("a population has a unit type");
@@ -402,6 +401,9 @@ impl<'a, 's> Checker<'a, '_, 's> {
             left: sides.left,
             right: sides.right,
             others: sides.others,
+            sums: sides.sums,
+            joints: sides.joints,
+            conditions: sides.conditions,
         });
         Ok(())
     }

@@ -14,8 +14,10 @@ mod check;
 mod command;
 mod diagnostic;
 mod domain;
+mod evaluate;
 mod fold;
 mod function;
+mod joint;
 pub mod lexer;
 pub mod limits;
 mod locality;
@@ -32,7 +34,8 @@ use kobling_model::catalogue::Catalogue;
 use kobling_model::plan::Plan;
 
 pub use diagnostic::{Diagnostic, Span, render};
-pub use problem::{Expected, Feature, Language, Problem, Situation};
+pub use joint::Obstacle;
+pub use problem::{Expected, Feature, Language, Problem};
 
 /// A script in which every name, type and date is valid.
 #[derive(Clone, Debug, PartialEq)]

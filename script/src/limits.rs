@@ -22,5 +22,13 @@ pub const TABLE_CELLS_MAX: usize = 100_000;
 pub const QUESTION_OWNERS_MAX: usize = 10;
 /// Pairs of columns that are multiplied in every row of a question with three owners or more.
 pub const COLUMN_PAIRS_MAX: usize = 1 << 24;
+/// Values that an owner's part of a column over several owners may have before only its class is used.
+pub const JOINT_VALUES_MAX: usize = 24;
+/// Classes of a sum over several owners.
+pub const JOINT_CLASSES_MAX: usize = 2_000;
+/// Combinations of owners' categories and classes of sums in one column over several owners.
+pub const JOINT_COMBINATIONS_MAX: usize = 1 << 16;
+/// Work of finding where a column changes along a sum, in nodes looked at.
+pub const JOINT_STEPS_MAX: usize = 20_000_000;
 /// Composite categories of one owner's side of a table.
 pub const SIDE_CATEGORIES_MAX: usize = 4_096;

@@ -3,19 +3,21 @@
 use std::collections::BTreeMap;
 
 use kobling_model::OwnerId;
-use kobling_model::expression::{BinaryOperator, Expression};
-use kobling_model::plan::{Dimension, Fragment, Side, Source};
+use kobling_model::expression::{BinaryOperator, Expression, Value};
+use kobling_model::joint::{Input, Joint, Sum, WholeNumber};
+use kobling_model::plan::{Category, Dimension, Fragment, Place, Side, Source};
 
 use crate::ast::{Expr, ExprKind};
 use crate::diagnostic::{Reported, Reporter, Span};
-use crate::limits::{COLUMN_PAIRS_MAX, QUESTION_OWNERS_MAX};
-use crate::lower::Lowered;
-use crate::problem::{Problem, Situation};
+use crate::joint::{self, JointColumn, JointInput, Known, Obstacle, Summand};
+use crate::limits::{COLUMN_PAIRS_MAX, JOINT_COMBINATIONS_MAX, QUESTION_OWNERS_MAX};
+use crate::lower::{Lowered, Owners};
+use crate::problem::Problem;
 
-/// A condition that one owner checks; those without an owner go to the population's.
+/// A condition. Those without an owner go to the population's; those over several are computed on shares.
 #[derive(Clone, Debug)]
 pub(crate) struct Filter {
-    pub(crate) owner: Option<OwnerId>,
+    pub(crate) owners: Owners,
     /// Over the script's sources.
     pub(crate) expression: Expression,
     pub(crate) size: usize,
@@ -45,18 +47,21 @@ fn terms(condition: &Expr, joined_by: BinaryOperator) -> Vec<&Expr> {
     terms
 }
 
-/// The one owner of an expression, or none for a constant.
+/// The one owner of a number that is summed, or none for a constant.
 pub(crate) fn single_owner(
     lowered: &Lowered,
     span: Span,
-    situation: Situation,
     reporter: &mut Reporter<'_>,
 ) -> Result<Option<OwnerId>, Reported> {
     if lowered.owners.len() > 1 {
-        let columns = lowered.owners.iter().map(|(owner, name)| (name.clone(), owner.clone())).collect();
-        return Err(reporter.report(span, Problem::MixedOwners { columns, situation }));
+        return Err(reporter.report(span, Problem::MixedOwners { columns: columns(&lowered.owners) }));
     }
     Ok(lowered.owners.keys().next().cloned())
+}
+
+/// A column of each owner, for messages.
+pub(crate) fn columns(owners: &Owners) -> Vec<(String, OwnerId)> {
+    owners.iter().map(|(owner, name)| (name.clone(), owner.clone())).collect()
 }
 
 /// The unit set of a dataset: the rows of its first import.
@@ -70,21 +75,29 @@ pub(crate) struct Population {
 /// What a question asks of its owners besides filters; constants have no owner.
 #[derive(Default)]
 pub(crate) struct Asked {
-    pub(crate) dimensions: Vec<(Option<OwnerId>, Dimension)>,
+    pub(crate) dimensions: Vec<(Owners, Dimension)>,
     /// The number summed in each cell.
     pub(crate) value: Option<(Option<OwnerId>, Expression)>,
 }
 
-/// The sides of a question.
+/// The sides of a question, and what is between them.
 pub(crate) struct Sides {
     pub(crate) left: Fragment,
     pub(crate) right: Option<Fragment>,
     pub(crate) others: Vec<Fragment>,
+    pub(crate) sums: Vec<Sum>,
+    pub(crate) joints: Vec<Joint>,
+    pub(crate) conditions: Vec<Joint>,
     /// Where each dimension went, in the order given.
-    pub(crate) places: Vec<(Side, usize)>,
+    pub(crate) places: Vec<Place>,
     /// Where the value went; left where there is none.
     pub(crate) value: Side,
 }
+
+/// Columns that a category has for record keys, beside its own.
+const RECORD_KEY_COLUMNS: usize = 3;
+/// Columns that a category has for a number, at most.
+const VALUE_COLUMNS: usize = 24;
 
 impl Sides {
     /// All fragments with their sides.
@@ -94,18 +107,25 @@ impl Sides {
         std::iter::once((Side::Left, &self.left)).chain(right).chain(others)
     }
 
+    /// Combinations of all owners' categories and classes of sums.
+    fn combinations(&self) -> usize {
+        let of_owners = self.fragments().map(|(_, fragment)| fragment.categories());
+        of_owners.chain(self.sums.iter().map(Sum::categories)).fold(1, usize::saturating_mul)
+    }
+
     /// Pairs of a column of left's and one of right's that are multiplied in every row, at most. Without further owners,
     /// what bounds cells bounds these.
     fn pairs(&self) -> usize {
-        let of_others = self.others.iter().map(|fragment| fragment.categories().saturating_add(1));
-        let shared = of_others.fold(1, usize::saturating_mul);
+        let others = self.others.iter().filter(|fragment| !fragment.is_everyone());
+        let shared =
+            others.map(|fragment| fragment.categories().saturating_add(1)).fold(1, usize::saturating_mul);
         let columns = |side: Side, keys: usize| {
             let shared_value = matches!(self.value, Side::Other(_));
             let values =
                 if self.has_value() && (self.value == side || shared_value) { VALUE_COLUMNS } else { 0 };
-            let fragment =
-                self.fragments().find(|(of, _)| *of == side).map_or(1, |(_, fragment)| fragment.categories());
-            fragment.saturating_mul(1 + keys + values).saturating_mul(shared)
+            let fragment = self.fragments().find(|(of, _)| *of == side);
+            let categories = fragment.map_or(1, |(_, fragment)| fragment.categories());
+            categories.saturating_mul(1 + keys + values).saturating_mul(shared)
         };
         columns(Side::Left, RECORD_KEY_COLUMNS).saturating_mul(columns(Side::Right, 0))
     }
@@ -115,38 +135,69 @@ impl Sides {
     }
 }
 
-/// Columns that a category has for record keys, beside its own.
-const RECORD_KEY_COLUMNS: usize = 3;
-/// Columns that a category has for a number, at most.
-const VALUE_COLUMNS: usize = 24;
-
 /// Why a question cannot be cut into sides.
 pub(crate) enum NoSides {
     /// More owners than can take part.
     Owners(Vec<OwnerId>),
-    /// Too many columns once those of further owners are multiplied out.
+    /// Too many columns once those of further owners are multiplied out, or too many combinations.
     Combinations(Vec<OwnerId>),
+    /// A column over several owners that cannot be computed, with a column of each.
+    NotAcross(Vec<(String, OwnerId)>, Obstacle),
 }
 
-/// Puts every filter and dimension, and the value, on its owner's side.
+/// Puts every filter and dimension, and the value, on its owner's side, and takes apart what several owners have together.
 ///
 /// The second worker is the owner with most categories after the population's: what it has travels once, what others have
 /// multiplies it. Who that is follows from the script alone.
 pub(crate) fn sides(
+    known: &[Known],
     sources: &[(OwnerId, Source)],
     population: &Population,
     filters: &[Filter],
     Asked { dimensions, value }: Asked,
 ) -> Result<Sides, NoSides> {
+    // What several owners have together: conditions, then dimensions.
+    let of_several = |owners: &Owners| owners.len() > 1;
+    let conditions: Vec<&Filter> = filters.iter().filter(|filter| of_several(&filter.owners)).collect();
+    let joints: Vec<&(Owners, Dimension)> =
+        dimensions.iter().filter(|(owners, _)| of_several(owners)).collect();
+    // A condition holds where it is any number but 0.
+    let truths: Vec<Expression> =
+        conditions.iter().map(|filter| negated(&negated(&filter.expression))).collect();
+    let holds = || vec![Category { value: Some(Value::Number(1.0)), label: String::new() }];
+    let of_conditions = truths.iter().map(|truth| (truth, holds()));
+    let of_joints = joints.iter().map(|(_, dimension)| (&dimension.expression, dimension.categories.clone()));
+    let compiled = joint::compile(known, &of_conditions.chain(of_joints).collect::<Vec<_>>());
+    let compiled = compiled.map_err(|(at, obstacle)| {
+        let owners =
+            conditions.iter().map(|filter| &filter.owners).chain(joints.iter().map(|(owners, _)| owners));
+        let owners = owners.into_iter().nth(at).map(columns).unwrap_or_default();
+        NoSides::NotAcross(owners, obstacle)
+    })?;
+
+    // Who takes part, with how many categories.
     let mut categories: BTreeMap<&OwnerId, usize> = BTreeMap::new();
-    let of_filters = filters.iter().map(|filter| (&filter.owner, 1));
-    let of_value = value.iter().map(|(owner, _)| (owner, 1));
-    let of_dimensions = dimensions.iter().map(|(owner, dimension)| (owner, dimension.categories.len()));
-    for (owner, count) in of_dimensions.chain(of_value).chain(of_filters) {
-        if let Some(owner) = owner.as_ref().filter(|owner| **owner != population.owner) {
+    let mut counts = |owner: Option<&'_ OwnerId>, count: usize| {
+        let owner = owner.and_then(|owner| all_owners(sources).find(|known| *known == owner));
+        if let Some(owner) = owner.filter(|owner| **owner != population.owner) {
             let categories = categories.entry(owner).or_insert(1);
             *categories = categories.saturating_mul(count);
         }
+    };
+    for filter in filters.iter().filter(|filter| !of_several(&filter.owners)) {
+        counts(filter.owners.keys().next(), 1);
+    }
+    for (owners, dimension) in dimensions.iter().filter(|(owners, _)| !of_several(owners)) {
+        counts(owners.keys().next(), dimension.categories.len());
+    }
+    counts(value.as_ref().and_then(|(owner, _)| owner.as_ref()), 1);
+    for input in compiled.columns.iter().flat_map(|column| &column.inputs) {
+        if let JointInput::Own(owner, dimension) = input {
+            counts(Some(owner), dimension.categories.len());
+        }
+    }
+    for (summands, _) in &compiled.sums {
+        summands.iter().for_each(|summand| counts(Some(&summand.owner), 1));
     }
     let involved = || std::iter::once(&population.owner).chain(categories.keys().copied()).cloned().collect();
     if categories.len() >= QUESTION_OWNERS_MAX {
@@ -155,46 +206,134 @@ pub(crate) fn sides(
     // Of those with as many categories the first by name.
     let right = categories.iter().rev().max_by_key(|(_, categories)| **categories).map(|(owner, _)| *owner);
     let others = categories.keys().copied().filter(|owner| Some(*owner) != right);
-    let builder = |owner: &OwnerId| Builder::new(sources, owner.clone());
-    let mut left = builder(&population.owner);
-    left.source(population.source);
-    let places: Vec<Side> = std::iter::once(Side::Left)
-        .chain(right.map(|_| Side::Right))
-        .chain((0..categories.len().saturating_sub(1)).map(Side::Other))
-        .collect();
-    let mut builders: Vec<Builder<'_>> =
-        std::iter::once(left).chain(right.map(builder)).chain(others.map(builder)).collect();
-    // What has no owner goes to the population's.
-    let place = |builders: &[Builder<'_>], owner: &Option<OwnerId>| {
-        let at = owner.as_ref().and_then(|owner| builders.iter().position(|b| b.fragment.owner == *owner));
-        at.unwrap_or(0)
-    };
-    for filter in filters {
-        let at = place(&builders, &filter.owner);
-        let expression = builders[at].bind(&filter.expression);
-        builders[at].fragment.filters.push(expression);
+    let mut workshop = Workshop::new(sources, &population.owner, right, others);
+    workshop.builders[0].source(population.source);
+
+    for filter in filters.iter().filter(|filter| !of_several(&filter.owners)) {
+        let builder = workshop.of(filter.owners.keys().next());
+        let expression = builder.bind(&filter.expression);
+        builder.fragment.filters.push(expression);
     }
-    let mut of_dimensions = Vec::with_capacity(dimensions.len());
-    for (owner, dimension) in &dimensions {
-        let at = place(&builders, owner);
-        let expression = builders[at].bind(&dimension.expression);
-        of_dimensions.push((places[at], builders[at].fragment.dimensions.len()));
-        builders[at].fragment.dimensions.push(Dimension { expression, ..dimension.clone() });
+    let mut places = Vec::with_capacity(dimensions.len());
+    let mut next_joint = 0..;
+    for (owners, dimension) in &dimensions {
+        places.push(if of_several(owners) {
+            Place::Joint(next_joint.next().expect("endless"))
+        } else {
+            let (side, dimension) = workshop.dimension(owners.keys().next(), dimension, false);
+            Place::Own { side, dimension }
+        });
     }
     let mut of_value = Side::Left;
     if let Some((owner, expression)) = &value {
-        let at = place(&builders, owner);
-        builders[at].fragment.value = Some(builders[at].bind(expression));
-        of_value = places[at];
+        of_value = workshop.side(owner.as_ref());
+        let builder = workshop.of(owner.as_ref());
+        builder.fragment.value = Some(builder.bind(expression));
     }
-    let mut fragments = builders.into_iter().map(|builder| builder.fragment);
+    let sums = compiled.sums.into_iter().map(|(summands, sum)| workshop.sum(summands, sum)).collect();
+    let names = conditions.iter().map(|_| String::new());
+    let names = names.chain(joints.iter().map(|(_, dimension)| dimension.name.clone()));
+    let all = compiled.columns.into_iter().zip(names).map(|(column, name)| workshop.joint(column, name));
+    let mut conditions_and_joints: Vec<Joint> = all.collect();
+    let joints = conditions_and_joints.split_off(conditions.len());
+
+    let mut fragments = workshop.builders.into_iter().map(|builder| builder.fragment);
     let left = fragments.next().expect("the population's owner");
     let right = fragments.next();
-    let sides = Sides { left, right, others: fragments.collect(), places: of_dimensions, value: of_value };
-    if !sides.others.is_empty() && sides.pairs() > COLUMN_PAIRS_MAX {
-        return Err(NoSides::Combinations(involved()));
+    let others = fragments.collect();
+    let conditions = conditions_and_joints;
+    let sides = Sides { left, right, others, sums, joints, conditions, places, value: of_value };
+    let too_many = sides.conditions.len() + sides.joints.len() > 0
+        && sides.combinations() > JOINT_COMBINATIONS_MAX
+        || !sides.others.is_empty() && sides.pairs() > COLUMN_PAIRS_MAX;
+    if too_many { Err(NoSides::Combinations(involved())) } else { Ok(sides) }
+}
+
+fn negated(expression: &Expression) -> Expression {
+    Expression::Not(Box::new(expression.clone()))
+}
+
+fn all_owners(sources: &[(OwnerId, Source)]) -> impl Iterator<Item = &OwnerId> {
+    sources.iter().map(|(owner, _)| owner)
+}
+
+/// All fragments of a question while they are put together: left, right, others.
+struct Workshop<'a> {
+    builders: Vec<Builder<'a>>,
+    sides: Vec<Side>,
+}
+
+impl<'a> Workshop<'a> {
+    fn new<'o>(
+        sources: &'a [(OwnerId, Source)],
+        left: &'o OwnerId,
+        right: Option<&'o OwnerId>,
+        others: impl Iterator<Item = &'o OwnerId>,
+    ) -> Self {
+        let owners: Vec<&OwnerId> = std::iter::once(left).chain(right).chain(others).collect();
+        let builders = owners.iter().map(|owner| Builder::new(sources, OwnerId::clone(owner))).collect();
+        let sides = [Side::Left, Side::Right].into_iter().chain((0..).map(Side::Other));
+        Self { builders, sides: sides.take(owners.len()).collect() }
     }
-    Ok(sides)
+
+    /// What has no owner goes to the population's.
+    fn place(&self, owner: Option<&OwnerId>) -> usize {
+        let place =
+            |owner: &OwnerId| self.builders.iter().position(|builder| builder.fragment.owner == *owner);
+        owner.and_then(place).unwrap_or(0)
+    }
+
+    fn side(&self, owner: Option<&OwnerId>) -> Side {
+        self.sides[self.place(owner)]
+    }
+
+    fn of(&mut self, owner: Option<&OwnerId>) -> &mut Builder<'a> {
+        let place = self.place(owner);
+        &mut self.builders[place]
+    }
+
+    /// Where a dimension is in its owner's fragment; `again` takes one that has the same categories already.
+    fn dimension(&mut self, owner: Option<&OwnerId>, dimension: &Dimension, again: bool) -> (Side, usize) {
+        let side = self.side(owner);
+        let builder = self.of(owner);
+        let expression = builder.bind(&dimension.expression);
+        let same = |known: &Dimension| {
+            let values = |of: &Dimension| {
+                of.categories.iter().map(|category| category.value.clone()).collect::<Vec<_>>()
+            };
+            known.expression == expression && values(known) == values(dimension)
+        };
+        let known = builder.fragment.dimensions.iter().position(|known| again && same(known));
+        let place = known.unwrap_or_else(|| {
+            builder.fragment.dimensions.push(Dimension { expression, ..dimension.clone() });
+            builder.fragment.dimensions.len() - 1
+        });
+        (side, place)
+    }
+
+    fn sum(&mut self, summands: Vec<Summand>, sum: Sum) -> Sum {
+        let number = |summand: Summand| {
+            let side = self.side(Some(&summand.owner));
+            let builder = self.of(Some(&summand.owner));
+            let expression = builder.bind(&summand.expression);
+            builder.fragment.numbers.push(WholeNumber { expression, low: summand.low, high: summand.high });
+            (side, builder.fragment.numbers.len() - 1)
+        };
+        Sum { summands: summands.into_iter().map(number).collect(), ..sum }
+    }
+
+    fn joint(&mut self, column: JointColumn, name: String) -> Joint {
+        let input = |input: JointInput| match input {
+            JointInput::Sum(at) => Input::Sum(at),
+            JointInput::Own(owner, dimension) => {
+                let (side, dimension) = self.dimension(Some(&owner), &dimension, true);
+                Input::Dimension { side, dimension }
+            }
+        };
+        let inputs = column.inputs.into_iter().map(input).collect();
+        let JointColumn { expression, categories, category_of, .. } = column;
+        Joint { name, inputs, expression, categories, category_of }
+    }
 }
 
 /// Collects the sources that a fragment uses, in the order of first use.
@@ -207,8 +346,14 @@ struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     fn new(all: &'a [(OwnerId, Source)], owner: OwnerId) -> Self {
-        let fragment =
-            Fragment { owner, sources: Vec::new(), filters: Vec::new(), dimensions: Vec::new(), value: None };
+        let fragment = Fragment {
+            owner,
+            sources: vec![],
+            filters: vec![],
+            dimensions: vec![],
+            value: None,
+            numbers: vec![],
+        };
         Self { all, used: BTreeMap::new(), fragment }
     }
 

@@ -3,6 +3,7 @@
 use kobling_model::value::Coding;
 use kobling_model::{Day, OwnerId, UnitType};
 
+use crate::joint::Obstacle;
 use crate::limits::{
     EXPRESSION_NODES_MAX, QUESTION_OWNERS_MAX, SCRIPT_BYTES_MAX, SIDE_CATEGORIES_MAX, TABLE_CELLS_MAX,
 };
@@ -85,7 +86,8 @@ pub enum Problem {
     LabelType { name: String, value: String },
 
     // Owners.
-    MixedOwners { columns: Vec<(String, OwnerId)>, situation: Situation },
+    MixedOwners { columns: Vec<(String, OwnerId)> },
+    NotAcross { columns: Vec<(String, OwnerId)>, obstacle: Obstacle },
     TooManyOwners { owners: Vec<OwnerId> },
     TooManyCombinations { owners: Vec<OwnerId> },
     KeyInExpression { name: String },
@@ -102,15 +104,6 @@ pub enum Problem {
     TextSummarized { name: String },
     NoBounds { name: String },
     BoundsTooLarge { name: String, bound: f64 },
-}
-
-/// Where an expression over several owners was met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // The names say it.
-pub enum Situation {
-    Column,
-    Condition,
-    Drop,
 }
 
 /// What the grammar wants at a place.
@@ -245,6 +238,7 @@ impl Problem {
             Self::TooManyVariables { .. } => "too-many-variables",
             Self::LabelType { .. } => "label-type",
             Self::MixedOwners { .. } => "mixed-owners",
+            Self::NotAcross { .. } => "not-across-owners",
             Self::TooManyOwners { .. } => "too-many-owners",
             Self::TooManyCombinations { .. } => "too-many-combinations",
             Self::KeyInExpression { .. } => "key-in-expression",
@@ -736,40 +730,25 @@ impl Problem {
                 format!("`{name}` er numerisk, men kodelisten har verdien `{value}`"),
                 "bruk en kodeliste med tall",
             ),
-            Self::MixedOwners { columns, situation } => {
-                let list = |of: &str, and: &str| {
-                    let parts: Vec<_> =
-                        columns.iter().map(|(name, owner)| format!("`{name}` {of} {owner}")).collect();
-                    parts.join(and)
-                };
-                let (advice, tip) = match situation {
-                    Situation::Column => (
-                        "make one variable from each owner's columns and tabulate them together",
-                        "lag én variabel av hver eiers kolonner og tabuler dem sammen",
-                    ),
-                    Situation::Condition => (
-                        "join conditions with &, each over one owner's columns: it is split by owner",
-                        "bind vilkår sammen med &, hvert over én eiers kolonner: det deles etter eier",
-                    ),
-                    Situation::Drop => (
-                        "write one `drop` for each owner to drop units where either holds; or recode each owner's \
-                         column and read the cells of a table over both",
-                        "skriv én `drop` for hver eier for å fjerne enheter der minst ett vilkår gjelder; eller omkod \
-                         hver eiers kolonne og les cellene i en tabell over begge",
-                    ),
-                };
+            Self::MixedOwners { columns } => {
+                let (list, liste) =
+                    (belonging(columns, "belongs to", " and "), belonging(columns, "tilhører", " og "));
                 say(
                     format!(
-                        "{}: nobody holds both values of a unit, so this cannot be computed yet",
-                        list("belongs to", " and ")
+                        "{list}: nobody holds both values of a unit, so a sum or mean of this cannot be computed yet"
                     ),
-                    advice,
+                    "summarize each owner's variable, or group the other's and tabulate by it",
                     format!(
-                        "{}: ingen har begge verdiene for en enhet, så dette kan ikke beregnes ennå",
-                        list("tilhører", " og ")
+                        "{liste}: ingen har begge verdiene for en enhet, så sum eller gjennomsnitt av dette kan ikke beregnes ennå"
                     ),
-                    tip,
+                    "summer hver eiers variabel, eller grupper den andres og tabuler etter den",
                 )
+            }
+            Self::NotAcross { columns, obstacle } => {
+                let (list, liste) =
+                    (belonging(columns, "belongs to", " and "), belonging(columns, "tilhører", " og "));
+                let (why, advice, hvorfor, tip) = across(*obstacle);
+                say(format!("{list}: {why}"), advice, format!("{liste}: {hvorfor}"), tip)
             }
             Self::TooManyOwners { owners } => {
                 let list = join(owners.iter());
@@ -940,6 +919,61 @@ impl Expected {
             ),
         };
         (english.to_owned(), norwegian.to_owned())
+    }
+}
+
+/// "`a` belongs to ssb and `b` belongs to krg".
+fn belonging(columns: &[(String, OwnerId)], to: &str, and: &str) -> String {
+    let parts: Vec<_> = columns.iter().map(|(name, owner)| format!("`{name}` {to} {owner}")).collect();
+    match columns.split_first() {
+        // A column made of several owners' has one name.
+        Some(((name, _), rest)) if rest.iter().all(|(other, _)| other == name) => {
+            let owners: Vec<_> = columns.iter().map(|(_, owner)| owner.to_string()).collect();
+            format!("`{name}` {to} {}", owners.join(and))
+        }
+        _ => parts.join(and),
+    }
+}
+
+/// Why a column over several owners cannot be computed, and what would work; in English, then in Norwegian.
+fn across(obstacle: Obstacle) -> (&'static str, &'static str, &'static str, &'static str) {
+    match obstacle {
+        Obstacle::Text => (
+            "a text without a code list cannot be compared with another owner's value",
+            "make a number or a code of it first, such as: generate c50 = startswith(site, \"C50\")",
+            "en tekst uten kodeliste kan ikke sammenlignes med en annen eiers verdi",
+            "lag et tall eller en kode av den først, for eksempel: generate c50 = startswith(sted, \"C50\")",
+        ),
+        Obstacle::NotWhole => (
+            "numbers of several owners are added and compared as whole numbers",
+            "round first, such as: generate whole = round(x)",
+            "tall fra flere eiere legges sammen og sammenlignes som hele tall",
+            "rund av først, for eksempel: generate hele = round(x)",
+        ),
+        Obstacle::Unbounded => (
+            "a number that meets another owner's needs public bounds, less than a thousand million apart",
+            "use a variable with published bounds, or recode it into groups first",
+            "et tall som møter en annen eiers, trenger offentlige grenser med mindre enn tusen millioner mellom seg",
+            "bruk en variabel med publiserte grenser, eller omkod den til grupper først",
+        ),
+        Obstacle::Classes => (
+            "this has too many different values to be told apart",
+            "recode it into fewer groups, such as: recode x (min/-1 = 0) (0/11 = 1) (12/max = 2)",
+            "dette har for mange ulike verdier til at de kan skilles",
+            "omkod det til færre grupper, for eksempel: recode x (min/-1 = 0) (0/11 = 1) (12/max = 2)",
+        ),
+        Obstacle::Combinations => (
+            "this joins too many values of the owners",
+            "recode each owner's variable into fewer groups first",
+            "dette kobler for mange av eiernes verdier",
+            "omkod hver eiers variabel til færre grupper først",
+        ),
+        Obstacle::Operation => (
+            "nobody holds both values of a unit, and this cannot be computed on shares",
+            "sums, differences, comparisons, rowmax() and rowmin() can, and what is made of few values of each owner",
+            "ingen har begge verdiene for en enhet, og dette kan ikke beregnes på andeler",
+            "summer, differanser, sammenligninger, rowmax() og rowmin() kan det, og det som lages av få verdier hos hver eier",
+        ),
     }
 }
 

@@ -8,6 +8,7 @@ use kobling_model::value::{Coding, ValueColumn, bounds_and_centre};
 use crate::ast::Name;
 use crate::check::Checker;
 use crate::diagnostic::Reported;
+use crate::locality::single_owner;
 use crate::problem::Problem;
 
 /// A column whose numbers can be summed.
@@ -26,7 +27,7 @@ impl Number {
         if column.lowered.is_text() {
             return Err(checker.report(name.span, Problem::TextSummarized { name: text }));
         }
-        let owner = column.lowered.owners.keys().next().cloned();
+        let owner = single_owner(&column.lowered, name.span, checker.reporter)?;
         let expression = column.lowered.expression;
         let Some((bounds, centre)) = bounds_and_centre(&expression, &checker.constants) else {
             return Err(checker.report(name.span, Problem::NoBounds { name: text }));

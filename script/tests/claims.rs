@@ -4,7 +4,7 @@ mod support;
 
 use kobling_model::catalogue::Variable;
 use kobling_model::expression::{Expression, Value, ValueType};
-use kobling_model::plan::{Question, QuestionKind, Show, Side};
+use kobling_model::plan::{Place, Question, QuestionKind, Show, Side};
 use kobling_model::value::{Coding, Range, ValueColumn};
 use kobling_model::{DatastoreId, OwnerId};
 use kobling_script::{Language, check, plan, required_datastores};
@@ -79,7 +79,8 @@ fn conditions_split_by_owner_at_and_and_constants_go_left() {
     let question = last("keep if kjønn == \"2\" & (stadium >= 2 & lønn > 5) & 1 == 1");
     assert_eq!(filters(&question, Side::Left), ["($0 == \"2\")", "($1 > 5)", "1"]);
     assert_eq!(filters(&question, Side::Right), ["($0 >= 2)"]);
-    assert_eq!(codes_after_prelude("keep if kjønn == \"2\" | stadium == 2"), ["mixed-owners"]);
+    let joint = last("keep if kjønn == \"2\" | stadium == 2");
+    assert!(filters(&joint, Side::Left).is_empty() && joint.conditions.len() == 1);
 }
 
 #[test]
@@ -87,14 +88,8 @@ fn a_drop_splits_at_or_and_says_what_to_do_about_and() {
     let question = last("drop if kjønn == \"2\" | stadium == 2");
     assert_eq!(filters(&question, Side::Left), ["!($0 == \"2\")"]);
     assert_eq!(filters(&question, Side::Right), ["!($0 == 2)"]);
-    let source = format!("{PRELUDE}drop if kjønn == \"2\" & stadium == 2\n");
-    let diagnostics = check(&source, &catalogue()).expect_err("not splittable");
-    assert_eq!(diagnostics[0].code(), "mixed-owners");
-    for word in ["ssb", "krg", "kjønn", "stadium"] {
-        assert!(diagnostics[0].message(Language::English).contains(word));
-    }
-    assert!(diagnostics[0].advice(Language::English).contains("one `drop` for each owner"));
-    assert!(diagnostics[0].advice(Language::Norwegian).contains("én `drop` for hver eier"));
+    let joint = last("drop if kjønn == \"2\" & stadium == 2");
+    assert!(filters(&joint, Side::Right).is_empty() && joint.conditions.len() == 1);
 }
 
 #[test]
@@ -115,7 +110,8 @@ fn of_further_owners_the_one_with_most_categories_is_the_second_worker() {
     let question = last("keep if stadium > 1\ntabulate doser stadium kjønn, summarize(lønn)");
     assert_eq!(filters(&question, Side::Other(0)).len() + filters(&question, Side::Right).len(), 1);
     let QuestionKind::Table(shape) = &question.kind else { panic!("a table") };
-    assert!(shape.variables.iter().any(|variable| variable.side == Side::Other(0)));
+    let other = Place::Own { side: Side::Other(0), dimension: 0 };
+    assert!(shape.variables.iter().any(|variable| variable.place == other));
 }
 
 #[test]
@@ -133,18 +129,61 @@ fn a_table_over_three_owners_is_bounded_by_what_their_combinations_cost() {
 }
 
 #[test]
-fn an_expression_of_two_owners_is_refused_wherever_it_stands() {
-    for statement in [
-        "generate x = lønn * stadium",
-        "generate x = lønn if stadium == 1",
-        "replace lønn = 0 if stadium == 1",
-        "replace lønn = stadium",
-        "recode lønn (min/5 = 0) if stadium == 1",
-        "tabulate kjønn if lønn > stadium",
+fn a_condition_over_two_owners_is_a_public_table_of_their_truth_values() {
+    let question = last("tabulate kjønn if lønn > 500000 | stadium == 1");
+    let [condition] = &question.conditions[..] else { panic!("one condition") };
+    assert_eq!(written(&condition.expression), "!!($0 | $1)");
+    assert_eq!(condition.category_of, [None, Some(0), Some(0), Some(0)]);
+    // One dimension is the table's, one the condition's.
+    assert_eq!(
+        (question.left.dimensions.len(), question.right.as_ref().expect("two").dimensions.len()),
+        (2, 1)
+    );
+    let cells = kobling_model::table::inner_cell_of_combination(&question);
+    assert_eq!(cells, [None, Some(0), Some(0), Some(0), None, Some(1), Some(1), Some(1)]);
+}
+
+#[test]
+fn a_difference_of_two_owners_dates_is_classed_where_the_column_changes() {
+    let made = "import kreft/KRG_DIAGNOSEDATO as d\nimport db/BEFOLKNING_DOEDS_DATO as død\n\
+                generate måneder = floor((død - d) / 30.4375)\n\
+                recode måneder (min/-1 = .) (0/11 = 1) (12/59 = 2) (60/max = 3)\n";
+    let question = last(&format!("{made}tabulate måneder kjønn"));
+    let [sum] = &question.sums[..] else { panic!("one sum") };
+    // The first day of the next class is the first whole number at or above 12 · 30.4375, and 60 ·.
+    let borders: Vec<i64> = sum.classes.iter().map(|(first, _)| *first).collect();
+    assert_eq!((borders, sum.missing), (vec![0, 366, 1827], false));
+    assert_eq!(question.joints[0].category_of, [Some(0), Some(1), Some(2)]);
+    let with_missing = last(&format!("{made}tabulate måneder kjønn, missing"));
+    assert!(with_missing.sums[0].missing && with_missing.sums[0].classes.len() == 4);
+    let condition = last(&format!("{made}keep if død > d & død - d < 100"));
+    assert_eq!((condition.sums.len(), condition.conditions.len()), (1, 2));
+    assert_eq!(condition.sums[0].classes.first().map(|(first, _)| *first), Some(1));
+}
+
+#[test]
+fn what_cannot_be_computed_across_owners_says_why() {
+    for (statement, code) in [
+        ("generate x = lønn * stadium\nsummarize x", "mixed-owners"),
+        ("generate x = lønn if stadium == 1\ntabulate kjønn, summarize(x)", "mixed-owners"),
+        ("generate x = lønn * doser\ngenerate y = x > 5\ntabulate y", ""),
+        ("generate x = lønn / sivstand > doser\ntabulate x", "not-across-owners"),
+        ("generate x = (lønn - doser) / 3 + (lønn - stadium) / 7 > 0\ntabulate x", "not-across-owners"),
+        ("generate x = sqrt(lønn) > doser\ntabulate x", "not-across-owners"),
     ] {
-        let expected = if statement == "replace lønn = stadium" { vec![] } else { vec!["mixed-owners"] };
+        let expected: Vec<&str> = [code].into_iter().filter(|code| !code.is_empty()).collect();
         assert_eq!(codes_after_prelude(statement), expected, "{statement}");
     }
+}
+
+#[test]
+fn maximum_and_minimum_over_owners_are_distributed() {
+    let question = last("generate m = rowmax(stadium, doser)\nrecode m (min/2 = 0) (3/max = 1)\ntabulate m");
+    assert_eq!(question.joints[0].categories.len(), 2);
+    let dates = "import kreft/KRG_DIAGNOSEDATO as d\nimport db/BEFOLKNING_DOEDS_DATO as død\n\
+                 generate sist = rowmin(død, d)\ngenerate tidlig = sist < date(2010, 1, 1)\ntabulate tidlig";
+    let question = last(dates);
+    assert!(question.sums.len() == 1 && question.joints[0].categories.len() == 2);
 }
 
 #[test]
@@ -305,7 +344,7 @@ fn summarize_asks_one_question_for_each_variable_over_the_whole_dataset() {
         assert!(value.name == name && value.squares);
         assert_eq!(filters(question, Side::Left), ["($0 == \"2\")"]);
         assert_eq!(filters(question, Side::Right), ["($0 > 1)"]);
-        assert_eq!(kobling_model::table::inner_cell_of_combination(question), [0]);
+        assert_eq!(kobling_model::table::inner_cell_of_combination(question), [Some(0)]);
     }
     assert!(last("summarize lønn").right.is_none());
     assert!(last("summarize stadium").right.is_some());
@@ -372,8 +411,9 @@ fn public_constants_that_are_none_bound_nothing() {
 fn the_order_of_variables_survives_that_owners_compute_apart() {
     let question = last("tabulate stadium kjønn lokalisasjon");
     let QuestionKind::Table(shape) = &question.kind else { panic!("a table") };
-    let places: Vec<_> = shape.variables.iter().map(|variable| (variable.side, variable.dimension)).collect();
-    assert_eq!(places, [(Side::Right, 0), (Side::Left, 0), (Side::Right, 1)]);
+    let places: Vec<_> = shape.variables.iter().map(|variable| variable.place).collect();
+    let own = |side, dimension| Place::Own { side, dimension };
+    assert_eq!(places, [own(Side::Right, 0), own(Side::Left, 0), own(Side::Right, 1)]);
     assert_eq!(kobling_model::table::inner_cell_of_combination(&question).len(), 2 * 4 * 4);
 }
 

@@ -29,7 +29,9 @@ const AFTER_PRELUDE: &[(&str, &str)] = &[
     ),
     (
         "owners",
-        "generate x = lønn * stadium\nkeep if kjønn == \"1\" | stadium == 2\ndrop if kjønn == \"1\" & stadium == 2\n",
+        "generate x = lønn * stadium\nsummarize x\ngenerate y = lønn / 3 > stadium\ntabulate y\nkeep if lønn * stadium > sqrt(stadium)\n\
+     import kreft/KRG_DIAGNOSEDATO as dato\ngenerate z = string(dato) == kjønn\ntabulate z\ngenerate w = lønn - dato\n\
+     recode lønn (min/5 = 1)\nkeep if lønn - dato > 3 & floor(lønn - dato) * lønn > 7\n",
     ),
     (
         "types",

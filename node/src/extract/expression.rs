@@ -35,6 +35,8 @@ pub(super) struct Program {
     pub(super) filters: Vec<Compiled>,
     pub(super) dimensions: Vec<(Compiled, CategoryLookup)>,
     pub(super) value: Option<Compiled>,
+    /// Whole numbers with their bounds.
+    pub(super) numbers: Vec<(Compiled, i64, i64)>,
 }
 
 /// One expression, ready to run over batches.

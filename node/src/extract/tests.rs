@@ -41,7 +41,7 @@ fn dimension(expression: Expression, categories: Vec<Category>) -> Dimension {
 }
 
 fn fragment(sources: Vec<Source>, filters: Vec<Expression>, dimensions: Vec<Dimension>) -> Fragment {
-    Fragment { owner: OwnerId::new("test").expect("a name"), sources, filters, dimensions, value: None }
+    Fragment { owner: OwnerId::new("test").expect("a name"), sources, filters, dimensions, value: None, numbers: Vec::new() }
 }
 
 fn number(value: f64) -> Expression {
@@ -258,7 +258,7 @@ fn expressions_may_be_deep_and_not_endless() {
         wait(on_own_thread(move |_| {
             let program = Program::compile(&fragment(vec![], vec![], vec![dimension]), &[])?;
             let mut category = [NO_CELL];
-            program.run(&[], &program.by_text(&[])?, 0, &mut category, &mut [f64::NAN])?;
+            program.run(&[], &program.by_text(&[])?, 0, &mut category, &mut [f64::NAN], &mut [])?;
             Ok(category[0])
         }))
     };

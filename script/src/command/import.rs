@@ -14,16 +14,18 @@
 
 use std::sync::Arc;
 
-use kobling_model::Day;
-use kobling_model::catalogue::{AvailableDates, Datastore, Temporality, Variable};
+use kobling_model::catalogue::{AvailableDates, DataType, Datastore, Temporality, Variable};
 use kobling_model::expression::ValueType;
+use kobling_model::interval::Interval;
 use kobling_model::plan::Source;
+use kobling_model::{Day, OwnerId};
 
 use super::Options;
 use crate::ast::{Command, Import, RegisterName, Statement};
 use crate::check::{Checker, Column, ColumnValue};
 use crate::diagnostic::{Reported, Span};
 use crate::domain::{Domain, constants, value_type};
+use crate::joint::Known;
 use crate::lexer::Token;
 use crate::locality::Population;
 use crate::lower::Lowered;
@@ -220,7 +222,9 @@ fn join(
     let key = (datastore.id.clone(), datastore.version, variable.name.clone(), date);
     let index = *checker.places.entry(key).or_insert_with(|| {
         checker.sources.push((owner.clone(), source));
-        checker.constants.push(constants(variable));
+        let constants = constants(variable);
+        checker.known.push(known(owner.clone(), variable, constants.map(|(bounds, _)| bounds)));
+        checker.constants.push(constants);
         checker.sources.len() - 1
     });
     let column = match value_type {
@@ -238,4 +242,20 @@ fn join(
         dataset.population = Some(Population { owner, source: index });
     }
     Ok((column, first))
+}
+
+/// First and last day that a date counts as where it is compared with another owner's.
+const FIRST_DAY: (i32, u32, u32) = (1800, 1, 1);
+const LAST_DAY: (i32, u32, u32) = (2199, 12, 31);
+
+/// What is public about a variable's values where they meet other owners'.
+fn known(owner: OwnerId, variable: &Variable, bounds: Option<Interval>) -> Known {
+    let day = |(year, month, day)| Day::from_civil(year, month, day).map_or(0.0, |day| f64::from(day.days()));
+    let bounds = match variable.data_type() {
+        // Published bounds of dates are those of the middle; a comparison is for all.
+        Some(DataType::Date) => Interval::new(day(FIRST_DAY), day(LAST_DAY), true),
+        _ => bounds,
+    };
+    let text = variable.data_type().is_none_or(|data_type| value_type(data_type) == ValueType::Text);
+    Known { owner, codes: Domain::of_codes(&variable.domain, None).map(Arc::new), text, bounds }
 }

@@ -1,6 +1,6 @@
 //! `keep` and `drop`: with names, which columns the dataset has; with `if`, which units.
 //!
-//! `keep if a & b` is split at `&`, `drop if a | b` at `|`: each part must be over one owner's columns. What remains
+//! `keep if a & b` is split at `&`, `drop if a | b` at `|`; parts over several owners' columns are computed on shares. What remains
 //! is a new population and must pass the floor.
 //!
 //! ```text
@@ -23,7 +23,7 @@ use crate::check::Checker;
 use crate::diagnostic::Reported;
 use crate::locality::{Filter, disjunction};
 use crate::parser::{Cursor, Parse};
-use crate::problem::{Expected, Situation};
+use crate::problem::Expected;
 
 pub(super) fn parse(cursor: &mut Cursor<'_, '_, '_>) -> Parse<Selection> {
     let selection = match cursor.condition()? {
@@ -63,7 +63,7 @@ pub(crate) fn check_drop(
     match selection {
         Selection::Units(condition) => {
             let parts = disjunction(condition);
-            let drop = |part: &Expr| checker.filter(&active, part, Situation::Drop);
+            let drop = |part: &Expr| checker.filter(&active, part, true);
             let filters: Vec<_> = parts.into_iter().map(drop).collect();
             let filters = filters.into_iter().collect::<Result<Vec<_>, _>>()?;
             narrow(checker, &active, filters, statement)

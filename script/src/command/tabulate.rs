@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 
 use kobling_model::OwnerId;
 use kobling_model::expression::Value;
-use kobling_model::plan::{Category, Dimension, QuestionKind, Show, TableShape, TableVariable};
+use kobling_model::plan::{Category, Dimension, Place, QuestionKind, Show, TableShape, TableVariable};
 
 use super::Options;
 use crate::ast::{Command, Name, OptionUse, Statement, Tabulate};
@@ -32,6 +32,7 @@ use crate::domain::shown;
 use crate::lexer::Token;
 use crate::limits::{SIDE_CATEGORIES_MAX, TABLE_CELLS_MAX};
 use crate::locality::{Asked, Sides};
+use crate::lower::{Lowered, Owners};
 use crate::parser::{Cursor, Parse};
 use crate::problem::{Expected, Feature, Problem};
 use crate::value::Number;
@@ -73,11 +74,7 @@ pub(crate) fn check(
     let names = dimensions.iter().map(|(_, dimension)| dimension.name.clone()).collect::<Vec<_>>();
     let asked = Asked { dimensions, value: value.as_ref().map(Number::asked) };
     let shape = |sides: &Sides| {
-        let place = |(name, (side, dimension)): (String, &(_, usize))| TableVariable {
-            name,
-            side: *side,
-            dimension: *dimension,
-        };
+        let place = |(name, place): (String, &Place)| TableVariable { name, place: *place };
         let variables = names.into_iter().zip(&sides.places).map(place).collect();
         let value = value.map(|number| number.column(sides.value, &settings.shows));
         QuestionKind::Table(TableShape { variables, shows: settings.shows, value, missing: settings.missing })
@@ -178,7 +175,7 @@ fn dimension(
     active: &str,
     name: &Name,
     settings: Result<&Settings, Reported>,
-) -> Result<(Option<OwnerId>, Dimension), Reported> {
+) -> Result<(Owners, Dimension), Reported> {
     let (text, column) = checker.value_column(active, name, |name| Problem::KeyInTable { name })?;
     let Some(domain) = column.categories else {
         return Err(checker.report(name.span, Problem::NeedsCategories { name: text }));
@@ -196,15 +193,16 @@ fn dimension(
     if categories.is_empty() {
         return Err(checker.report(name.span, Problem::NoCategories { name: text }));
     }
-    let owner = column.lowered.owners.keys().next().cloned();
-    let expression = column.lowered.expression;
-    Ok((owner, Dimension { name: text, expression, categories }))
+    let Lowered { owners, expression, .. } = column.lowered;
+    // The name that the script uses now is the one to name in messages.
+    let owners = owners.into_keys().map(|owner| (owner, text.clone())).collect();
+    Ok((owners, Dimension { name: text, expression, categories }))
 }
 
 /// Keeps tables and each side of them within what can be computed on shares.
 fn bounded(
     checker: &mut Checker<'_, '_, '_>,
-    dimensions: &[(Option<OwnerId>, Dimension)],
+    dimensions: &[(Owners, Dimension)],
     population_owner: &OwnerId,
     statement: &Statement,
 ) -> Result<(), Reported> {
@@ -214,8 +212,8 @@ fn bounded(
         return Err(checker.report(statement.span, Problem::TooManyCells { cells }));
     }
     let mut sides: BTreeMap<&OwnerId, usize> = BTreeMap::new();
-    for (owner, dimension) in dimensions {
-        let categories = sides.entry(owner.as_ref().unwrap_or(population_owner)).or_insert(1);
+    for (owners, dimension) in dimensions.iter().filter(|(owners, _)| owners.len() <= 1) {
+        let categories = sides.entry(owners.keys().next().unwrap_or(population_owner)).or_insert(1);
         *categories = categories.saturating_mul(dimension.categories.len());
     }
     for (owner, categories) in sides {

@@ -11,7 +11,7 @@ use kobling_model::catalogue::{
     Variable,
 };
 use kobling_model::expression::{BinaryOperator, Expression, Value};
-use kobling_model::plan::{Fragment, Plan, QuestionKind, Side};
+use kobling_model::plan::{Fragment, Place, Plan, QuestionKind, Side};
 use kobling_model::value::{Coding, Range};
 use kobling_model::{DatastoreId, Day, Hash, OwnerId, UnitType, VariableName};
 
@@ -234,7 +234,13 @@ pub fn described_plan(plan: &Plan) -> String {
             }
             QuestionKind::Table(shape) => {
                 let variables: Vec<_> = (shape.variables.iter())
-                    .map(|variable| format!("{} ({:?} {})", variable.name, variable.side, variable.dimension))
+                    .map(|variable| {
+                        let place = match variable.place {
+                            Place::Own { side, dimension } => format!("{side:?} {dimension}"),
+                            Place::Joint(at) => format!("Joint {at}"),
+                        };
+                        format!("{} ({place})", variable.name)
+                    })
                     .collect();
                 let missing = if shape.missing { " missing" } else { "" };
                 writeln!(out, "  table: {} show {:?}{missing}", variables.join(", "), shape.shows)
@@ -258,6 +264,17 @@ pub fn described_plan(plan: &Plan) -> String {
                 Side::Other(_) => "other",
             };
             describe_fragment(&mut out, side, fragment);
+        }
+        for (at, sum) in question.sums.iter().enumerate() {
+            let missing = if sum.missing { " missing" } else { "" };
+            writeln!(out, "  sum {at} of {:?}: {} classes{missing}", sum.summands, sum.classes.len())
+                .expect("memory");
+        }
+        for (what, joint) in (question.joints.iter().map(|joint| ("joint", joint)))
+            .chain(question.conditions.iter().map(|joint| ("condition", joint)))
+        {
+            writeln!(out, "  {what} {} = {} of {:?}", joint.name, written(&joint.expression), joint.inputs)
+                .expect("memory");
         }
     }
     out

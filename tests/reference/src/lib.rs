@@ -14,8 +14,10 @@ use aes::Aes128;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use kobling_model::expression::{BinaryOperator, Expression, Function, Value};
 use kobling_model::interval::Interval;
+use kobling_model::joint::{Input, Joint};
 use kobling_model::plan::{
-    Category, Dimension, Fragment, Plan, Question, QuestionKind, Show, Side, Source, TableShape,
+    Category, Dimension, Fragment, Place, Plan, Question, QuestionKind, Show, Side, Source, TableShape,
+    TableVariable,
 };
 use kobling_model::rules::{Refusal, Rules};
 use kobling_model::table::{Axis, Cell, Statistics, Summary, Table};
@@ -521,8 +523,48 @@ fn place(question: &Question, registers: &Registers, identity: &str) -> Option<V
     for (side, fragment) in fragments(question) {
         all.insert(side, categories(fragment, registers, identity)?);
     }
+    for condition in &question.conditions {
+        joint_category(question, condition, registers, identity)?;
+    }
     let QuestionKind::Table(shape) = &question.kind else { return Some(Vec::new()) };
-    Some(shape.variables.iter().map(|variable| all[&variable.side][variable.dimension]).collect())
+    let category = |variable: &TableVariable| match variable.place {
+        Place::Own { side, dimension } => Some(all[&side][dimension]),
+        Place::Joint(at) => joint_category(question, &question.joints[at], registers, identity),
+    };
+    shape.variables.iter().map(category).collect()
+}
+
+/// The category of a unit in a column that several owners' values make, from all of them at once.
+fn joint_category(
+    question: &Question,
+    joint: &Joint,
+    registers: &Registers,
+    identity: &str,
+) -> Option<usize> {
+    let of = |side: Side, expression: &Expression| {
+        let (_, fragment) = fragments(question).find(|(of, _)| *of == side).expect("the side is there");
+        let values: Vec<Datum> =
+            fragment.sources.iter().map(|source| registers.value(source, identity)).collect();
+        evaluate(expression, &values)
+    };
+    let fragment = |side: Side| fragments(question).find(|(of, _)| *of == side).expect("the side is there").1;
+    let input = |input: &Input| match input {
+        Input::Dimension { side, dimension } => of(*side, &fragment(*side).dimensions[*dimension].expression),
+        Input::Sum(sum) => {
+            let mut total = 0.0;
+            for (side, at) in &question.sums[*sum].summands {
+                let summand = &fragment(*side).numbers[*at];
+                match of(*side, &summand.expression)? {
+                    Value::Number(value) => total += value.clamp(summand.low as f64, summand.high as f64),
+                    Value::Text(text) => panic!("a text in a sum: {text}"),
+                }
+            }
+            number(total)
+        }
+    };
+    let inputs: Vec<Datum> = joint.inputs.iter().map(input).collect();
+    let value = evaluate(&joint.expression, &inputs);
+    joint.categories.iter().position(|category| category.value == value)
 }
 
 /// The category of each dimension of a fragment; none where a filter does not hold or there is no category.
@@ -598,10 +640,15 @@ impl Form {
 
 fn axes(question: &Question, shape: &TableShape) -> Vec<Axis> {
     let axis = |variable: &kobling_model::plan::TableVariable| {
-        let mut fragments = fragments(question);
-        let (_, fragment) = fragments.find(|(side, _)| *side == variable.side).expect("in a fragment");
-        let categories: Vec<Category> = fragment.dimensions[variable.dimension].categories.clone();
-        Axis { name: variable.name.clone(), categories }
+        let categories: &Vec<Category> = match variable.place {
+            Place::Joint(at) => &question.joints[at].categories,
+            Place::Own { side, dimension } => {
+                let mut fragments = fragments(question);
+                let (_, fragment) = fragments.find(|(of, _)| *of == side).expect("in a fragment");
+                &fragment.dimensions[dimension].categories
+            }
+        };
+        Axis { name: variable.name.clone(), categories: categories.clone() }
     };
     shape.variables.iter().map(axis).collect()
 }
@@ -859,7 +906,6 @@ pub fn owners(question: &Question) -> Vec<OwnerId> {
 mod tests {
     use kobling_model::Hash;
     use kobling_model::expression::ValueType;
-    use kobling_model::plan::TableVariable;
 
     use super::*;
 
@@ -909,14 +955,14 @@ mod tests {
             filters: Vec::new(),
             dimensions,
             value: None,
+            numbers: Vec::new(),
         }
     }
 
     fn question(left: Fragment, right: Option<Fragment>, sides: &[(Side, usize)]) -> Question {
         let variable = |(side, dimension): &(Side, usize)| TableVariable {
             name: "d".into(),
-            side: *side,
-            dimension: *dimension,
+            place: Place::Own { side: *side, dimension: *dimension },
         };
         let shape = TableShape {
             variables: sides.iter().map(variable).collect(),
@@ -932,6 +978,9 @@ mod tests {
             left,
             right,
             others: Vec::new(),
+            sums: Vec::new(),
+            joints: Vec::new(),
+            conditions: Vec::new(),
         }
     }
 
