@@ -3,6 +3,7 @@
 //! | file | what | messages |
 //! | --- | --- | --- |
 //! | [`narrow_product`] | counts, record-key sums and sums of values by category, over all rows | one block each way at a time |
+//! | [`factor`] | what columns that no worker has look like to a product | – |
 //! | [`shared_columns`] | columns of further owners become shares of the workers | one block at a time, to one worker |
 //! | [`shared_constants`] | a further owner's constants of a value column become shares of the workers | one |
 //! | `lift` | sums mod 2¹⁶ over short stretches become sums of whole numbers | with the blocks |
@@ -19,6 +20,7 @@ pub mod adder;
 pub mod aes;
 pub mod compare;
 pub mod engine;
+pub mod factor;
 pub mod inner_product;
 pub(crate) mod lift;
 pub mod lookup;
