@@ -18,6 +18,7 @@ use crate::seeds::SeedError;
 
 pub mod adder;
 pub mod aes;
+pub(crate) mod blocks;
 pub mod compare;
 pub mod engine;
 pub mod factor;
@@ -29,6 +30,7 @@ pub mod protect;
 pub mod protect_sums;
 pub mod shared_columns;
 pub mod shared_constants;
+pub(crate) mod stretch_sums;
 pub(crate) mod wide_body;
 
 /// Why a protocol ended without a result. Nothing was opened by it.

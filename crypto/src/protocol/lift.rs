@@ -61,6 +61,15 @@ impl Tile {
     }
 }
 
+/// Sums that are lifted in one block, and sums of bit products, of all tiles.
+pub(crate) fn lifted_at_once(tiles: &[Tile], rows: usize, block_rows: usize) -> usize {
+    let of_tile = |tile: &Tile| {
+        let sums = block_rows.div_ceil(tile.stretch) + tile.groups(rows);
+        tile.cells.saturating_mul(sums)
+    };
+    tiles.iter().map(of_tile).fold(0, usize::saturating_add)
+}
+
 /// The names of the messages and streams of one lift.
 struct Names {
     own: StepName,

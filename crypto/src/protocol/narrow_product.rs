@@ -64,24 +64,23 @@ use std::ops::Range;
 
 use crate::channel::{Channel, StepName};
 use crate::kernel::{subtract, subtract_from};
+use crate::protocol::blocks::{encoded, message};
 use crate::protocol::lift::{DealtLift, Lift, add_all};
 use crate::protocol::shared_columns::{AtLeft, AtRight, OwnerRows};
+use crate::protocol::stretch_sums::Ended;
 use crate::protocol::wide_body::{Inbox, Outbox};
 use crate::protocol::{ProtocolError, decode_into, inner_product};
-use crate::ring::Ring;
 use crate::seeds::{MaskStream, PairSeed};
 use crate::share::Share;
 
-mod block;
+pub(super) mod block;
 mod shape;
-mod sums;
 #[cfg(test)]
 mod tests;
 
 use self::block::{WorkerRows, Writer};
-use self::shape::LIMBS;
+pub(super) use self::shape::LIMBS;
 pub use self::shape::{OwnerShape, ProductShape};
-use self::sums::{Ended, Products};
 
 /// The category of a row that is in none.
 pub const NO_CATEGORY: u32 = u32::MAX;
@@ -109,7 +108,7 @@ pub struct ProductShares {
 }
 
 impl ProductShares {
-    fn new(keys: &[u16], lifted: Vec<Share<u128>>) -> Self {
+    pub(super) fn new(keys: &[u16], lifted: Vec<Share<u128>>) -> Self {
         let cells = keys.len() / LIMBS;
         let limb = |j: usize| Share::from_elements(keys[j * cells..(j + 1) * cells].to_vec());
         let mut lifted = lifted.into_iter();
@@ -186,10 +185,13 @@ pub fn left(
     let (width, right_width) = (writer.width(), shape.right_width());
     let mut masks = names.left_masks(dealer_seed)?;
     let mut results = names.result_masks(dealer_seed)?;
-    let others = others.iter().enumerate().map(|(other, seed)| AtLeft::new(step, shape, other, seed));
+    let others = others
+        .iter()
+        .enumerate()
+        .map(|(other, seed)| AtLeft::new(step, other, shape.others[other].width(), seed));
     let mut others = others.collect::<Result<Vec<_>, _>>()?;
     let mut lift = Lift::new(&names.lift, true, dealer_seed, shape.tiles(), shape.rows)?;
-    let mut products = Products::new(shape);
+    let mut products = shape.products();
     let (mut x, mut next, mut masked, mut theirs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut result, mut position, mut ended) = (Vec::new(), 0, Ended::default());
     let mut shares = vec![Vec::new(); others.len()];
@@ -267,9 +269,9 @@ pub fn right(
     let mut writer = Writer::of_right(shape);
     let (width, left_width) = (writer.width(), shape.left_width());
     let mut masks = names.right_masks(dealer_seed)?;
-    let shared = (0..others.len()).map(|other| AtRight::new(step, shape, other));
+    let shared = (0..others.len()).map(|other| AtRight::new(step, other, shape.others[other].width()));
     let shared = shared.collect::<Result<Vec<_>, _>>()?;
-    let mut products = Products::new(shape);
+    let mut products = shape.products();
     let mut lift = Lift::new(&names.lift, false, dealer_seed, shape.tiles(), shape.rows)?;
     let mut corrections = Inbox::new(&names.dealer);
     let (mut y, mut v, mut next, mut theirs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -343,7 +345,7 @@ pub fn deal(
     let (left_width, right_width) = (shape.left_width(), shape.right_width());
     let (mut left_masks, mut right_masks) = (names.left_masks(left_seed)?, names.right_masks(right_seed)?);
     let mut results = names.result_masks(left_seed)?;
-    let mut products = Products::new(shape);
+    let mut products = shape.products();
     let mut lift = DealtLift::new(&names.lift, left_seed, right_seed, shape.tiles(), shape.rows)?;
     let mut outbox = Outbox::new(&names.dealer);
     let (mut u, mut v, mut position, mut ended) = (Vec::new(), Vec::new(), 0, Ended::default());
@@ -364,16 +366,4 @@ pub fn deal(
     let body = inner_product::less_masks(&keys, &mut names.key_result_masks(left_seed)?);
     Outbox::new(&names.dealer_keys).send::<u16>(right, &body)?;
     lift.finish(right, left_seed, right_seed)
-}
-
-/// The shape of a block's message.
-pub(super) fn message(rows: usize, width: usize) -> [u64; 3] {
-    [rows as u64, width as u64, 2]
-}
-
-/// A block as a message.
-pub(super) fn encoded(block: &[u16]) -> Vec<u8> {
-    let mut message = Vec::with_capacity(2 * block.len());
-    u16::encode(block, &mut message);
-    message
 }

@@ -30,7 +30,8 @@ use std::ops::Range;
 
 use crate::channel::{Channel, StepName};
 use crate::kernel::{one_hot, subtract};
-use crate::protocol::narrow_product::{NO_CATEGORY, OwnerShape, ProductShape, encoded, message};
+use crate::protocol::blocks::{encoded, message};
+use crate::protocol::narrow_product::{NO_CATEGORY, OwnerShape, ProductShape};
 use crate::protocol::{ProtocolError, decode_into};
 use crate::seeds::{MaskStream, PairSeed};
 
@@ -121,11 +122,11 @@ pub(super) struct AtLeft {
 impl AtLeft {
     pub(super) fn new(
         step: &StepName,
-        shape: &ProductShape,
         other: usize,
+        width: usize,
         seed: &PairSeed,
     ) -> Result<Self, ProtocolError> {
-        Ok(Self { masks: stream(&name(step, other)?, seed)?, width: shape.others[other].width() })
+        Ok(Self { masks: stream(&name(step, other)?, seed)?, width })
     }
 
     /// S of some rows.
@@ -142,8 +143,8 @@ pub(super) struct AtRight {
 }
 
 impl AtRight {
-    pub(super) fn new(step: &StepName, shape: &ProductShape, other: usize) -> Result<Self, ProtocolError> {
-        Ok(Self { name: name(step, other)?, width: shape.others[other].width() })
+    pub(super) fn new(step: &StepName, other: usize, width: usize) -> Result<Self, ProtocolError> {
+        Ok(Self { name: name(step, other)?, width })
     }
 
     /// C − S of some rows.

@@ -7,15 +7,15 @@ use crate::protocol::narrow_product::shape::{Family, LIMBS, OwnerShape, ProductS
 
 /// A worker's private rows.
 #[derive(Clone, Copy)]
-pub(super) struct WorkerRows<'a> {
-    pub(super) categories: &'a [u32],
+pub(in crate::protocol) struct WorkerRows<'a> {
+    pub(in crate::protocol) categories: &'a [u32],
     /// None at right.
-    pub(super) keys: &'a [[u16; LIMBS]],
-    pub(super) values: &'a [Vec<u8>],
+    pub(in crate::protocol) keys: &'a [[u16; LIMBS]],
+    pub(in crate::protocol) values: &'a [Vec<u8>],
 }
 
 /// Writes a worker's blocks.
-pub(super) struct Writer<'a> {
+pub(in crate::protocol) struct Writer<'a> {
     shape: &'a ProductShape,
     own: &'a OwnerShape,
     families: Vec<Family>,
@@ -24,11 +24,11 @@ pub(super) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn of_left(shape: &'a ProductShape) -> Self {
+    pub(in crate::protocol) fn of_left(shape: &'a ProductShape) -> Self {
         Self::new(shape, &shape.left, shape.left_families(), shape.left_width())
     }
 
-    pub(super) fn of_right(shape: &'a ProductShape) -> Self {
+    pub(in crate::protocol) fn of_right(shape: &'a ProductShape) -> Self {
         Self::new(shape, &shape.right, shape.right_families(), shape.right_width())
     }
 
@@ -37,14 +37,14 @@ impl<'a> Writer<'a> {
     }
 
     /// Number of columns.
-    pub(super) fn width(&self) -> usize {
+    pub(in crate::protocol) fn width(&self) -> usize {
         self.width
     }
 
     /// Writes the columns of some rows. `shares` are this worker's shares of each other's columns in these rows.
     ///
     /// A row without a category is treated like any other: no branch, no other traffic.
-    pub(super) fn write(
+    pub(in crate::protocol) fn write(
         &mut self,
         block: &mut Vec<u16>,
         rows: WorkerRows<'_>,

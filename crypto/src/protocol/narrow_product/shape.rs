@@ -2,14 +2,15 @@
 
 use std::ops::Range;
 
-use crate::protocol::ProtocolError;
-use crate::protocol::lift::{Tile, stretch_rows};
+use crate::protocol::lift::{Tile, lifted_at_once, stretch_rows};
+use crate::protocol::stretch_sums::{Products, Term};
+use crate::protocol::{ProtocolError, blocks};
 use crate::ring::Ring;
 
 /// Limbs of a record key.
-pub(super) const LIMBS: usize = 3;
+pub(in crate::protocol) const LIMBS: usize = 3;
 /// Bits of the one in a one-hot column.
-const ONE_BITS: u8 = 1;
+pub(in crate::protocol) const ONE_BITS: u8 = 1;
 
 /// The public shape of a product.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +39,14 @@ pub struct OwnerShape {
 impl OwnerShape {
     /// One-hot columns of categories, and as many for each value.
     pub(crate) fn width(&self) -> usize {
-        self.categories * (1 + self.values.len())
+        self.categories.saturating_mul(1 + self.values.len())
+    }
+
+    /// Whether the columns are some, and few enough.
+    pub(in crate::protocol) fn usable(&self) -> bool {
+        (1..=ProductShape::CATEGORIES_MAX).contains(&self.categories)
+            && self.values.len() <= ProductShape::VALUES_MAX
+            && self.values.iter().all(|bits| (1..=8).contains(bits))
     }
 }
 
@@ -79,21 +87,11 @@ struct Wanted {
     valued: Option<(usize, usize)>,
 }
 
-/// A family of left's with one of right's. The two together multiply in every other's share, each by one of the workers.
-pub(super) struct Term {
-    pub(super) left: Range<usize>,
-    pub(super) right: Range<usize>,
-    /// The cell of each pair of columns; none where they lie in the order of cells.
-    pub(super) cells: Option<Vec<u32>>,
-}
-
 impl ProductShape {
     /// Rows of a block where the columns are few.
-    pub const BLOCK_ROWS: usize = 2048;
-    /// A block of one side's columns is kept below this size where the columns are many.
-    const BLOCK_BYTES: usize = 1 << 20;
+    pub const BLOCK_ROWS: usize = blocks::BLOCK_ROWS;
     /// Largest number of columns of one side. Bounds what a shape from outside makes a party allocate.
-    const COLUMNS_MAX: usize = 1 << 19;
+    pub(in crate::protocol) const COLUMNS_MAX: usize = 1 << 19;
     /// Largest number of categories of one owner.
     const CATEGORIES_MAX: usize = 1 << 16;
     /// Largest number of values of one owner.
@@ -101,20 +99,18 @@ impl ProductShape {
     /// Most owners besides the workers.
     pub const OTHERS_MAX: usize = 8;
     /// Largest number of pairs of columns.
-    const PAIRS_MAX: usize = 1 << 24;
+    pub(in crate::protocol) const PAIRS_MAX: usize = 1 << 24;
     /// Largest number of sums that are lifted in one block, and of sums of bit products.
-    const LIFTED_MAX: usize = 1 << 24;
+    pub(in crate::protocol) const LIFTED_MAX: usize = 1 << 24;
     /// Largest number of rows, so that the sums of a tile are lifted in few groups.
-    const ROWS_MAX: usize = 1 << 26;
+    pub(in crate::protocol) const ROWS_MAX: usize = 1 << 26;
 
     /// The shape with blocks of a size that suits caches and messages; all parties compute the same.
     pub fn new(rows: usize, left: OwnerShape, right: OwnerShape, others: Vec<OwnerShape>) -> Self {
         let mut shape = Self { rows, block_rows: Self::BLOCK_ROWS, left, right, others };
         // With more others than are taken, sets of them are not worth counting: the shape is refused when it is used.
         if shape.others.len() <= Self::OTHERS_MAX {
-            let columns = shape.left_width().max(shape.right_width()).max(1);
-            let fitting = (Self::BLOCK_BYTES / columns.saturating_mul(2)).clamp(1, Self::BLOCK_ROWS);
-            shape.block_rows = 1 << fitting.ilog2();
+            shape.block_rows = blocks::block_rows(shape.left_width().max(shape.right_width()));
         }
         shape
     }
@@ -221,14 +217,12 @@ impl ProductShape {
         self.wanted().map(|wanted| Tile { cells, stretch: stretch_rows(wanted.bits) }).collect()
     }
 
-    /// The terms of each result that is lifted.
-    pub(super) fn lifted(&self) -> Vec<Vec<Term>> {
-        self.wanted().map(|wanted| self.terms(wanted)).collect()
-    }
-
-    /// The terms of the sums of record keys, limb after limb: mod 2¹⁶, and not lifted.
-    pub(super) fn keys(&self) -> Vec<Term> {
-        self.terms(Wanted { bits: 0, left: Weight::Keys, right: Weight::One, valued: None })
+    /// All products of left's columns with right's.
+    pub(super) fn products(&self) -> Products {
+        let lifted = self.tiles().into_iter().zip(self.wanted().map(|wanted| self.terms(wanted))).collect();
+        // The sums of record keys, limb after limb: mod 2¹⁶, and not lifted.
+        let keys = self.terms(Wanted { bits: 0, left: Weight::Keys, right: Weight::One, valued: None });
+        Products::new(self.rows, lifted, keys, LIMBS * self.cells())
     }
 
     /// The product of all owners' columns is that of a sum of two shares for each other, multiplied out: a term for each way
@@ -279,40 +273,19 @@ impl ProductShape {
     }
 
     pub(crate) fn checked(&self) -> Result<&Self, ProtocolError> {
-        let owner_fits = |owner: &OwnerShape| {
-            (1..=Self::CATEGORIES_MAX).contains(&owner.categories)
-                && owner.values.len() <= Self::VALUES_MAX
-                && owner.values.iter().all(|bits| (1..=8).contains(bits))
-        };
-        let block_fits = |width: usize| self.block_rows * 2 * width <= 16 * Self::BLOCK_BYTES;
+        let bearable = |width: usize| width <= Self::COLUMNS_MAX && blocks::bearable(self.block_rows, width);
         let usable = self.rows <= Self::ROWS_MAX
-            && self.block_rows.is_power_of_two()
-            && self.block_rows <= Self::BLOCK_ROWS
             && self.others.len() <= Self::OTHERS_MAX
-            && [&self.left, &self.right].into_iter().chain(&self.others).all(owner_fits)
-            && [self.left_width(), self.right_width()]
-                .iter()
-                .all(|width| *width <= Self::COLUMNS_MAX && block_fits(*width))
+            && [&self.left, &self.right].into_iter().chain(&self.others).all(OwnerShape::usable)
+            && [self.left_width(), self.right_width()].into_iter().all(bearable)
             && self.left_width() * self.right_width() <= Self::PAIRS_MAX
-            && self.lifted_at_once() <= Self::LIFTED_MAX;
+            && lifted_at_once(&self.tiles(), self.rows, self.block_rows) <= Self::LIFTED_MAX;
         let expected = "1 to 65536 categories at each owner, at most 24 values of 1 to 8 bits, at most 8 owners besides the \
                         workers, at most 2^24 pairs of columns and of sums to lift, blocks of a power of two rows, at most 2048 and 16 MiB";
         if usable { Ok(self) } else { Err(ProtocolError::Shape { expected }) }
     }
 
-    /// Sums that are lifted in one block, and sums of bit products, of all results.
-    fn lifted_at_once(&self) -> usize {
-        let tiles = self.tiles().into_iter();
-        let of_tile = |tile: Tile| {
-            let sums = self.block_rows.div_ceil(tile.stretch) + tile.groups(self.rows);
-            tile.cells.saturating_mul(sums)
-        };
-        tiles.map(of_tile).fold(0, usize::saturating_add)
-    }
-
     pub(crate) fn blocks(&self) -> impl Iterator<Item = (u64, Range<usize>)> + use<> {
-        let (rows, block_rows) = (self.rows, self.block_rows);
-        let starts = (0..rows).step_by(block_rows);
-        starts.enumerate().map(move |(index, start)| (index as u64, start..rows.min(start + block_rows)))
+        blocks::blocks(self.rows, self.block_rows)
     }
 }

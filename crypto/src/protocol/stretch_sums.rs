@@ -1,18 +1,25 @@
-//! Sums of products of columns, gathered over blocks: what all three parties do alike.
+//! Sums over stretches of rows of products of columns, gathered over blocks: what all parties of a product do alike.
 
 use std::iter;
 use std::ops::Range;
 
 use crate::kernel::columns;
 use crate::protocol::lift::Tile;
-use crate::protocol::narrow_product::shape::{LIMBS, ProductShape, Term};
 use crate::ring::Ring;
 
-/// All products of left's columns with right's.
-pub(super) struct Products {
+/// Some neighbouring columns of one block, each times each of some of another.
+pub(crate) struct Term {
+    pub(crate) left: Range<usize>,
+    pub(crate) right: Range<usize>,
+    /// The cell of each pair of columns; none where they lie in the order of cells.
+    pub(crate) cells: Option<Vec<u32>>,
+}
+
+/// All products of the columns of one block with those of another.
+pub(crate) struct Products {
     rows: usize,
     lifted: Vec<(Tile, Product)>,
-    /// Those of left's record keys, summed over all rows.
+    /// Those of record keys, summed over all rows: mod 2¹⁶, and not lifted.
     keys: Product,
 }
 
@@ -25,7 +32,7 @@ struct Product {
     pairs: Vec<u16>,
 }
 
-/// A block of both sides' columns, of which each lies column after column.
+/// A block of rows of both sides, in which column lies after column.
 #[derive(Clone, Copy)]
 struct Block<'a> {
     height: usize,
@@ -75,21 +82,22 @@ impl Product {
 
 /// Sums of the stretches that ended in a block, in the same order at all parties.
 #[derive(Default)]
-pub(super) struct Ended {
+pub(crate) struct Ended {
     /// One stretch after the other.
-    pub(super) sums: Vec<u16>,
+    pub(crate) sums: Vec<u16>,
     /// Of each stretch, the tile and the number of cells.
     stretches: Vec<(usize, usize)>,
 }
 
 impl Ended {
-    fn clear(&mut self) {
+    /// Nothing ended.
+    pub(crate) fn clear(&mut self) {
         self.sums.clear();
         self.stretches.clear();
     }
 
     /// Each stretch with its tile.
-    pub(super) fn each(&self) -> impl Iterator<Item = (usize, &[u16])> {
+    pub(crate) fn each(&self) -> impl Iterator<Item = (usize, &[u16])> {
         let mut rest = self.sums.as_slice();
         self.stretches.iter().map(move |(tile, cells)| {
             let (sums, others) = rest.split_at(*cells);
@@ -100,18 +108,15 @@ impl Ended {
 }
 
 impl Products {
-    pub(super) fn new(shape: &ProductShape) -> Self {
-        let cells = shape.cells();
-        let products = shape.lifted().into_iter().map(|terms| Product::new(terms, cells));
-        Self {
-            rows: shape.rows,
-            lifted: shape.tiles().into_iter().zip(products).collect(),
-            keys: Product::new(shape.keys(), LIMBS * cells),
-        }
+    /// The terms of each result that is lifted, and those of the sums of record keys.
+    pub(crate) fn new(rows: usize, lifted: Vec<(Tile, Vec<Term>)>, keys: Vec<Term>, keys_len: usize) -> Self {
+        let product = |(tile, terms): (Tile, _)| (tile, Product::new(terms, tile.cells));
+        let lifted = lifted.into_iter().map(product).collect();
+        Self { rows, lifted, keys: Product::new(keys, keys_len) }
     }
 
-    /// Adds a block of left's and right's columns, and tells the sums of all stretches that ended in it.
-    pub(super) fn add(&mut self, rows: Range<usize>, left: &[u16], right: &[u16], ended: &mut Ended) {
+    /// Adds a block of both sides' columns, and tells the sums of all stretches that ended in it.
+    pub(crate) fn add(&mut self, rows: Range<usize>, left: &[u16], right: &[u16], ended: &mut Ended) {
         let block = Block { height: rows.len(), left, right };
         ended.clear();
         for (at, (tile, product)) in self.lifted.iter_mut().enumerate() {
@@ -133,7 +138,7 @@ impl Products {
     }
 
     /// Sums of record keys: limb after limb, by cell.
-    pub(super) fn keys(self) -> Vec<u16> {
+    pub(crate) fn keys(self) -> Vec<u16> {
         self.keys.sums
     }
 }
