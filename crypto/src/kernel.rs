@@ -202,6 +202,33 @@ pub(crate) fn multiply(column: &mut [u16], other: &[u16]) {
     }
 }
 
+/// Adds one block to another.
+#[multiversion(targets = "simd")]
+pub(crate) fn add(block: &mut [u16], other: &[u16]) {
+    let other = &other[..block.len()];
+    for i in 0..block.len() {
+        block[i] = block[i].wrapping_add(other[i]);
+    }
+}
+
+/// Adds to `sums` the product, row by row, of each column of the first matrix of a pair with each of the second, of all pairs.
+///
+/// There is a column of `sums` for each column of the first, and within it for each of the second. All pairs are of one shape.
+#[multiversion(targets = "simd")]
+pub(crate) fn add_row_products(sums: &mut [u16], pairs: &[(&[u16], &[u16])], height: usize) {
+    // Pair by pair within a column: it stays in the nearest cache.
+    let wide = pairs[0].1.len() / height;
+    for (at, sums) in sums.chunks_exact_mut(height).enumerate() {
+        let (l, r) = (at / wide * height, at % wide * height);
+        for (left, right) in pairs {
+            let (left, right) = (&left[l..l + height], &right[r..r + height]);
+            for row in 0..height {
+                sums[row] = sums[row].wrapping_add(left[row].wrapping_mul(right[row]));
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -274,6 +301,21 @@ mod tests {
         let mut column = [3, 1 << 15, 5];
         multiply(&mut column, &[7, 3, 0]);
         assert_eq!(column, [21, 1 << 15, 0]);
+    }
+
+    #[test]
+    fn each_column_of_one_block_is_multiplied_with_each_of_another_row_by_row() {
+        let mut sums = [1; 2 * 3 * 2];
+        let (left, right) = ([1, 2, 3, 4], [1, 10, 100, 1000, 5, 7]);
+        add_row_products(&mut sums, &[(&left, &right)], 2);
+        assert_eq!(sums, [2, 21, 101, 2001, 6, 15, 4, 41, 301, 4001, 16, 29]);
+        let mut twice = [1; 2 * 3 * 2];
+        add_row_products(&mut twice, &[(&left, &right), (&left, &right)], 2);
+        add(&mut twice, &[1; 2 * 3 * 2]);
+        assert_eq!(twice.map(|sum| sum / 2), sums);
+        let mut wrapped = [u16::MAX; 33];
+        add_row_products(&mut wrapped, &[(&[1 << 15; 33], &[3; 33])], 33);
+        assert_eq!(wrapped, [(1 << 15) - 1; 33]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! | file | what | messages |
 //! | --- | --- | --- |
 //! | [`narrow_product`] | counts, record-key sums and sums of values by category, over all rows | one block each way at a time |
+//! | [`joined_product`] | the same with factors that no worker has, where their categories are many | a block of each stage each way at a time |
 //! | [`factor`] | what columns that no worker has look like to a product | – |
 //! | [`shared_columns`] | columns of further owners become shares of the workers | one block at a time, to one worker |
 //! | [`shared_constants`] | a further owner's constants of a value column become shares of the workers | one |
@@ -23,6 +24,7 @@ pub mod compare;
 pub mod engine;
 pub mod factor;
 pub mod inner_product;
+pub mod joined_product;
 pub(crate) mod lift;
 pub mod lookup;
 pub mod narrow_product;

@@ -74,9 +74,9 @@ use crate::seeds::{MaskStream, PairSeed};
 use crate::share::Share;
 
 pub(super) mod block;
-mod shape;
+pub(super) mod shape;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use self::block::{WorkerRows, Writer};
 pub(super) use self::shape::LIMBS;

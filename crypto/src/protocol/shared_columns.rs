@@ -22,7 +22,8 @@
 //! for what stands behind it.
 //!
 //! Names, numbers and sizes follow from the shape alone; a row without a category is sent like any other. Block and column
-//! order are those of [`super::narrow_product`].
+//! order are those of [`super::narrow_product`] and [`super::joined_product`], for which [`ColumnsAtLeft`] and
+//! [`ColumnsAtRight`] are a [`Factor`].
 //!
 //! Source: additive sharing with a seed in place of one share; design §4, "With three owners".
 
@@ -30,7 +31,9 @@ use std::ops::Range;
 
 use crate::channel::{Channel, StepName};
 use crate::kernel::{one_hot, subtract};
-use crate::protocol::blocks::{encoded, message};
+use crate::protocol::blocks::{blocks, encoded, message};
+use crate::protocol::factor::{DealtFactor, Factor};
+use crate::protocol::joined_product::JoinedShape;
 use crate::protocol::narrow_product::{NO_CATEGORY, OwnerShape, ProductShape};
 use crate::protocol::{ProtocolError, decode_into};
 use crate::seeds::{MaskStream, PairSeed};
@@ -72,14 +75,43 @@ pub fn share(
     left_seed: &PairSeed,
     rows: OwnerRows<'_>,
 ) -> Result<(), ProtocolError> {
-    let (shape, name) = (shape.checked()?, name(step, other)?);
+    let shape = shape.checked()?;
     let own = shape.others.get(other).ok_or(ProtocolError::Input)?;
-    if !rows.fit(own, shape.rows) {
+    share_blocks(name(step, other)?, own, shape.rows, shape.block_rows, right, left_seed, rows)
+}
+
+/// The owner's whole part in a joined product; it is factor number `factor` of the shape.
+///
+/// # Errors
+/// [`ProtocolError`]; `Input` before anything is sent.
+pub fn share_factor(
+    step: &StepName,
+    shape: &JoinedShape,
+    factor: usize,
+    right: &mut dyn Channel,
+    left_seed: &PairSeed,
+    rows: OwnerRows<'_>,
+) -> Result<(), ProtocolError> {
+    let shape = shape.checked()?;
+    let own = shape.factors.get(factor).ok_or(ProtocolError::Input)?;
+    share_blocks(name(step, factor)?, own, shape.rows, shape.block_rows, right, left_seed, rows)
+}
+
+fn share_blocks(
+    name: StepName,
+    own: &OwnerShape,
+    count: usize,
+    block_rows: usize,
+    right: &mut dyn Channel,
+    left_seed: &PairSeed,
+    rows: OwnerRows<'_>,
+) -> Result<(), ProtocolError> {
+    if !rows.fit(own, count) {
         return Err(ProtocolError::Input);
     }
     let (mut masks, width) = (stream(&name, left_seed)?, own.width());
     let (mut columns, mut mask) = (Vec::new(), Vec::new());
-    for (index, range) in shape.blocks() {
+    for (index, range) in blocks(count, block_rows) {
         let categories = &rows.categories[range.clone()];
         columns.clear();
         columns.resize(range.len() * width, 0);
@@ -157,5 +189,88 @@ impl AtRight {
     ) -> Result<(), ProtocolError> {
         let body = owner.receive(&self.name, index, &message(range.len(), self.width))?;
         decode_into(&body, &self.name, share)
+    }
+}
+
+/// A further owner's columns as a factor at left.
+pub struct ColumnsAtLeft(AtLeft);
+
+impl ColumnsAtLeft {
+    /// Factor number `factor` of the shape. The seed is the one with its owner, used for nothing else.
+    ///
+    /// # Errors
+    /// [`ProtocolError`]; `Input` where there is no such factor.
+    pub fn new(
+        step: &StepName,
+        shape: &JoinedShape,
+        factor: usize,
+        owner_seed: &PairSeed,
+    ) -> Result<Self, ProtocolError> {
+        let own = shape.factors.get(factor).ok_or(ProtocolError::Input)?;
+        Ok(Self(AtLeft::new(step, factor, own.width(), owner_seed)?))
+    }
+}
+
+impl Factor for ColumnsAtLeft {
+    fn block(
+        &mut self,
+        _worker: &mut dyn Channel,
+        _dealer: &mut dyn Channel,
+        _index: u64,
+        rows: Range<usize>,
+        share: &mut Vec<u16>,
+    ) -> Result<(), ProtocolError> {
+        self.0.block(rows, share);
+        Ok(())
+    }
+}
+
+/// A further owner's columns as a factor at right.
+pub struct ColumnsAtRight<'a> {
+    columns: AtRight,
+    owner: &'a mut dyn Channel,
+}
+
+impl<'a> ColumnsAtRight<'a> {
+    /// Factor number `factor` of the shape, with the link to its owner.
+    ///
+    /// # Errors
+    /// [`ProtocolError`]; `Input` where there is no such factor.
+    pub fn new(
+        step: &StepName,
+        shape: &JoinedShape,
+        factor: usize,
+        owner: &'a mut dyn Channel,
+    ) -> Result<Self, ProtocolError> {
+        let own = shape.factors.get(factor).ok_or(ProtocolError::Input)?;
+        Ok(Self { columns: AtRight::new(step, factor, own.width())?, owner })
+    }
+}
+
+impl Factor for ColumnsAtRight<'_> {
+    fn block(
+        &mut self,
+        _worker: &mut dyn Channel,
+        _dealer: &mut dyn Channel,
+        index: u64,
+        rows: Range<usize>,
+        share: &mut Vec<u16>,
+    ) -> Result<(), ProtocolError> {
+        self.columns.block(self.owner, index, rows, share)
+    }
+}
+
+/// A further owner's columns as a factor at the dealer: it has no part in them.
+pub struct DealtColumns;
+
+impl DealtFactor for DealtColumns {
+    fn block(
+        &mut self,
+        _left: &mut dyn Channel,
+        _right: &mut dyn Channel,
+        _index: u64,
+        _rows: Range<usize>,
+    ) -> Result<(), ProtocolError> {
+        Ok(())
     }
 }

@@ -11,26 +11,26 @@ use crate::testing::{Dice, Ran, Seen, TestChannel, elements, linked, seeds, step
 
 /// One owner's rows: some in no category.
 #[derive(Clone)]
-struct Rows {
-    categories: Vec<u32>,
-    values: Vec<Vec<u8>>,
+pub(in crate::protocol) struct Rows {
+    pub(in crate::protocol) categories: Vec<u32>,
+    pub(in crate::protocol) values: Vec<Vec<u8>>,
 }
 
 impl Rows {
-    fn view(&self) -> OwnerRows<'_> {
+    pub(in crate::protocol) fn view(&self) -> OwnerRows<'_> {
         OwnerRows { categories: &self.categories, values: &self.values }
     }
 }
 
-struct World {
-    shape: ProductShape,
+pub(in crate::protocol) struct World {
+    pub(in crate::protocol) shape: ProductShape,
     /// Left, right, then the others.
-    owners: Vec<Rows>,
-    keys: Vec<[u16; LIMBS]>,
+    pub(in crate::protocol) owners: Vec<Rows>,
+    pub(in crate::protocol) keys: Vec<[u16; LIMBS]>,
 }
 
 /// What is opened: counts, key sums, sums of values.
-type Opened = (Vec<u128>, [Vec<u16>; LIMBS], Vec<Vec<u128>>);
+pub(in crate::protocol) type Opened = (Vec<u128>, [Vec<u16>; LIMBS], Vec<Vec<u128>>);
 
 impl ProductShape {
     fn owners(&self) -> impl Iterator<Item = &OwnerShape> {
@@ -39,19 +39,19 @@ impl ProductShape {
 }
 
 impl World {
-    fn random(seed: u8, shape: ProductShape) -> Self {
+    pub(in crate::protocol) fn random(seed: u8, shape: ProductShape) -> Self {
         Self::filled(shape, &mut Dice::seeded(seed), |dice, categories| {
             let drawn = dice.below(categories as u64 + 1) as u32;
             if drawn == categories as u32 { NO_CATEGORY } else { drawn }
         })
     }
 
-    fn empty(shape: ProductShape) -> Self {
+    pub(in crate::protocol) fn empty(shape: ProductShape) -> Self {
         Self::filled(shape, &mut Dice::seeded(0), |_, _| NO_CATEGORY)
     }
 
     /// Everybody at every owner, in its last category.
-    fn full(shape: ProductShape) -> Self {
+    pub(in crate::protocol) fn full(shape: ProductShape) -> Self {
         Self::filled(shape, &mut Dice::seeded(0), |_, categories| categories as u32 - 1)
     }
 
@@ -78,7 +78,7 @@ impl World {
     }
 
     /// The results in the clear.
-    fn clear(&self) -> Opened {
+    pub(in crate::protocol) fn clear(&self) -> Opened {
         let cells = self.shape.cells();
         let values = self.owners.iter().map(|owner| owner.values.len()).sum();
         let (mut counts, mut keys) = (vec![0; cells], [(); LIMBS].map(|()| vec![0_u16; cells]));
@@ -102,12 +102,15 @@ impl World {
         (counts, keys, sums)
     }
 
-    fn left_rows(&self) -> LeftRows<'_> {
+    pub(in crate::protocol) fn left_rows(&self) -> LeftRows<'_> {
         let left = &self.owners[0];
         LeftRows { categories: &left.categories, keys: &self.keys, values: &left.values }
     }
 
-    fn run(&self, ledger: &Arc<Mutex<Ledger>>) -> Ran<ProductShares, ProductShares, ()> {
+    pub(in crate::protocol) fn run(
+        &self,
+        ledger: &Arc<Mutex<Ledger>>,
+    ) -> Ran<ProductShares, ProductShares, ()> {
         self.run_among(ledger).0
     }
 
@@ -153,7 +156,7 @@ fn channels(links: &mut [TestChannel]) -> Vec<&mut dyn Channel> {
     links.iter_mut().map(|link| -> &mut dyn Channel { link }).collect()
 }
 
-fn opened(ran: &Ran<ProductShares, ProductShares, ()>) -> Opened {
+pub(in crate::protocol) fn opened(ran: &Ran<ProductShares, ProductShares, ()>) -> Opened {
     let keys = std::array::from_fn(|j| elements(&ran.left.keys[j], &ran.right.keys[j]));
     let values = ran.left.values.iter().zip(&ran.right.values);
     let values = values.map(|(left, right)| elements(left, right)).collect();
@@ -161,7 +164,7 @@ fn opened(ran: &Ran<ProductShares, ProductShares, ()>) -> Opened {
 }
 
 /// Categories and bits of values of left, right, and others.
-fn shape(rows: usize, block_rows: usize, owners: &[(usize, &[u8])]) -> ProductShape {
+pub(in crate::protocol) fn shape(rows: usize, block_rows: usize, owners: &[(usize, &[u8])]) -> ProductShape {
     let owner = |(categories, values): &(usize, &[u8])| OwnerShape {
         categories: *categories,
         values: values.to_vec(),
@@ -220,7 +223,7 @@ fn nobody_in_any_category_gives_zeros_and_everybody_in_one_the_number_of_rows() 
 }
 
 /// What a message looks like from outside: name, number, shape.
-fn outsides(seen: &[Seen]) -> Vec<(String, u64, Vec<u64>)> {
+pub(in crate::protocol) fn outsides(seen: &[Seen]) -> Vec<(String, u64, Vec<u64>)> {
     let outside = |(header, body): &Seen| {
         assert_eq!(body.len() as u64, header.shape.iter().product::<u64>());
         (header.step.to_string(), header.index, header.shape.clone())
@@ -244,7 +247,7 @@ fn every_party_sees_messages_of_the_same_shapes_whatever_the_values() {
 
 /// Fails for bytes that are visibly not uniform: chi-square over byte values, 255 degrees of freedom, at
 /// eight standard deviations.
-fn assert_uniform(bytes: &[u8], what: &str) {
+pub(in crate::protocol) fn assert_uniform(bytes: &[u8], what: &str) {
     let mut counts = [0f64; 256];
     bytes.iter().for_each(|byte| counts[*byte as usize] += 1.0);
     let expected = bytes.len() as f64 / 256.0;
@@ -256,7 +259,7 @@ fn assert_uniform(bytes: &[u8], what: &str) {
     assert!((f64::from(ones) - bits / 2.0).abs() < 8.0 * bits.sqrt() / 2.0, "{what}: ones {ones}");
 }
 
-fn bodies(seen: &[Seen]) -> Vec<u8> {
+pub(in crate::protocol) fn bodies(seen: &[Seen]) -> Vec<u8> {
     seen.iter().flat_map(|(_, body)| body.iter().copied()).collect()
 }
 
