@@ -8,11 +8,15 @@ use std::time::{Duration, Instant};
 use kobling_crypto::channel::{Channel, FramedChannel, StepName};
 use kobling_crypto::memory::{MemoryTransport, pair};
 use kobling_crypto::protocol::engine::Engine;
+use kobling_crypto::protocol::factor::{DealtFactor, Factor};
+use kobling_crypto::protocol::joined_product::{self, JoinedShape};
 use kobling_crypto::protocol::lookup::PerturbationTable;
 use kobling_crypto::protocol::narrow_product::{self, LeftRows, NO_CATEGORY, OwnerShape, ProductShape};
 use kobling_crypto::protocol::protect::{self, CellShares, Program, ProtectShape};
 use kobling_crypto::protocol::protect_sums::ValueShape;
-use kobling_crypto::protocol::shared_columns::{self, OwnerRows};
+use kobling_crypto::protocol::shared_columns::{
+    self, ColumnsAtLeft, ColumnsAtRight, DealtColumns, OwnerRows,
+};
 use kobling_crypto::seeds::{EphemeralKey, PairSeed};
 
 type Link = FramedChannel<MemoryTransport>;
@@ -35,6 +39,16 @@ fn main() {
     product(ProductShape::new(rows, owner(10, wages), owner(20, &[]), vec![owner(3, &[])]));
     product(ProductShape::new(rows, owner(10, &[]), owner(20, &[]), vec![owner(3, wages)]));
     product(ProductShape::new(rows, owner(10, &[]), owner(5, &[]), vec![owner(3, &[]), owner(2, &[])]));
+    // A factor of many categories that no worker has: right with ten, or everyone; then with one of three before it.
+    joined(JoinedShape::new(rows, owner(1, &[]), owner(10, &[]), false, vec![owner(62, &[])]));
+    joined(JoinedShape::new(rows, owner(10, &[]), owner(1, &[]), true, vec![owner(62, &[])]));
+    joined(JoinedShape::new(
+        rows,
+        owner(2, wages),
+        owner(5, &[]),
+        false,
+        vec![owner(3, &[]), owner(62, &[])],
+    ));
     for cells in [1, 231, 10_000] {
         protection(cells, None);
         let (sum_bits, square_bits) = (21, 40);
@@ -142,21 +156,102 @@ fn product(shape: ProductShape) {
         });
         (left.join().expect("left ends"), right.join().expect("right ends"))
     });
-    let wall = started.elapsed().as_secs_f64();
-    let per_million = 1e6 / shape.rows as f64;
-    let owners = [&shape.left, &shape.right].into_iter().chain(&shape.others);
-    let values: Vec<_> = owners.clone().map(|owner| owner.values.as_slice()).collect();
-    let categories: Vec<_> = owners.map(|owner| owner.categories.to_string()).collect();
     let [left_bytes, right_bytes, lifting] = shape.bytes_per_row();
+    let owners = [&shape.left, &shape.right].into_iter().chain(&shape.others);
+    tell(
+        "product",
+        shape.rows,
+        &owners.collect::<Vec<_>>(),
+        [left, right, dealer, sharing, started.elapsed().as_secs_f64()],
+        &format!("{left_bytes} + {right_bytes} bytes a row and {lifting:.1} for lifting"),
+    );
+}
+
+/// Prints a product's seconds: of left, right, dealer, others, and on the wall.
+fn tell(what: &str, rows: usize, owners: &[&OwnerShape], seconds: [f64; 5], bytes: &str) {
+    let values: Vec<_> = owners.iter().map(|owner| owner.values.as_slice()).collect();
+    let categories: Vec<_> = owners.iter().map(|owner| owner.categories.to_string()).collect();
+    let [left, right, dealer, others, wall] = seconds.map(|seconds| seconds * 1e6 / rows as f64);
     println!(
-        "product {}: processor seconds for a million rows: left {:.3}, right {:.3}, dealer {:.3}, others {:.3}; wall {:.3}; \
-         values {values:?}; {left_bytes} + {right_bytes} bytes a row and {lifting:.1} for lifting",
+        "{what} {}: processor seconds for a million rows: left {left:.3}, right {right:.3}, dealer {dealer:.3}, \
+         others {others:.3}; wall {wall:.3}; values {values:?}; {bytes}",
         categories.join(" × "),
-        left * per_million,
-        right * per_million,
-        dealer * per_million,
-        sharing * per_million,
-        wall * per_million,
+    );
+}
+
+fn joined(shape: JoinedShape) {
+    let keys: Vec<[u16; 3]> = (0..shape.rows).map(|row| [row as u16, (row >> 3) as u16, 7]).collect();
+    let (left, left_values) = rows_of(&shape.left, shape.rows, 0);
+    let (mut right, right_values) = rows_of(&shape.right, shape.rows, 1);
+    if shape.right_is_everyone {
+        right.fill(0);
+    }
+    let (mut left_to_right, mut right_to_left) = link("left", "right");
+    let (mut dealer_to_right, mut right_to_dealer) = link("dealer", "right");
+    let (mut dealer_to_left, mut left_to_dealer) = link("dealer", "left");
+    let ((left_dealer, dealer_left), (right_dealer, dealer_right)) =
+        (seeds("left", "dealer"), seeds("right", "dealer"));
+    let name = step("joined");
+
+    let (_, dealer) = timed(|| {
+        let mut columns: Vec<_> = shape.factors.iter().map(|_| DealtColumns).collect();
+        let mut factors: Vec<_> = columns.iter_mut().map(|factor| factor as &mut dyn DealtFactor).collect();
+        let (left, right) = (&mut dealer_to_left, &mut dealer_to_right);
+        joined_product::deal(&name, &shape, left, right, &dealer_left, &dealer_right, &mut factors)
+            .expect("dealt");
+    });
+    let (mut others, mut sharing) = (Vec::new(), 0.0);
+    for (at, owner) in shape.factors.iter().enumerate() {
+        let (mut to_right, at_right) = link("other", "right");
+        let (at_left, own) = seeds("left", "other");
+        let (categories, values) = rows_of(owner, shape.rows, 2 + at);
+        let rows = OwnerRows { categories: &categories, values: &values };
+        let shared = timed(|| shared_columns::share_factor(&name, &shape, at, &mut to_right, &own, rows));
+        shared.0.expect("shared");
+        sharing += shared.1;
+        // The owner stays until the workers have ended.
+        others.push((at_left, at_right, to_right));
+    }
+    let (left_seeds, links): (Vec<_>, Vec<_>) =
+        others.iter_mut().map(|(seed, link, _)| (&*seed, link as &mut dyn Channel)).unzip();
+    let started = Instant::now();
+    let (left, right) = std::thread::scope(|scope| {
+        let left = scope.spawn(|| {
+            let columns = left_seeds.iter().enumerate();
+            let columns = columns.map(|(at, seed)| ColumnsAtLeft::new(&name, &shape, at, seed));
+            let mut columns = columns.collect::<Result<Vec<_>, _>>().expect("factors");
+            let mut factors: Vec<_> = columns.iter_mut().map(|factor| factor as &mut dyn Factor).collect();
+            let rows = LeftRows { categories: &left, keys: &keys, values: &left_values };
+            let (right, dealer) = (&mut left_to_right, &mut left_to_dealer);
+            timed(|| {
+                joined_product::left(&name, &shape, right, dealer, &left_dealer, &mut factors, rows)
+                    .expect("left ends")
+            })
+            .1
+        });
+        let right = scope.spawn(|| {
+            let columns = links.into_iter().enumerate();
+            let columns = columns.map(|(at, link)| ColumnsAtRight::new(&name, &shape, at, link));
+            let mut columns = columns.collect::<Result<Vec<_>, _>>().expect("factors");
+            let mut factors: Vec<_> = columns.iter_mut().map(|factor| factor as &mut dyn Factor).collect();
+            let rows = OwnerRows { categories: &right, values: &right_values };
+            let (left, dealer) = (&mut right_to_left, &mut right_to_dealer);
+            timed(|| {
+                joined_product::right(&name, &shape, left, dealer, &right_dealer, &mut factors, rows)
+                    .expect("right ends")
+            })
+            .1
+        });
+        (left.join().expect("left ends"), right.join().expect("right ends"))
+    });
+    let [left_bytes, right_bytes, dealer_bytes, lifting] = shape.bytes_per_row();
+    let owners = [&shape.left, &shape.right].into_iter().chain(&shape.factors);
+    tell(
+        if shape.right_is_everyone { "joined product, right is everyone," } else { "joined product" },
+        shape.rows,
+        &owners.collect::<Vec<_>>(),
+        [left, right, dealer, sharing, started.elapsed().as_secs_f64()],
+        &format!("{left_bytes} + {right_bytes} + {dealer_bytes} bytes a row and {lifting:.1} for lifting"),
     );
 }
 

@@ -2,15 +2,16 @@
 //! categories are many.
 //!
 //! The results are those of [`super::narrow_product`], where a worker's columns grow with Π (1 + c) over the categories c of
-//! what comes as shares. Here it is joined factor by factor, row by row, and what travels grows with the columns
-//! of what is joined before the last factor, plus those of the last. A [`Factor`] has its columns in shares of the workers: those of a
-//! further owner ([`super::shared_columns`]), or classes of a difference of two owners' dates.
+//! what comes as shares. Here it is joined factor by factor, row by row, and what travels grows with the columns of what
+//! is joined before the last factor, plus those of the last. A [`Factor`] has its columns in shares of the workers: those
+//! of a further owner ([`super::shared_columns`]), or classes of a difference of two owners' dates.
 //!
-//! *Heads* are what is wanted: ones, the three limbs of the record key, left's values, right's, each factor's. A *stage* takes
-//! the columns P of all heads so far and those of an operand Z, and makes each head's columns times Z's, row by row. In the first
-//! stage P is left's own, its one-hot columns with the head's number in place of the one, and Z right's own one-hot columns, or
-//! with a value. In every other Z is a factor, and of P and Z both have shares. The last stage's products are summed over
-//! stretches of rows and [lifted](super::lift), those of record keys over all rows mod 2¹⁶. Everything is in ℤ/2¹⁶.
+//! *Heads* are what is wanted: ones, the three limbs of the record key, left's values, right's, each factor's. A *stage*
+//! takes the columns P of all heads so far and those of an operand Z, and makes each head's columns times Z's, row by row.
+//! In the first stage P is left's own, its one-hot columns with the head's number in place of the one, and Z is right's
+//! own, with a one or a value. In every other Z is a factor, and of P and Z both have shares. The last stage's products
+//! are summed over stretches of rows and [lifted](super::lift), those of record keys over all rows mod 2¹⁶. Everything
+//! travels in ℤ/2¹⁶.
 //!
 //! ```text
 //! A = (P_L − U₁, Z_L − U₂)        left's; of the first stage only P − U₁
@@ -28,25 +29,26 @@
 //! | 1 | left → right, each stage and block: A | 2 bytes × columns of P and, but for the first, of Z | nothing: uniform without left's seed |
 //! | 2 | right → left, each stage and block: B | 2 bytes × columns of Z and, but for the first, of P | nothing: uniform without right's seed |
 //! | 3 | dealer → right, each stage but the last, each block: D | 2 bytes × columns of the products | nothing: uniform without left's seed |
-//! | 4 | dealer → right, last stage, each stretch that ended: Σ (U₁ᵀV₂ + V₁ᵀU₂) − R | 2 bytes × cells a stretch | nothing, likewise |
+//! | 4 | dealer → right, each stretch that ended: U₁ᵀV₂ + V₁ᵀU₂ − R of the last stage | 2 bytes × cells a stretch | nothing, likewise |
 //! | 5 | the lift's messages | 4 bytes × cells a stretch | nothing, see [`super::lift`] |
-//! | 6 | dealer → right, at the end: the same for the key sums | none | nothing, likewise |
+//! | 6 | dealer → right, at the end: the same as step 4 for the key sums | none | nothing, likewise |
 //!
-//! U is from the seed of dealer and left, V from that of dealer and right, R from further streams of left's seed. Each stage has
-//! its own, at each row and column afresh: so what a worker sees is uniform whatever it saw before and whatever P and Z are. One V₂ and one U₂
-//! serve all heads, since Z − V₂ and Z_L − U₂ are sent once and each product has an R of its own. Without R right could solve D for U, as
-//! in a narrow product.
+//! U is from the seed of dealer and left, V from that of dealer and right, R from further streams of left's seed. Every
+//! stage has its own, afresh for each row and column, so what a worker sees is uniform whatever it saw before and whatever
+//! P and Z are. One U₂ and one V₂ serve all heads: Z_L − U₂ and Z_R − V₂ are sent once, and each product has an R of its
+//! own. Why R: as in a narrow product, right could solve D for U without it.
 //!
-//! **Where right is everyone**, its columns are all ones and its stage is left out: in the first stage Z is then the first factor, of which left
-//! adds its share, (Z_L + B₂) in place of B₂, and P still left's own, so that only P and Z_R are masked. With one factor
+//! **Where right is everyone** its columns are ones, and its stage is left out. In the first stage Z is then the first
+//! factor, P still left's own, and left has Z_L + B₂ in place of B₂: only P and Z_R are masked and sent. With one factor
 //! nothing is joined row by row, and the dealer sends nothing for a row.
 //!
 //! # Order
-//! All stages work at once, each on another block. In a *turn* both workers take the factors' shares of a new block; send a block of
-//! each stage, the last one's first, which are one block apart, and bits to lift; sum the products of what the last stage received in the turn
-//! before, while all that is on its way; and receive. So a turn takes the time of one message however many stages there are. When a
-//! factor is asked for shares, nothing else is on its way between the workers. A block travels column after column, and its
-//! masks lie in their streams in that order. All that one party sends another in a turn is together about a mebibyte at most.
+//! All stages work at once, each on another block. In a *turn* both workers take the factors' shares of a new block; send a
+//! block of each stage, the last stage's first, which are one block apart, and bits to lift; sum the products of what the
+//! last stage received in the turn before, while all that is on its way; and receive. So a turn takes the time of one
+//! message, however many stages there are. When a factor is asked for shares, nothing else is on its way between the
+//! workers. What one party sends another by row in a turn is about a mebibyte at most, in all; memory is a few times that
+//! for each stage, and the sums. A block travels column after column, and its masks lie in their streams in that order.
 //!
 //! Sizes, names and number of messages follow from [`JoinedShape`] alone; a row without a category is sent,
 //! and worked on, like any other. The dealer receives nothing.
@@ -132,9 +134,9 @@ impl Turns {
     }
 }
 
-/// What the dealer adds to a worker's sums, without having them: R at left, and what makes up for it at right.
+/// What is added to a worker's sums: R at left, and at right what the dealer sends.
 enum Corrections {
-    Drawn { results: MaskStream<u16>, position: u64 },
+    Drawn { results: Box<MaskStream<u16>>, position: u64 },
     Dealt(Inbox),
 }
 
@@ -183,7 +185,7 @@ impl<'a> Worker<'a> {
         let stages = stages.collect::<Result<Vec<_>, _>>()?;
         let [corrections, key_corrections] = if is_left {
             let (results, keys) = (names.result_masks(dealer_seed)?, names.key_result_masks(dealer_seed)?);
-            [results, keys].map(|results| Corrections::Drawn { results, position: 0 })
+            [results, keys].map(|results| Corrections::Drawn { results: Box::new(results), position: 0 })
         } else {
             [&names.dealer, &names.dealer_keys].map(|name| Corrections::Dealt(Inbox::new(name)))
         };
@@ -200,8 +202,7 @@ impl<'a> Worker<'a> {
         })
     }
 
-    /// Everything that is done block by block. `write` writes this worker's own columns of some rows to where the first stage sends
-    /// them from.
+    /// Everything that is done block by block. `write` puts this worker's own columns of some rows into the first stage.
     fn run(
         &mut self,
         peer: &mut dyn Channel,
@@ -258,7 +259,8 @@ impl<'a> Worker<'a> {
         self.corrections.add_to(&mut self.ended.sums, dealer)
     }
 
-    /// Receives what the other worker sent in this turn. The last stage goes first, so that each finds the next one's place free.
+    /// Receives what the other worker sent in this turn. The last stage goes first, so that each finds the next one's
+    /// place free.
     fn receive(
         &mut self,
         peer: &mut dyn Channel,

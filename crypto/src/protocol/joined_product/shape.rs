@@ -22,7 +22,7 @@ pub struct JoinedShape {
     pub left: OwnerShape,
     /// Right's columns.
     pub right: OwnerShape,
-    /// Right has one category, in which every row is, and no values: it takes part through its shares of the factors only.
+    /// Right has one category, in which every row is, and no values: it takes part through its shares of factors only.
     pub right_is_everyone: bool,
     /// Those that come as shares, one-hot columns of categories and then each value's; at least one.
     pub factors: Vec<OwnerShape>,
@@ -30,9 +30,9 @@ pub struct JoinedShape {
 
 /// One multiplication, row by row: heads of so many columns with all columns of an operand.
 ///
-/// Heads that come in: one, the limbs of the record key, left's values, then those of the operands before. Heads that come out: each of
-/// these with the operand's one-hot columns, then the first, of ones, with the columns of each value of the operand's.
-/// Columns of a head are those of left, then of each operand so far, the last fastest.
+/// Heads that come in: ones, the limbs of the record key, left's values, then those of the operands before. Heads that come
+/// out: each of these with the operand's one-hot columns, then the first, of ones, with the columns of each of the operand's
+/// values. Within a head are left's categories, then those of each operand so far, the last fastest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stage {
     /// The factor that is the operand; none for right's own columns.
@@ -120,8 +120,7 @@ impl JoinedShape {
         ProductShape { rows: self.rows, block_rows: self.block_rows, left, right, others: Vec::new() }
     }
 
-    /// The factors in the order in which they are joined: the widest last, since what comes out of the last stage never travels
-    /// by row.
+    /// The factors in the order in which they are joined: the widest last, since what comes of the last is not sent by row.
     fn joined(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.factors.len()).collect();
         order.sort_by_key(|factor| self.factors[*factor].width());
@@ -223,44 +222,40 @@ impl JoinedShape {
         Some((0..workers).flat_map(of_pair).collect())
     }
 
-    /// Bytes that a row costs in bodies, those of the factors aside: from left to right, from right to left, from the dealer to
-    /// right, and of the lift's three messages on average.
+    /// Bytes that a row costs in bodies, those of the factors aside: from left to right, from right to left, from the
+    /// dealer to right, and of the lift's three messages on average.
     pub fn bytes_per_row(&self) -> [f64; 4] {
         let element = u16::BYTES as f64;
-        let stages = self.stages();
-        let sum = |width: fn(&Stage) -> usize, stages: &[Stage]| {
-            element * stages.iter().map(|stage| width(stage) as f64).sum::<f64>()
-        };
-        let dealt = &stages[..stages.len().saturating_sub(1)];
         let lift =
             self.tiles().into_iter().map(|tile| 3.0 * element * tile.cells as f64 / tile.stretch as f64);
+        let [left, right, dealer] = self.travelling().map(|columns| element * columns as f64);
+        [left, right, dealer, lift.sum()]
+    }
+
+    /// Columns that travel by row: from left to right, from right to left, from the dealer to right.
+    fn travelling(&self) -> [usize; 3] {
+        let stages = self.stages();
+        let sum = |stages: &[Stage], width: fn(&Stage) -> usize| {
+            stages.iter().map(width).fold(0, usize::saturating_add)
+        };
+        let corrected = &stages[..stages.len().saturating_sub(1)];
         [
-            sum(Stage::left_width, &stages),
-            sum(Stage::right_width, &stages),
-            sum(Stage::width_after, dealt),
-            lift.sum(),
+            sum(&stages, Stage::left_width),
+            sum(&stages, Stage::right_width),
+            sum(corrected, Stage::width_after),
         ]
     }
 
     /// Columns that one party sends another by row, at the most.
     fn widest(&self) -> usize {
         // With more factors than are taken, they are not worth counting: the shape is refused when it is used.
-        if self.factors.len() > Self::FACTORS_MAX {
-            return usize::MAX;
-        }
-        let stages = self.stages();
-        let sum = |width: fn(&Stage) -> usize, stages: &[Stage]| {
-            stages.iter().fold(0_usize, |sum, stage| sum.saturating_add(width(stage)))
-        };
-        let dealt = &stages[..stages.len().saturating_sub(1)];
-        sum(Stage::left_width, &stages)
-            .max(sum(Stage::right_width, &stages))
-            .max(sum(Stage::width_after, dealt))
+        let countable = self.factors.len() <= Self::FACTORS_MAX;
+        if countable { self.travelling().into_iter().fold(0, usize::max) } else { usize::MAX }
     }
 
     pub(crate) fn checked(&self) -> Result<&Self, ProtocolError> {
         let owners = [&self.left, &self.right].into_iter().chain(&self.factors);
-        let of_last = |stages: Vec<Stage>| stages.last().map_or(0, Stage::width_after);
+        let sums = |stages: Vec<Stage>| stages.last().map_or(0, Stage::width_after);
         let widest = self.widest();
         let usable = self.rows <= ProductShape::ROWS_MAX
             && (1..=Self::FACTORS_MAX).contains(&self.factors.len())
@@ -268,7 +263,7 @@ impl JoinedShape {
             && (!self.right_is_everyone || self.right == OwnerShape { categories: 1, values: Vec::new() })
             && widest <= ProductShape::COLUMNS_MAX
             && blocks::bearable(self.block_rows, widest)
-            && of_last(self.stages()) <= ProductShape::PAIRS_MAX
+            && sums(self.stages()) <= ProductShape::PAIRS_MAX
             && lifted_at_once(&self.tiles(), self.rows, self.block_rows) <= ProductShape::LIFTED_MAX;
         let expected = "1 to 65536 categories of each owner and factor, at most 24 values of 1 to 8 bits, 1 to 8 factors, one \
                         category and no value at a right that is everyone, at most 2^19 columns by row, 2^24 sums and 2^24 to \

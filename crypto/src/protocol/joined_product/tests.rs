@@ -246,6 +246,19 @@ fn a_right_that_is_everyone_takes_part_through_its_shares_only() {
 }
 
 #[test]
+fn rows_around_the_borders_of_blocks_are_all_counted() {
+    for rows in [0, 1, 15, 16, 17, 31, 32, 33, 48] {
+        for right in [1, 2] {
+            for others in [[(3, &[][..])].as_slice(), &[(3, &[6]), (2, &[])]] {
+                let shape = narrow(rows, 16, &[&[(2, &[8][..]), (right, &[])], others].concat());
+                let joined = Joined::new(World::random(rows as u8, shape), right == 1);
+                assert!(joined.results() == joined.world.clear(), "{:?}", joined.shape);
+            }
+        }
+    }
+}
+
+#[test]
 fn it_agrees_with_the_product_in_which_shares_are_multiplied_out() {
     for (seed, owners) in [
         [(3, &[8, 3][..]), (2, &[5]), (4, &[7])].as_slice(),
@@ -321,6 +334,7 @@ fn everything_a_worker_receives_looks_uniform_even_where_the_other_has_nothing()
     for is_everyone in [false, true] {
         let right = if is_everyone { (1, &[][..]) } else { (3, &[8][..]) };
         let shape = || narrow(1500, 512, &[(4, &[8]), right, (2, &[8]), (5, &[])]);
+        let joined_stages = if is_everyone { 2 } else { 3 };
         for world in [World::empty(shape()), World::full(shape()), World::random(3, shape())] {
             let Outcome { ran, seen_of_owners } = Joined::owned(world, is_everyone).run(&Ledger::shared());
             assert_uniform(&bodies(&seen_of_owners[0]), "owner to right");
@@ -333,6 +347,18 @@ fn everything_a_worker_receives_looks_uniform_even_where_the_other_has_nothing()
                 let long = seen.iter().filter(|(_, body)| body.len() > 256 * 21);
                 assert_uniform(&bodies(seen), what);
                 long.for_each(|(header, body)| assert_uniform(body, &format!("{what}: {}", header.step)));
+            }
+            // Bare shares are uniform too, but would add up to the columns.
+            let sent = |seen: &[Seen], stage: &str| {
+                let own = seen.iter().filter(|(header, _)| header.step.to_string().contains(stage));
+                let bytes: Vec<u8> = own.flat_map(|(_, body)| body.iter().copied()).collect();
+                bytes.as_chunks::<2>().0.iter().map(|bytes| u16::from_le_bytes(*bytes)).collect::<Vec<_>>()
+            };
+            for stage in (1..joined_stages).map(|stage| format!("/stage{stage}/")) {
+                let (at_left, at_right) = (sent(&ran.seen_by_left, &stage), sent(&ran.seen_by_right, &stage));
+                assert!(at_left.len() == at_right.len() && !at_left.is_empty());
+                let sums = at_left.iter().zip(&at_right).map(|(left, right)| left.wrapping_add(*right));
+                assert_uniform(&sums.flat_map(u16::to_le_bytes).collect::<Vec<_>>(), &stage);
             }
         }
     }
