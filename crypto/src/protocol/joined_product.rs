@@ -77,7 +77,7 @@ mod stage;
 mod tests;
 
 pub use self::shape::JoinedShape;
-use self::stage::{DealtStage, Factors, WorkedStage};
+use self::stage::{DealtStage, Matrices, WorkedStage};
 
 /// The names of the steps and streams of the sums.
 struct Names {
@@ -163,7 +163,7 @@ struct Worker<'a> {
     /// Of each factor, shares of the blocks that its stage has not come to.
     waiting: Vec<VecDeque<Vec<u16>>>,
     /// What the last stage received.
-    ready: Factors,
+    ready: Matrices,
     products: Products,
     ended: Ended,
     corrections: Corrections,
@@ -192,8 +192,8 @@ impl<'a> Worker<'a> {
         Ok(Self {
             shape,
             waiting: vec![VecDeque::new(); shape.factors.len()],
-            ready: Factors::default(),
-            products: shape.products(stages.last().map_or(1, WorkedStage::matrices)),
+            ready: Matrices::default(),
+            products: shape.products(stages.last().map_or(1, WorkedStage::terms)),
             stages,
             ended: Ended::default(),
             corrections,
@@ -208,7 +208,7 @@ impl<'a> Worker<'a> {
         peer: &mut dyn Channel,
         dealer: &mut dyn Channel,
         factors: &mut [&mut dyn Factor],
-        mut write: impl FnMut(&mut Factors, Range<usize>),
+        mut write: impl FnMut(&mut Matrices, Range<usize>),
     ) -> Result<(), ProtocolError> {
         let turns = Turns::of(self.shape, self.stages.len());
         for turn in turns.all() {
@@ -224,7 +224,7 @@ impl<'a> Worker<'a> {
                     }
                     waiting.push_back(share);
                 }
-                write(&mut self.stages[0].factors, rows);
+                write(&mut self.stages[0].matrices, rows);
             }
             self.send(peer, &turns, turn)?;
             // What was sent is on its way while this is worked on.
@@ -243,7 +243,7 @@ impl<'a> Worker<'a> {
         for (at, stage) in self.stages.iter_mut().enumerate().rev() {
             let Some((index, rows)) = turns.block(turn, at) else { continue };
             if let Some(factor) = stage.stage.factor {
-                stage.factors.operand =
+                stage.matrices.operand =
                     self.waiting[factor].pop_front().expect("a factor's shares come before they are used");
             }
             stage.send(peer, index, rows)?;
@@ -276,7 +276,7 @@ impl<'a> Worker<'a> {
             match after.first_mut() {
                 // Step 3.
                 Some(next) => stage.multiply(dealer, index, rows.clone(), next.coming(rows.len()))?,
-                None => std::mem::swap(&mut self.ready, &mut stage.factors),
+                None => std::mem::swap(&mut self.ready, &mut stage.matrices),
             }
         }
         self.lift.receive(peer)?;
@@ -383,7 +383,7 @@ pub fn deal(
     let mut stages = stages.collect::<Result<Vec<_>, _>>()?;
     let turns = Turns::of(shape, stages.len());
     let mut last = stages.pop().expect("a shape that was checked has a factor");
-    let mut products = shape.products(last.matrices());
+    let mut products = shape.products(last.terms());
     let (mut results, mut position) = (names.result_masks(left_seed)?, 0);
     let mut lift = DealtLift::new(&names.lift, left_seed, right_seed, shape.tiles(), shape.rows)?;
     let (mut outbox, mut ended) = (Outbox::new(&names.dealer), Ended::default());
@@ -397,7 +397,7 @@ pub fn deal(
         // Step 4: never without R.
         if let Some((_, rows)) = turns.block(turn, turns.stages) {
             last.draw(rows.clone());
-            products.add(rows, &last.factors.coming, &last.factors.operand, &mut ended);
+            products.add(rows, &last.matrices.coming, &last.matrices.operand, &mut ended);
             ended.each().for_each(|(tile, _)| lift.add(tile));
             let body = inner_product::less_masks_from(&ended.sums, &mut results, position);
             position += ended.sums.len() as u64;

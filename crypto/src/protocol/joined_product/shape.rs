@@ -172,12 +172,12 @@ impl JoinedShape {
         self.lifted().into_iter().map(|(_, bits)| Tile { cells, stretch: stretch_rows(bits) }).collect()
     }
 
-    /// The sums of the last stage: of `matrices` pairs of matrices that lie one behind the other.
-    pub(super) fn products(&self, matrices: usize) -> Products {
+    /// The sums of the last stage: with so many terms, whose matrices lie one behind the other.
+    pub(super) fn products(&self, terms: usize) -> Products {
         let stages = self.stages();
         let last = stages.last().expect("a shape that was checked has a factor");
         let places = self.places();
-        let terms = |heads: Range<usize>| {
+        let of_heads = |heads: Range<usize>| {
             let cells = (places.as_ref()).map(|places| {
                 let of_head =
                     |head: usize| places.iter().map(move |cell| (head * places.len()) as u32 + cell);
@@ -190,11 +190,11 @@ impl JoinedShape {
                 right: behind(&right, matrix * last.operand_width()),
                 cells: cells.clone(),
             };
-            (0..matrices).map(term).collect::<Vec<_>>()
+            (0..terms).map(term).collect::<Vec<_>>()
         };
         let lifted = self.tiles().into_iter().zip(self.lifted());
-        let lifted = lifted.map(|(tile, (head, _))| (tile, terms(head..head + 1))).collect();
-        Products::new(self.rows, lifted, terms(1..1 + LIMBS), LIMBS * self.cells())
+        let lifted = lifted.map(|(tile, (head, _))| (tile, of_heads(head..head + 1))).collect();
+        Products::new(self.rows, lifted, of_heads(1..1 + LIMBS), LIMBS * self.cells())
     }
 
     /// The cell of each column of a head after the last stage; none where they lie in the order of cells.

@@ -54,16 +54,16 @@ impl Names {
 
 /// The two matrices of which a party adds up products.
 #[derive(Default)]
-pub(super) struct Factors {
+pub(super) struct Matrices {
     /// Of what comes in, and behind it, where there are two products, of the same again.
     pub(super) coming: Vec<u16>,
     /// Of the operand, likewise.
     pub(super) operand: Vec<u16>,
 }
 
-impl Factors {
+impl Matrices {
     /// Adds the products of a block, row by row, to what comes out.
-    fn add_to(&self, stage: &Stage, matrices: usize, height: usize, out: &mut [u16]) {
+    fn add_to(&self, stage: &Stage, terms: usize, height: usize, out: &mut [u16]) {
         let part = |width: usize, columns: &Range<usize>, matrix: usize| {
             let first = matrix * width;
             (first + columns.start) * height..(first + columns.end) * height
@@ -74,7 +74,7 @@ impl Factors {
                 let right = part(stage.operand_width(), &right, matrix);
                 (&self.coming[left], &self.operand[right])
             };
-            match matrices {
+            match terms {
                 1 => add_row_products(out, &[pair(0)], height),
                 _ => add_row_products(out, &[pair(0), pair(1)], height),
             }
@@ -92,7 +92,7 @@ pub(super) struct WorkedStage {
     results: Option<MaskStream<u16>>,
     /// Before a block is sent: at left its share of what comes in, and of the operand (none where that is right's own); at
     /// right its share of the operand and, where there is one, behind it as much free room, of what comes in.
-    pub(super) factors: Factors,
+    pub(super) matrices: Matrices,
     masked: Vec<u16>,
     theirs: Vec<u16>,
 }
@@ -110,21 +110,21 @@ impl WorkedStage {
             true => (names.left_masks(dealer_seed)?, Some(names.result_masks(dealer_seed)?)),
             false => (names.right_masks(dealer_seed)?, None),
         };
-        let (factors, masked, theirs) = Default::default();
-        Ok(Self { stage, is_left, names, masks, results, factors, masked, theirs })
+        let (matrices, masked, theirs) = Default::default();
+        Ok(Self { stage, is_left, names, masks, results, matrices, masked, theirs })
     }
 
-    /// Pairs of matrices whose products this worker adds up.
-    pub(super) fn matrices(&self) -> usize {
+    /// Products of matrices that this worker adds up: those of one half of its matrices, or of both.
+    pub(super) fn terms(&self) -> usize {
         if self.stage.is_shared && !self.is_left { 2 } else { 1 }
     }
 
     /// Where this worker's share of what comes in goes.
     pub(super) fn coming(&mut self, height: usize) -> &mut [u16] {
         let elements = self.stage.width() * height;
-        self.factors.coming.resize(self.matrices() * elements, 0);
-        let first = self.factors.coming.len() - elements;
-        &mut self.factors.coming[first..]
+        self.matrices.coming.resize(self.terms() * elements, 0);
+        let first = self.matrices.coming.len() - elements;
+        &mut self.matrices.coming[first..]
     }
 
     /// Sends a block of its own, masked.
@@ -141,7 +141,7 @@ impl WorkedStage {
         };
         let position = (rows.start * width) as u64;
         let own = self.stage.width() * height;
-        let Factors { coming, operand } = &mut self.factors;
+        let Matrices { coming, operand } = &mut self.matrices;
         self.masked.resize(width * height, 0);
         if self.is_left {
             self.masks.fill(position, &mut self.masked);
@@ -186,7 +186,7 @@ impl WorkedStage {
         };
         let body = peer.receive(name, index, &message(height, width))?;
         let own = self.stage.width() * height;
-        let Factors { coming, operand } = &mut self.factors;
+        let Matrices { coming, operand } = &mut self.matrices;
         // Right has no share of what is left's own, nor left of what is right's own.
         if !self.stage.is_shared && !self.is_left {
             return decode_into(&body, name, coming);
@@ -221,7 +221,7 @@ impl WorkedStage {
                 u16::decode(&body, out).map_err(|_| ChannelError::Unexpected { step: name.clone() })?;
             }
         }
-        self.factors.add_to(&self.stage, self.matrices(), rows.len(), out);
+        self.matrices.add_to(&self.stage, self.terms(), rows.len(), out);
         Ok(())
     }
 }
@@ -233,7 +233,7 @@ pub(super) struct DealtStage {
     left: MaskStream<u16>,
     right: MaskStream<u16>,
     results: MaskStream<u16>,
-    pub(super) factors: Factors,
+    pub(super) matrices: Matrices,
     out: Vec<u16>,
     result: Vec<u16>,
 }
@@ -249,12 +249,12 @@ impl DealtStage {
         let names = Names::of(step, number)?;
         let (left, right) = (names.left_masks(left_seed)?, names.right_masks(right_seed)?);
         let results = names.result_masks(left_seed)?;
-        let (factors, out, result) = Default::default();
-        Ok(Self { stage, names, left, right, results, factors, out, result })
+        let (matrices, out, result) = Default::default();
+        Ok(Self { stage, names, left, right, results, matrices, out, result })
     }
 
-    /// Pairs of matrices whose products the dealer adds up.
-    pub(super) fn matrices(&self) -> usize {
+    /// Products of matrices that the dealer adds up, likewise.
+    pub(super) fn terms(&self) -> usize {
         if self.stage.is_shared { 2 } else { 1 }
     }
 
@@ -264,10 +264,10 @@ impl DealtStage {
         let of_operand = self.stage.operand_width() * rows.len();
         let (left, right) =
             ((rows.start * self.stage.left_width()) as u64, (rows.start * self.stage.right_width()) as u64);
-        let matrices = self.matrices();
-        let Factors { coming, operand } = &mut self.factors;
-        coming.resize(matrices * own, 0);
-        operand.resize(matrices * of_operand, 0);
+        let terms = self.terms();
+        let Matrices { coming, operand } = &mut self.matrices;
+        coming.resize(terms * own, 0);
+        operand.resize(terms * of_operand, 0);
         self.left.fill(left, &mut coming[..own]);
         if !self.stage.is_shared {
             self.right.fill(right, operand);
@@ -289,7 +289,7 @@ impl DealtStage {
         let position = (rows.start * width) as u64;
         self.out.clear();
         self.out.resize(width * height, 0);
-        self.factors.add_to(&self.stage, self.matrices(), height, &mut self.out);
+        self.matrices.add_to(&self.stage, self.terms(), height, &mut self.out);
         self.result.resize(width * height, 0);
         self.results.fill(position, &mut self.result);
         subtract(&mut self.out, &self.result);
