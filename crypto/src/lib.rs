@@ -32,13 +32,15 @@
 //! | [`roles`] | left, right, dealer |
 //! | [`channel`], [`memory`] | named messages, headers, transcripts; a link in memory |
 //! | [`seeds`] | pair seeds of one attempt, mask streams, the ledger of their use |
-//! | [`protocol`] | products over all rows; circuits over a table; the protection of a table |
+//! | [`protocol`] | products over all rows, and classes of numbers that nobody knows; circuits over a table; the protection of a table |
+//! | `dcf` | keys of comparisons with a secret number |
 //! | [`attempt`] | one attempt from fresh keys to farewell, and the dealer's whole part |
 //! | [`pseudonym`], [`decoys`] | salted tokens, record keys, decoys and how many of them |
 //! | [`seal`], [`sign`] | files at rest; signatures |
 
 pub mod attempt;
 pub mod channel;
+mod dcf;
 pub mod decoys;
 mod kernel;
 pub mod memory;

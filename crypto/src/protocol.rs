@@ -7,6 +7,8 @@
 //! | [`factor`] | what columns that no worker has look like to a product | – |
 //! | [`shared_columns`] | columns of further owners become shares of the workers | one block at a time, to one worker |
 //! | [`shared_constants`] | a further owner's constants of a value column become shares of the workers | one |
+//! | [`classes`] | shares of the class of a sum of several owners' numbers | one block each way at a time, two from the dealer |
+//! | [`shared_numbers`] | further owners' summands become shares of the workers | one block at a time, to one worker |
 //! | `lift` | sums mod 2¹⁶ over short stretches become sums of whole numbers | with the blocks |
 //! | [`inner_product`] | the same trick for columns of numbers, in any ring | one block each way at a time |
 //! | [`engine`] | gates on shares: AND, multiply, bits to numbers and back | one round a batch |
@@ -20,6 +22,7 @@ use crate::seeds::SeedError;
 pub mod adder;
 pub mod aes;
 pub(crate) mod blocks;
+pub mod classes;
 pub mod compare;
 pub mod engine;
 pub mod factor;
@@ -33,6 +36,7 @@ pub mod protect_sums;
 pub mod shared_columns;
 pub mod shared_constants;
 pub(crate) mod stretch_sums;
+pub mod shared_numbers;
 pub(crate) mod wide_body;
 
 /// Why a protocol ended without a result. Nothing was opened by it.

@@ -233,6 +233,25 @@ pub(crate) fn own<W: Word>(engine: &Engine<'_>, shares: &[Share<W>; 2]) -> Share
     }
 }
 
+/// Fails for bytes that are visibly not uniform: chi-square over byte values, 255 degrees of freedom, at
+/// eight standard deviations.
+pub(crate) fn assert_uniform(bytes: &[u8], what: &str) {
+    let mut counts = [0f64; 256];
+    bytes.iter().for_each(|byte| counts[*byte as usize] += 1.0);
+    let expected = bytes.len() as f64 / 256.0;
+    assert!(expected > 20.0, "{what}: enough bytes to judge");
+    let statistic: f64 = counts.iter().map(|count| (count - expected).powi(2) / expected).sum();
+    assert!((statistic - 255.0).abs() < 8.0 * (2.0f64 * 255.0).sqrt(), "{what}: chi-square {statistic}");
+    let ones: u32 = bytes.iter().map(|byte| byte.count_ones()).sum();
+    let bits = bytes.len() as f64 * 8.0;
+    assert!((f64::from(ones) - bits / 2.0).abs() < 8.0 * bits.sqrt() / 2.0, "{what}: ones {ones}");
+}
+
+/// All that was seen, one body after the other.
+pub(crate) fn bodies(seen: &[Seen]) -> Vec<u8> {
+    seen.iter().flat_map(|(_, body)| body.iter().copied()).collect()
+}
+
 fn seed_pair(a: &str, b: &str) -> (PairSeed, PairSeed) {
     let (key_a, key_b) = (EphemeralKey::generate(), EphemeralKey::generate());
     let (public_a, public_b) = (key_a.public(), key_b.public());

@@ -7,7 +7,9 @@ use crate::channel::ChannelError;
 use crate::protocol::lift::FLUSHES;
 use crate::protocol::shared_columns;
 use crate::seeds::Ledger;
-use crate::testing::{Dice, Ran, Seen, TestChannel, elements, linked, seeds, step, three_watched};
+use crate::testing::{
+    Dice, Ran, Seen, TestChannel, assert_uniform, bodies, elements, linked, seeds, step, three_watched,
+};
 
 /// One owner's rows: some in no category.
 #[derive(Clone)]
@@ -243,24 +245,6 @@ fn every_party_sees_messages_of_the_same_shapes_whatever_the_values() {
     assert_eq!(views[0], views[1]);
     assert_eq!(views[0], views[2]);
     assert_eq!(views[0].iter().map(Vec::len).collect::<Vec<_>>(), [9, 9, 4, 7]);
-}
-
-/// Fails for bytes that are visibly not uniform: chi-square over byte values, 255 degrees of freedom, at
-/// eight standard deviations.
-pub(in crate::protocol) fn assert_uniform(bytes: &[u8], what: &str) {
-    let mut counts = [0f64; 256];
-    bytes.iter().for_each(|byte| counts[*byte as usize] += 1.0);
-    let expected = bytes.len() as f64 / 256.0;
-    assert!(expected > 20.0, "{what}: enough bytes to judge");
-    let statistic: f64 = counts.iter().map(|count| (count - expected).powi(2) / expected).sum();
-    assert!((statistic - 255.0).abs() < 8.0 * (2.0f64 * 255.0).sqrt(), "{what}: chi-square {statistic}");
-    let ones: u32 = bytes.iter().map(|byte| byte.count_ones()).sum();
-    let bits = bytes.len() as f64 * 8.0;
-    assert!((f64::from(ones) - bits / 2.0).abs() < 8.0 * bits.sqrt() / 2.0, "{what}: ones {ones}");
-}
-
-pub(in crate::protocol) fn bodies(seen: &[Seen]) -> Vec<u8> {
-    seen.iter().flat_map(|(_, body)| body.iter().copied()).collect()
 }
 
 #[test]
