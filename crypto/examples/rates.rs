@@ -3,10 +3,12 @@
 //! `cargo run --release -p kobling-crypto --example rates [ROWS]`. Three threads, no network: what is measured is
 //! arithmetic, masks, hashing and copying. Processor seconds are each party's own; wall seconds are the workers' together.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use kobling_crypto::channel::{Channel, FramedChannel, StepName};
 use kobling_crypto::memory::{MemoryTransport, pair};
+use kobling_crypto::protocol::classes::{ClassShape, ClassesAtLeft, ClassesAtRight, DealtClasses};
 use kobling_crypto::protocol::engine::Engine;
 use kobling_crypto::protocol::factor::{DealtFactor, Factor};
 use kobling_crypto::protocol::joined_product::{self, JoinedShape};
@@ -49,6 +51,12 @@ fn main() {
         false,
         vec![owner(3, &[]), owner(62, &[])],
     ));
+    // Days between dates of a life, in months of five years, in years, and before or after.
+    for (step, count) in [(30, 61), (365, 120), (3650, 1)] {
+        let borders: Vec<u32> = (1..=count).map(|border| border * step).collect();
+        let kept = (0..=borders.len()).collect();
+        classes(ClassShape::new(rows, ProductShape::BLOCK_ROWS, 17, borders, kept, 0));
+    }
     for cells in [1, 231, 10_000] {
         protection(cells, None);
         let (sum_bits, square_bits) = (21, 40);
@@ -252,6 +260,66 @@ fn joined(shape: JoinedShape) {
         &owners.collect::<Vec<_>>(),
         [left, right, dealer, sharing, started.elapsed().as_secs_f64()],
         &format!("{left_bytes} + {right_bytes} + {dealer_bytes} bytes a row and {lifting:.1} for lifting"),
+    );
+}
+
+/// Blocks with rows of a class, in order.
+fn blocks(shape: &ClassShape) -> impl Iterator<Item = (u64, Range<usize>)> {
+    let (rows, block_rows) = (shape.rows, shape.block_rows);
+    let starts = (0..rows).step_by(block_rows);
+    starts.enumerate().map(move |(index, start)| (index as u64, start..rows.min(start + block_rows)))
+}
+
+fn classes(mut shape: ClassShape) {
+    // All that the dealer sends is in memory at once.
+    shape.rows = shape.rows.min(1 << 17);
+    let shape = &shape;
+    let left: Vec<u32> = (0..shape.rows as u32).map(|row| row.wrapping_mul(0x9e37_79b9)).collect();
+    let number = |row: u32| row.wrapping_mul(7919) % (1 << shape.bits);
+    let right: Vec<u32> = (0..).zip(&left).map(|(row, left)| number(row).wrapping_sub(*left)).collect();
+    let (mut left_to_right, mut right_to_left) = link("left", "right");
+    let (mut dealer_to_left, mut left_to_dealer) = link("dealer", "left");
+    let (mut dealer_to_right, mut right_to_dealer) = link("dealer", "right");
+    let ((left_dealer, dealer_left), (right_dealer, dealer_right)) =
+        (seeds("left", "dealer"), seeds("right", "dealer"));
+    let name = step("classes");
+
+    let (_, dealer) = timed(|| {
+        let mut factor = DealtClasses::new(&name, shape, &dealer_left, &dealer_right).expect("a factor");
+        for (index, rows) in blocks(shape) {
+            factor.block(&mut dealer_to_left, &mut dealer_to_right, index, rows).expect("dealt");
+        }
+    });
+    let run = |factor: &mut dyn Factor, worker: &mut dyn Channel, dealer: &mut dyn Channel| {
+        let mut share = Vec::new();
+        for (index, rows) in blocks(shape) {
+            factor.block(worker, dealer, index, rows, &mut share).expect("a block");
+        }
+    };
+    let started = Instant::now();
+    let (left, right) = std::thread::scope(|scope| {
+        let left = scope.spawn(|| {
+            let factor = ClassesAtLeft::new(&name, shape, &left_dealer, &[], &left);
+            timed(|| run(&mut factor.expect("a factor"), &mut left_to_right, &mut left_to_dealer)).1
+        });
+        let right = scope.spawn(|| {
+            let factor = ClassesAtRight::new(&name, shape, &right_dealer, vec![], &right);
+            timed(|| run(&mut factor.expect("a factor"), &mut right_to_left, &mut right_to_dealer)).1
+        });
+        (left.join().expect("left ends"), right.join().expect("right ends"))
+    });
+    let wall = started.elapsed().as_secs_f64();
+    let per_million = 1e6 / shape.rows as f64;
+    let [worker_bytes, dealer_bytes] = shape.bytes_per_row();
+    println!(
+        "classes of {} bits by {} borders: processor seconds for a million rows: left {:.3}, right {:.3}, dealer {:.3}; wall {:.3}; \
+         {worker_bytes} bytes a row each way and {dealer_bytes:.1} from the dealer to each worker",
+        shape.bits,
+        shape.borders.len(),
+        left * per_million,
+        right * per_million,
+        dealer * per_million,
+        wall * per_million,
     );
 }
 

@@ -35,8 +35,8 @@ pub mod protect;
 pub mod protect_sums;
 pub mod shared_columns;
 pub mod shared_constants;
-pub(crate) mod stretch_sums;
 pub mod shared_numbers;
+pub(crate) mod stretch_sums;
 pub(crate) mod wide_body;
 
 /// Why a protocol ended without a result. Nothing was opened by it.

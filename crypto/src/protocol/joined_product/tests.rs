@@ -5,14 +5,13 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::channel::ChannelError;
 use crate::kernel::one_hot;
-use crate::protocol::narrow_product::tests::{
-    Opened, Rows, World, assert_uniform, bodies, opened, outsides, shape as narrow,
-};
+use crate::protocol::narrow_product::tests::{Opened, Rows, World, opened, outsides, shape as narrow};
 use crate::protocol::narrow_product::{LIMBS, NO_CATEGORY, OwnerShape, ProductShape};
 use crate::protocol::shared_columns::{self, ColumnsAtLeft, ColumnsAtRight, DealtColumns};
 use crate::seeds::Ledger;
 use crate::testing::{
-    DealerHand, Dice, LeftHand, Ran, RightHand, Seen, TestChannel, linked, seeds, step, three_watched,
+    DealerHand, Dice, LeftHand, Ran, RightHand, Seen, TestChannel, assert_uniform, bodies, linked, seeds,
+    step, three_watched,
 };
 
 /// A factor whose columns were split at random beforehand. It talks on every link, so that a message out of turn is noticed.
