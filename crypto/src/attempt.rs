@@ -15,21 +15,84 @@
 use std::sync::{Arc, Mutex};
 
 use crate::channel::{Channel, ChannelError, StepName, farewell};
+use crate::protocol::classes::{ClassShape, DealtClasses};
 use crate::protocol::engine::Engine;
+use crate::protocol::factor::DealtFactor;
+use crate::protocol::joined_product::{self, JoinedShape};
 use crate::protocol::lookup::PerturbationTable;
 use crate::protocol::narrow_product::{self, OwnerShape, ProductShape};
 use crate::protocol::protect::{self, Program, ProtectShape};
 use crate::protocol::protect_sums::ValueShape;
+use crate::protocol::shared_columns::DealtColumns;
 use crate::protocol::{ProtocolError, decode};
 use crate::seeds::{EphemeralKey, Ledger, PairSeed};
 
 /// The public shape of a question's computation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Computation {
-    /// The product, where the question has two owners.
-    pub product: Option<ProductShape>,
+    /// The product, where the question has two owners or more.
+    pub product: Option<Product>,
     /// Protection.
     pub protect: ProtectShape,
+}
+
+/// How the columns of several owners are multiplied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Product {
+    /// Further owners' columns multiplied out.
+    Narrow(ProductShape),
+    /// Factor after factor: first further owners' columns, then classes of sums.
+    Joined {
+        /// The product.
+        shape: JoinedShape,
+        /// Its last factors.
+        classes: Vec<ClassShape>,
+    },
+}
+
+impl Product {
+    /// The product of these owners' columns and these classes of sums: joined where there are classes.
+    ///
+    /// `right_is_everyone`: right has one category, with every row in it. Blocks of classes become those of the product.
+    pub fn new(
+        rows: usize,
+        left: OwnerShape,
+        right: OwnerShape,
+        right_is_everyone: bool,
+        others: Vec<OwnerShape>,
+        classes: Vec<ClassShape>,
+    ) -> Self {
+        if classes.is_empty() {
+            return Self::Narrow(ProductShape::new(rows, left, right, others));
+        }
+        let of_classes =
+            classes.iter().map(|shape| OwnerShape { categories: shape.width(), values: Vec::new() });
+        let factors = others.into_iter().chain(of_classes).collect();
+        let shape = JoinedShape::new(rows, left, right, right_is_everyone, factors);
+        let block_rows = shape.block_rows;
+        let classes = classes.into_iter().map(|classes| ClassShape { block_rows, ..classes }).collect();
+        Self::Joined { shape, classes }
+    }
+
+    /// Whether the shapes of the parts fit each other.
+    fn fits(&self) -> bool {
+        let Self::Joined { shape, classes } = self else { return true };
+        let Some(first) = shape.factors.len().checked_sub(classes.len()) else { return false };
+        let fits = |(factor, classes): (&OwnerShape, &ClassShape)| {
+            factor.values.is_empty()
+                && factor.categories == classes.width()
+                && (classes.rows, classes.block_rows) == (shape.rows, shape.block_rows)
+        };
+        shape.factors[first..].iter().zip(classes).all(fits)
+    }
+}
+
+/// The name of the messages and streams of one of a product's sums.
+///
+/// # Errors
+/// [`ProtocolError::StepName`].
+pub fn sum_step(at: usize) -> Result<StepName, ProtocolError> {
+    Ok(product_step().join(&format!("sum{at}"))?)
 }
 
 /// Who is at the two ends of a link, and in which attempt.
@@ -147,8 +210,32 @@ pub fn deal(
     if hear(right)? != computation {
         return Err(ProtocolError::Shape { expected: "the same shape from both workers" });
     }
-    if let Some(shape) = computation.product {
-        narrow_product::deal(&product_step(), &shape, right, &left_seed, &right_seed)?;
+    match computation.product {
+        None => {}
+        Some(Product::Narrow(shape)) => {
+            narrow_product::deal(&product_step(), &shape, right, &left_seed, &right_seed)?;
+        }
+        Some(Product::Joined { shape, classes }) => {
+            let others = shape.factors.len() - classes.len();
+            let sums = classes
+                .iter()
+                .enumerate()
+                .map(|(at, classes)| DealtClasses::new(&sum_step(at)?, classes, &left_seed, &right_seed));
+            let mut sums = sums.collect::<Result<Vec<_>, ProtocolError>>()?;
+            let mut columns: Vec<DealtColumns> = (0..others).map(|_| DealtColumns).collect();
+            let columns = columns.iter_mut().map(|columns| columns as &mut dyn DealtFactor);
+            let mut factors: Vec<&mut dyn DealtFactor> =
+                columns.chain(sums.iter_mut().map(|sum| sum as &mut dyn DealtFactor)).collect();
+            joined_product::deal(
+                &product_step(),
+                &shape,
+                left,
+                right,
+                &left_seed,
+                &right_seed,
+                &mut factors,
+            )?;
+        }
     }
     let mut engine = Engine::dealer(&protect_step(), right, &left_seed, &right_seed)?;
     protect::deal(&mut engine, &computation.protect)?;
@@ -157,18 +244,33 @@ pub fn deal(
     part(right)
 }
 
+fn enter_owners<'a>(numbers: &mut Vec<u64>, owners: impl Iterator<Item = &'a OwnerShape>) {
+    for owner in owners {
+        numbers.extend([owner.categories as u64, owner.values.len() as u64]);
+        numbers.extend(owner.values.iter().map(|bits| u64::from(*bits)));
+    }
+}
+
 impl Computation {
     /// A fixed encoding: numbers as eight bytes little-endian, lists with their length before them.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut numbers: Vec<u64> = Vec::new();
         match &self.product {
             None => numbers.push(0),
-            Some(shape) => {
-                let others = shape.others.len() as u64;
-                numbers.extend([1, shape.rows as u64, shape.block_rows as u64, others]);
-                for owner in [&shape.left, &shape.right].into_iter().chain(&shape.others) {
-                    numbers.extend([owner.categories as u64, owner.values.len() as u64]);
-                    numbers.extend(owner.values.iter().map(|bits| u64::from(*bits)));
+            Some(Product::Narrow(shape)) => {
+                numbers.extend([1, shape.rows as u64, shape.block_rows as u64, shape.others.len() as u64]);
+                enter_owners(&mut numbers, [&shape.left, &shape.right].into_iter().chain(&shape.others));
+            }
+            Some(Product::Joined { shape, classes }) => {
+                let factors = shape.factors.len() as u64;
+                numbers.extend([2, shape.rows as u64, shape.block_rows as u64, factors]);
+                numbers.extend([u64::from(shape.right_is_everyone), classes.len() as u64]);
+                enter_owners(&mut numbers, [&shape.left, &shape.right].into_iter().chain(&shape.factors));
+                for classes in classes {
+                    let lists = [classes.borders.len() as u64, classes.kept.len() as u64];
+                    numbers.extend([u64::from(classes.bits), classes.others as u64].into_iter().chain(lists));
+                    numbers.extend(classes.borders.iter().map(|border| u64::from(*border)));
+                    numbers.extend(classes.kept.iter().map(|class| *class as u64));
                 }
             }
         }
@@ -223,11 +325,15 @@ impl Computation {
         let flag = |number: u64| (number <= 1).then_some(number == 1);
         let product = match next()? {
             0 => None,
-            1 => {
+            form @ (1 | 2) => {
                 let (rows, block_rows, others) = (size(next()?)?, size(next()?)?, size(next()?)?);
                 if others > ProductShape::OTHERS_MAX {
                     return None;
                 }
+                let joined = match form {
+                    2 => Some((flag(next()?)?, size(next()?).filter(|classes| *classes <= others)?)),
+                    _ => None,
+                };
                 let mut owner = || {
                     let (categories, count) = (size(next()?)?, size(next()?)?);
                     if count > ProductShape::VALUES_MAX {
@@ -237,8 +343,31 @@ impl Computation {
                     Some(OwnerShape { categories, values: values.collect::<Option<_>>()? })
                 };
                 let (left, right) = (owner()?, owner()?);
-                let others = (0..others).map(|_| owner()).collect::<Option<_>>()?;
-                Some(ProductShape { rows, block_rows, left, right, others })
+                let others = (0..others).map(|_| owner()).collect::<Option<Vec<_>>>()?;
+                let product = match joined {
+                    None => Product::Narrow(ProductShape { rows, block_rows, left, right, others }),
+                    Some((right_is_everyone, count)) => {
+                        let mut classes = || {
+                            let (bits, others) = (small(next()?)?, size(next()?)?);
+                            let (borders, kept) = (size(next()?)?, size(next()?)?);
+                            if borders > ClassShape::BORDERS_MAX || kept > ClassShape::BORDERS_MAX + 1 {
+                                return None;
+                            }
+                            let borders =
+                                (0..borders).map(|_| next().and_then(small)).collect::<Option<_>>()?;
+                            let kept = (0..kept).map(|_| next().and_then(size)).collect::<Option<_>>()?;
+                            Some(ClassShape { rows, block_rows, bits, borders, kept, others })
+                        };
+                        let classes = (0..count).map(|_| classes()).collect::<Option<_>>()?;
+                        let factors = others;
+                        let shape = JoinedShape { rows, block_rows, left, right, right_is_everyone, factors };
+                        Product::Joined { shape, classes }
+                    }
+                };
+                if !product.fits() {
+                    return None;
+                }
+                Some(product)
             }
             _ => return None,
         };
@@ -290,7 +419,7 @@ mod tests {
     fn computation() -> Computation {
         let rows = vec![vec![0, 0, 256, 256], vec![0, 100, 200, 256]];
         Computation {
-            product: Some(ProductShape::new(
+            product: Some(Product::Narrow(ProductShape::new(
                 65_536,
                 OwnerShape { categories: 3, values: vec![7, 7, 6] },
                 OwnerShape { categories: 4, values: vec![1] },
@@ -298,7 +427,7 @@ mod tests {
                     OwnerShape { categories: 2, values: vec![] },
                     OwnerShape { categories: 5, values: vec![8] },
                 ],
-            )),
+            ))),
             protect: ProtectShape {
                 cells: 20,
                 table: PerturbationTable::new(rows, 2).expect("usable"),
@@ -331,7 +460,16 @@ mod tests {
                 ..computation().protect
             },
         };
-        for computation in [full, population] {
+        let owner = |categories| OwnerShape { categories, values: vec![] };
+        let classes = ClassShape::new(65_536, 1, 17, vec![30, 60, 90], vec![1, 3], 1);
+        let joined = Product::new(65_536, owner(3), owner(1), true, vec![owner(4)], vec![classes]);
+        let joined = Computation { product: Some(joined), ..computation() };
+        let mut misfit = joined.clone();
+        if let Some(Product::Joined { shape, .. }) = &mut misfit.product {
+            shape.factors[1].categories = 3;
+        }
+        assert_eq!(Computation::from_bytes(&misfit.to_bytes()), None);
+        for computation in [full, population, joined] {
             let bytes = computation.to_bytes();
             assert_eq!(Computation::from_bytes(&bytes), Some(computation));
             for cut in 0..bytes.len() {
