@@ -91,7 +91,8 @@ impl Sum {
 
     /// The form of a sum of numbers within these bounds; none where it would have too many bits.
     pub fn form(&self, summands: &[(i64, i64)]) -> Option<SumForm> {
-        let width = summands.iter().try_fold(0_u64, |sum, (low, high)| sum.checked_add(high.abs_diff(*low)))?;
+        let width =
+            summands.iter().try_fold(0_u64, |sum, (low, high)| sum.checked_add(high.abs_diff(*low)))?;
         let least: i64 = summands.iter().map(|(low, _)| *low).sum();
         let missing = width.checked_add(1)?;
         let most = missing.checked_mul(summands.len() as u64)?;
@@ -131,7 +132,9 @@ impl Question {
     pub fn input_categories(&self, input: &Input) -> usize {
         match input {
             Input::Dimension { side, dimension } => {
-                self.fragment(*side).expect("an input's side is there").dimensions[*dimension].categories.len()
+                self.fragment(*side).expect("an input's side is there").dimensions[*dimension]
+                    .categories
+                    .len()
             }
             Input::Sum(sum) => self.sums[*sum].categories(),
         }

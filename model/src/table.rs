@@ -197,7 +197,8 @@ pub fn inner_cell_of_combination(question: &Question) -> Vec<Option<usize>> {
     });
     let of_sums = question.sums.iter().enumerate().map(|(at, sum)| (Input::Sum(at), sum.categories()));
     let digits: Vec<(Input, usize)> = of_owners.chain(of_sums).collect();
-    let place = |input: &Input| digits.iter().position(|(of, _)| of == input).expect("a question has its inputs");
+    let place =
+        |input: &Input| digits.iter().position(|(of, _)| of == input).expect("a question has its inputs");
     let variables = match &question.kind {
         QuestionKind::Table(shape) => shape.variables.as_slice(),
         QuestionKind::Population { .. } => &[],

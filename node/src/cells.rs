@@ -15,8 +15,8 @@ use crate::values::{Limbs, Sums};
 pub struct CellSums {
     inner: usize,
     layout: Option<Layout>,
-    /// From a combination of all owners' categories to an inner cell.
-    cell_of_combination: Vec<usize>,
+    /// From a combination of all owners' categories and classes to an inner cell, if it is in one.
+    cell_of_combination: Vec<Option<usize>>,
     limbs: Option<Limbs>,
 }
 
@@ -117,7 +117,9 @@ impl CellSums {
 
     /// Shares of all cells, from shares by combination of categories.
     fn sum<T: Ring>(&self, by_combination: &Share<T>) -> Share<T> {
-        let inner = by_combination.gather(self.inner, self.cell_of_combination.iter().copied().enumerate());
+        let cells = self.cell_of_combination.iter().enumerate();
+        let pairs = cells.filter_map(|(combination, cell)| cell.map(|cell| (combination, cell)));
+        let inner = by_combination.gather(self.inner, pairs);
         match &self.layout {
             None => inner,
             Some(layout) => inner.gather(layout.cells(), layout.parts()),

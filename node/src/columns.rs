@@ -15,6 +15,7 @@ use kobling_model::{Hash, UnitType};
 
 use crate::cells::Totals;
 use crate::error::NodeError;
+use crate::extract::MISSING;
 use crate::linkage::Alignment;
 use crate::node::Node;
 use crate::session::Session;
@@ -39,6 +40,8 @@ pub struct OwnColumns {
     pub totals: Option<Totals>,
     /// What the protection needs of the value column, where it is this owner's.
     pub constants: ColumnConstants,
+    /// Each of the fragment's whole numbers by row, as it goes into its sum.
+    pub numbers: Vec<Vec<u32>>,
     /// Linked rows.
     pub rows: usize,
 }
@@ -46,8 +49,9 @@ pub struct OwnColumns {
 impl OwnColumns {
     fn bytes(&self) -> usize {
         let limbs: usize = self.limbs.iter().map(Vec::len).sum();
+        let numbers: usize = self.numbers.iter().map(Vec::len).sum();
         let totals = self.totals.as_ref().map_or(0, Totals::bytes);
-        4 * self.categories.len() + limbs + totals
+        4 * self.categories.len() + limbs + 4 * numbers + totals
     }
 }
 
@@ -104,7 +108,8 @@ pub async fn own_columns(
     let left = side == Side::Left;
     let value = fragment.value.as_ref().and(question.value());
     let linked = question.right.is_some();
-    let name = Hash::of_json(&(fragment, value, left, linked, question.unit_type));
+    let missing = missing_numbers(question, side).ok_or_else(|| node.internal("extract"))?;
+    let name = Hash::of_json(&(fragment, value, left, linked, question.unit_type, &missing));
     if let Some(columns) = session.columns.get(&name) {
         return Ok(columns);
     }
@@ -117,7 +122,7 @@ pub async fn own_columns(
     // category there.
     let absent = match left {
         true => None,
-        false => node.extractor.absent_unit(fragment, coding).await.map_err(failed)?,
+        false => Some(node.extractor.absent_unit(fragment, coding).await.map_err(failed)?),
     };
     let secret = node.founding.secrets().record_key();
     let secret = secret.ok_or_else(|| NodeError::NotReady { party: node.me.clone() })?;
@@ -133,7 +138,7 @@ pub async fn own_columns(
     let limbs = value.map(Limbs::of);
     let (secret, of_session) = (RecordKeySecret::from_bytes(secret), session.clone());
     let work = move || {
-        let (categories, values) = (extracted.categories, extracted.values);
+        let (categories, values, numbers) = (extracted.categories, extracted.values, extracted.numbers);
         // The population's owner needs record keys for the cells, a value's owner for its fingerprint.
         let keys = match left || values.is_some() {
             true => units.record_keys(unit_type, &secret),
@@ -147,13 +152,20 @@ pub async fn own_columns(
             columns.totals = Some(Totals::of(fragment_categories, &categories, &keys, values));
             return columns;
         };
-        let absent_category = absent.map_or(NO_CATEGORY, |absent| absent.category);
+        let absent_category = absent.as_ref().map_or(NO_CATEGORY, |absent| absent.category);
         columns.categories = alignment.gather(&categories, absent_category);
         columns.rows = alignment.rows as usize;
         if let Some(limbs) = limbs {
             // A row without a value has zeros.
-            let absent_code = absent.and_then(|absent| absent.code).unwrap_or(NO_VALUE);
+            let absent_code = absent.as_ref().and_then(|absent| absent.code).unwrap_or(NO_VALUE);
             columns.limbs = limbs.columns(alignment.by_row(&codes, absent_code));
+        }
+        for (at, (mut numbers, missing)) in numbers.into_iter().zip(&missing).enumerate() {
+            let enter = |number: u32| if number == MISSING { *missing } else { number };
+            numbers.iter_mut().for_each(|number| *number = enter(*number));
+            // Rows in which left has nobody are in no cell, whatever their sum.
+            let absent = absent.as_ref().map_or(*missing, |absent| enter(absent.numbers[at]));
+            columns.numbers.push(alignment.gather(&numbers, absent));
         }
         if left {
             columns.keys = of_session.columns.keys(unit_type, &alignment, &keys);
@@ -164,6 +176,16 @@ pub async fn own_columns(
     let columns = Arc::new(columns);
     session.columns.put(name, columns.clone());
     Ok(columns)
+}
+
+/// What each number of a side's fragment is where it is missing: that of the one sum that it goes into.
+fn missing_numbers(question: &Question, side: Side) -> Option<Vec<u32>> {
+    let numbers = question.fragment(side)?.numbers.len();
+    let of = |number: usize| {
+        let sum = question.sums.iter().find(|sum| sum.summands.contains(&(side, number)))?;
+        Some(sum.form(&question.bounds(sum))?.missing)
+    };
+    (0..numbers).map(of).collect()
 }
 
 #[cfg(test)]

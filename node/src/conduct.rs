@@ -13,10 +13,11 @@
 
 use std::sync::{Arc, PoisonError};
 
-use kobling_crypto::attempt::{Computation, Ends};
+use kobling_crypto::attempt::{Computation, Ends, Product};
 use kobling_crypto::channel::FramedChannel;
 use kobling_crypto::protocol::ProtocolError;
-use kobling_crypto::protocol::narrow_product::{OwnerShape, ProductShape};
+use kobling_crypto::protocol::classes::ClassShape;
+use kobling_crypto::protocol::narrow_product::OwnerShape;
 use kobling_model::federation::{Roles, Worker};
 use kobling_model::plan::{self, Fragment, QuestionKind, Side};
 use kobling_model::record::{Event, Execution, Outcome};
@@ -323,7 +324,7 @@ impl Task {
     /// # Errors
     /// What `work` says.
     pub async fn blocking<T: Send + 'static>(
-        self,
+        self: Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T, Ending> + Send + 'static,
     ) -> Result<T, Ending> {
         let (node, ended) = (self.node.clone(), self.ended.clone());
@@ -353,9 +354,23 @@ impl Task {
             };
             OwnerShape { categories: fragment.categories(), values }
         };
-        let mut owners = question.fragments().map(shape);
-        let left = owners.next().expect("the population's owner");
-        let product = owners.next().map(|right| ProductShape::new(rows, left, right, owners.collect()));
+        let internal = || self.node.internal("compute");
+        let left = shape((Side::Left, &question.left));
+        let product = match &question.right {
+            None => None,
+            Some(right) => {
+                let others = question.factors().map(shape).collect();
+                let classes = question.sums.iter().map(|sum| {
+                    let form = sum.form(&question.bounds(sum)).ok_or_else(internal)?;
+                    let shared = sum.summands.iter().filter(|(side, _)| matches!(side, Side::Other(_)));
+                    Ok(ClassShape::new(rows, 1, form.bits, form.borders, form.kept, shared.count()))
+                });
+                let classes = classes.collect::<Result<Vec<_>, NodeError>>()?;
+                let everyone = right.is_everyone();
+                let right = shape((Side::Right, right));
+                Some(Product::new(rows, left, right, everyone, others, classes))
+            }
+        };
         let protect = protect::shape(question, &self.rules).map_err(|_| self.node.internal("protect"))?;
         Ok(Computation { product, protect })
     }

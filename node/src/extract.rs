@@ -428,7 +428,8 @@ impl Program {
             _ => Ok(None),
         };
         let mut by_text = ByText { filters: Vec::new(), dimensions: Vec::new(), sources: Vec::new() };
-        let mut rest: Vec<&Compiled> = self.value.iter().chain(self.numbers.iter().map(|(of, ..)| of)).collect();
+        let mut rest: Vec<&Compiled> =
+            self.value.iter().chain(self.numbers.iter().map(|(of, ..)| of)).collect();
         for filter in &self.filters {
             let passes = match alone(filter)? {
                 None => {

@@ -31,24 +31,35 @@ pub enum Purpose {
     Canaries,
     /// Computing a question: between workers, and between worker and dealer.
     Attempt,
-    /// Sharing columns: between a further owner and a worker.
-    Share,
+    /// Sharing columns or numbers: between a further owner and a worker, a link for each of what it shares.
+    Share(u8),
 }
 
 impl Purpose {
     /// The name on the wire.
+    pub fn to_wire(self) -> String {
+        match self {
+            Self::Share(item) => format!("share{item}"),
+            other => other.as_str().to_owned(),
+        }
+    }
+
+    /// What people are told.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Session => "session",
             Self::Canaries => "canaries",
             Self::Attempt => "attempt",
-            Self::Share => "share",
+            Self::Share(_) => "share",
         }
     }
 
     /// Reads the name on the wire.
     pub fn parse(text: &str) -> Option<Self> {
-        let all = [Self::Session, Self::Canaries, Self::Attempt, Self::Share];
+        if let Some(item) = text.strip_prefix("share") {
+            return item.parse().ok().map(Self::Share).filter(|purpose| purpose.to_wire() == text);
+        }
+        let all = [Self::Session, Self::Canaries, Self::Attempt];
         all.into_iter().find(|purpose| purpose.as_str() == text)
     }
 }

@@ -1,29 +1,77 @@
 //! An owner's part in a question in which it is no worker: it shares its columns to the two workers.
 //!
+//! What is shared is a list of *items*: the one-hot columns of its categories, with the constants of the value column if that is its own, and
+//! its number in each sum. Each item has links and a seed of its own, and goes its way beside the others:
+//!
 //! | step | what | learnt by whom |
 //! | --- | --- | --- |
 //! | 2 | compute the own fragment in clear; at the same time, link up with both workers | |
 //! | 3 | a fresh seed with left; agreement with both workers on plan, rules, roles and shape | |
-//! | 4 | columns, block by block, and the constants of the value column if it is this owner's: shares to right, the seed to left | right: uniform numbers; left: nothing |
+//! | 4 | shares to right, block by block; the seed is left's share | right: uniform numbers; left: nothing |
 //! | 5 | farewell to right, then to left, once both have everything | |
 //!
 //! It sees no opening and receives nothing but keys, digests and farewells. Its links and seeds are used for nothing else, so that it may
 //! deal in the same attempt.
 //!
-//! Source: [`kobling_crypto::protocol::shared_columns`]; design §4.
+//! Source: [`kobling_crypto::protocol::shared_columns`], [`kobling_crypto::protocol::shared_numbers`]; design §4.
 
-use kobling_crypto::attempt;
+use std::sync::Arc;
+
+use futures::future::try_join_all;
+use kobling_crypto::attempt::{self, Computation, Product};
+use kobling_crypto::channel::Channel;
 use kobling_crypto::protocol::ProtocolError;
 use kobling_crypto::protocol::shared_columns::{self, OwnerRows};
-use kobling_crypto::protocol::shared_constants;
-use kobling_model::plan::Side;
+use kobling_crypto::protocol::{shared_constants, shared_numbers};
+use kobling_crypto::seeds::PairSeed;
+use kobling_model::OwnerId;
+use kobling_model::plan::{Question, Side};
 use tokio::sync::mpsc;
 
 use crate::columns::OwnColumns;
 use crate::conduct::{Progress, Task};
-use crate::error::Ending;
+use crate::error::{Ending, NodeError};
 use crate::peer::{LinkTransport, Purpose};
 use crate::watched::Failures;
+
+/// Something that a further owner shares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// Columns of its categories, by place among the product's factors.
+    Columns(usize),
+    /// Its number in a sum.
+    Number {
+        /// Which sum.
+        sum: usize,
+        /// Its place among the further owners in that sum.
+        place: usize,
+        /// Which of its fragment's numbers.
+        number: usize,
+    },
+}
+
+/// All that further owners share in a question, with the side of each; the same at all parties.
+pub fn items(question: &Question) -> Vec<(Side, Item)> {
+    let columns = question.factors().enumerate().map(|(at, (side, _))| (side, Item::Columns(at)));
+    let numbers = question.sums.iter().enumerate().flat_map(|(sum, of)| {
+        let shared = of.summands.iter().filter(|(side, _)| matches!(side, Side::Other(_)));
+        let number = move |(place, (side, number)): (usize, &(Side, usize))| {
+            (*side, Item::Number { sum, place, number: *number })
+        };
+        shared.enumerate().map(number)
+    });
+    columns.chain(numbers).collect()
+}
+
+/// The links on which an item is shared: named by its place in the list.
+pub fn purpose(at: usize) -> Purpose {
+    Purpose::Share(u8::try_from(at).unwrap_or(u8::MAX))
+}
+
+/// The owner on a side.
+pub fn owner_of(question: &Question, side: Side) -> Option<&OwnerId> {
+    question.fragment(side).map(|fragment| &fragment.owner)
+}
 
 impl Task {
     /// Steps 2 to 5; `place` is this owner's among the question's others.
@@ -31,19 +79,31 @@ impl Task {
     /// # Errors
     /// [`Ending`].
     pub async fn share(self, place: usize, progress: &mpsc::Sender<Progress>) -> Result<(), Ending> {
+        let side = Side::Other(place);
+        let own = items(self.question()).into_iter().enumerate().filter(|(_, (of, _))| *of == side);
+        let own: Vec<(usize, Item)> = own.map(|(at, (_, item))| (at, item)).collect();
         let _ = progress.send(Progress::Stage("extract")).await;
-        let (columns, to_left, to_right) = tokio::try_join!(
-            self.own_columns(Side::Other(place)),
-            self.link(&self.roles.left, Purpose::Share),
-            self.link(&self.roles.right, Purpose::Share),
-        )?;
+        let links = own.iter().map(|(at, item)| async {
+            let (left, right) = tokio::try_join!(
+                self.link(&self.roles.left, purpose(*at)),
+                self.link(&self.roles.right, purpose(*at))
+            )?;
+            Ok::<_, NodeError>((*item, left, right))
+        });
+        let (columns, links) = tokio::try_join!(self.own_columns(side), try_join_all(links))?;
         let _ = progress.send(Progress::Stage("share")).await;
-        self.blocking(move |task| task.share_blocking(place, &columns, to_left, to_right)).await
+        let task = Arc::new(self);
+        let shared = links.into_iter().map(|(item, left, right)| {
+            let columns = columns.clone();
+            task.clone().blocking(move |task| task.share_item(item, &columns, left, right))
+        });
+        try_join_all(shared).await.map(|_| ())
     }
 
-    fn share_blocking(
+    /// Steps 3 to 5 of one item.
+    fn share_item(
         &self,
-        place: usize,
+        item: Item,
         columns: &OwnColumns,
         to_left: LinkTransport,
         to_right: LinkTransport,
@@ -55,7 +115,6 @@ impl Task {
         let (mut left, mut right) = (channel(left_id, to_left), channel(right_id, to_right));
         let explain = |error: ProtocolError| Ending::Failed(self.node.explain(&failures, &error, "share"));
         let computation = self.computation(columns.rows)?;
-        let product = computation.product.as_ref().ok_or_else(|| self.node.internal("share"))?;
         // Step 3.
         let seed = attempt::introduce(&mut left, self.ends(left_id), self.node.ledger.as_ref());
         let seed = seed.map_err(explain)?;
@@ -63,14 +122,40 @@ impl Task {
         attempt::agree(&mut left, &digest).map_err(explain)?;
         attempt::agree(&mut right, &digest).map_err(explain)?;
         // Step 4.
-        let step = attempt::product_step();
-        let rows = OwnerRows { categories: &columns.categories, values: &columns.limbs };
-        shared_columns::share(&step, product, place, &mut right, &seed, rows).map_err(explain)?;
-        if self.value().is_some_and(|(side, _)| side == Side::Other(place)) {
-            shared_constants::share(&step, &mut right, &seed, &columns.constants).map_err(explain)?;
-        }
+        self.share_rows(item, columns, &computation, &mut right, &seed).map_err(explain)?;
         // Step 5.
         attempt::part(&mut right).map_err(explain)?;
         attempt::part(&mut left).map_err(explain)
+    }
+
+    fn share_rows(
+        &self,
+        item: Item,
+        columns: &OwnColumns,
+        computation: &Computation,
+        right: &mut dyn Channel,
+        seed: &PairSeed,
+    ) -> Result<(), ProtocolError> {
+        let step = attempt::product_step();
+        let rows = OwnerRows { categories: &columns.categories, values: &columns.limbs };
+        match (item, computation.product.as_ref().ok_or(ProtocolError::Input)?) {
+            (Item::Columns(at), product) => {
+                match product {
+                    Product::Narrow(shape) => shared_columns::share(&step, shape, at, right, seed, rows)?,
+                    Product::Joined { shape, .. } => {
+                        shared_columns::share_factor(&step, shape, at, right, seed, rows)?;
+                    }
+                }
+                if columns.limbs.is_empty() {
+                    return Ok(());
+                }
+                shared_constants::share(&step, right, seed, &columns.constants)
+            }
+            (Item::Number { sum, place, number }, Product::Joined { classes, .. }) => {
+                let numbers = columns.numbers.get(number).ok_or(ProtocolError::Input)?;
+                shared_numbers::share(&attempt::sum_step(sum)?, &classes[sum], place, right, seed, numbers)
+            }
+            (Item::Number { .. }, Product::Narrow(_)) => Err(ProtocolError::Input),
+        }
     }
 }

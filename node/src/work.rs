@@ -8,13 +8,18 @@
 //! | 5 | cells and margins by sums of shares | no message |
 //! | 6 | protection; one bit is opened | workers: whether a rule refuses |
 
+use std::sync::Arc;
+
 use futures::future::try_join_all;
-use kobling_crypto::attempt;
+use kobling_crypto::attempt::{self, Product};
 use kobling_crypto::channel::Channel;
 use kobling_crypto::protocol::ProtocolError;
+use kobling_crypto::protocol::classes::{ClassesAtLeft, ClassesAtRight};
 use kobling_crypto::protocol::engine::Engine;
-use kobling_crypto::protocol::narrow_product::{self, LeftRows};
-use kobling_crypto::protocol::shared_columns::OwnerRows;
+use kobling_crypto::protocol::factor::Factor;
+use kobling_crypto::protocol::joined_product;
+use kobling_crypto::protocol::narrow_product::{self, LeftRows, ProductShares};
+use kobling_crypto::protocol::shared_columns::{ColumnsAtLeft, ColumnsAtRight, OwnerRows};
 use kobling_crypto::protocol::shared_constants::ConstantShares;
 use kobling_crypto::seeds::PairSeed;
 use kobling_model::federation::Worker;
@@ -29,14 +34,29 @@ use crate::conduct::{Progress, Task};
 use crate::error::{Ending, NodeError};
 use crate::peer::{LinkTransport, Purpose};
 use crate::protect::{self, Cleared};
-use crate::watched::Failures;
+use crate::share::{Item, items, owner_of, purpose};
+use crate::watched::{Failures, Watched};
 
 /// A worker's links.
 struct Links {
     to_other: LinkTransport,
     to_dealer: LinkTransport,
-    /// To each owner that shares, in the plan's order.
+    /// One for each item that is shared, in order.
     to_sharing: Vec<LinkTransport>,
+}
+
+/// A worker's end of an item that is shared to it.
+struct Shared {
+    item: Item,
+    channel: Watched<LinkTransport>,
+    /// At left.
+    seed: Option<PairSeed>,
+}
+
+impl Shared {
+    fn seed(&self) -> Result<&PairSeed, ProtocolError> {
+        self.seed.as_ref().ok_or(ProtocolError::Input)
+    }
 }
 
 impl Task {
@@ -50,15 +70,24 @@ impl Task {
             Worker::Left => Side::Left,
             Worker::Right => Side::Right,
         };
-        let sharing = self.question().sharing().map(|owner| self.link(owner, Purpose::Share));
+        let items = items(self.question());
+        let task = Arc::new(self);
+        let sharing = items.iter().enumerate().map(|(at, (side, _))| {
+            let task = &task;
+            async move {
+                let owner = owner_of(task.question(), *side).ok_or_else(|| task.node.internal("share"))?;
+                task.link(owner, purpose(at)).await
+            }
+        });
         let (columns, to_other, to_dealer, to_sharing) = tokio::try_join!(
-            self.own_columns(side),
-            self.link(self.other(me), Purpose::Attempt),
-            self.link(&self.roles.dealer, Purpose::Attempt),
+            task.own_columns(side),
+            task.link(task.other(me), Purpose::Attempt),
+            task.link(&task.roles.dealer, Purpose::Attempt),
             try_join_all(sharing),
         )?;
         let (links, progress) = (Links { to_other, to_dealer, to_sharing }, progress.clone());
-        self.blocking(move |task| task.work_blocking(me, side, &columns, links, &progress)).await
+        let work = move |task: &Self| task.work_blocking(me, side, &columns, links, &progress);
+        task.blocking(work).await
     }
 
     fn other(&self, me: Worker) -> &OwnerId {
@@ -83,8 +112,6 @@ impl Task {
             |peer, transport| node.channel(self.session.id, self.attempt, peer, transport, &failures);
         let mut other = channel(self.other(me), links.to_other);
         let mut dealer = channel(&self.roles.dealer, links.to_dealer);
-        let sharing = self.question().sharing().zip(links.to_sharing);
-        let mut sharing: Vec<_> = sharing.map(|(owner, link)| (owner, channel(owner, link))).collect();
         let computation = self.computation(columns.rows)?;
         let explain = |error: ProtocolError| Ending::Failed(node.explain(&failures, &error, "compute"));
         // Step 3.
@@ -95,46 +122,34 @@ impl Task {
         attempt::announce(&mut dealer, &computation).map_err(explain)?;
         let digest = self.digest(&computation).0;
         attempt::agree(&mut other, &digest).map_err(explain)?;
-        let mut shared_seeds = Vec::with_capacity(sharing.len());
-        for (owner, channel) in &mut sharing {
-            if left {
-                let seed = attempt::introduce(channel, self.ends(owner), ledger);
-                shared_seeds.push(seed.map_err(explain)?);
-            }
-            attempt::agree(channel, &digest).map_err(explain)?;
+        let mut sharing = Vec::with_capacity(links.to_sharing.len());
+        for ((of, item), link) in items(self.question()).into_iter().zip(links.to_sharing) {
+            let owner = owner_of(self.question(), of).ok_or_else(|| node.internal("share"))?;
+            let mut channel = channel(owner, link);
+            let seed = match left {
+                true => Some(attempt::introduce(&mut channel, self.ends(owner), ledger).map_err(explain)?),
+                false => None,
+            };
+            attempt::agree(&mut channel, &digest).map_err(explain)?;
+            sharing.push(Shared { item, channel, seed });
         }
         // Step 4.
         if computation.product.is_some() {
             let _ = progress.blocking_send(Progress::Stage("product"));
         }
-        let step = attempt::product_step();
         let sums = CellSums::of(self.question());
-        let OwnColumns { categories, keys, limbs: values, .. } = columns;
-        let product = match (&computation.product, me) {
-            (None, _) => None,
-            (Some(shape), Worker::Left) => {
-                let rows = LeftRows { categories, keys, values };
-                let seeds: Vec<&PairSeed> = shared_seeds.iter().collect();
-                Some(narrow_product::left(&step, shape, &mut other, &dealer_seed, &seeds, rows))
+        let product = computation.product.as_ref().map(|product| match me {
+            Worker::Left => {
+                self.product_at_left(product, columns, &mut other, &mut dealer, &dealer_seed, &sharing)
             }
-            (Some(shape), Worker::Right) => {
-                let rows = OwnerRows { categories, values };
-                let mut owners: Vec<&mut dyn Channel> =
-                    sharing.iter_mut().map(|(_, channel)| channel as &mut dyn Channel).collect();
-                let (other, dealer) = (&mut other, &mut dealer);
-                Some(narrow_product::right(&step, shape, other, dealer, &dealer_seed, &mut owners, rows))
+            Worker::Right => {
+                self.product_at_right(product, columns, &mut other, &mut dealer, &dealer_seed, &mut sharing)
             }
-        };
+        });
         let product = product.transpose().map_err(explain)?;
-        let constants = match self.value() {
-            Some((Side::Other(at), _)) if left => ConstantShares::at_left(&step, &shared_seeds[at]),
-            Some((Side::Other(at), _)) => ConstantShares::at_right(&step, &mut sharing[at].1),
-            Some((owner, _)) if owner == side => Ok(columns.constants.entered()),
-            _ => Ok(ConstantShares::default()),
-        };
-        let constants = constants.map_err(explain)?;
-        for (_, channel) in &mut sharing {
-            attempt::part(channel).map_err(explain)?;
+        let constants = self.constants(side, columns, &mut sharing).map_err(explain)?;
+        for shared in &mut sharing {
+            attempt::part(&mut shared.channel).map_err(explain)?;
         }
         // Step 5.
         let shares = match (product, &columns.totals) {
@@ -181,5 +196,111 @@ impl Task {
                 squares: shares.squares,
             })),
         })
+    }
+
+    fn product_at_left(
+        &self,
+        product: &Product,
+        columns: &OwnColumns,
+        right: &mut dyn Channel,
+        dealer: &mut dyn Channel,
+        dealer_seed: &PairSeed,
+        sharing: &[Shared],
+    ) -> Result<ProductShares, ProtocolError> {
+        let step = attempt::product_step();
+        let OwnColumns { categories, keys, limbs: values, .. } = columns;
+        let rows = LeftRows { categories, keys, values };
+        let (shape, classes) = match product {
+            Product::Narrow(shape) => {
+                let seeds = sharing.iter().map(Shared::seed).collect::<Result<Vec<_>, _>>()?;
+                return narrow_product::left(&step, shape, right, dealer_seed, &seeds, rows);
+            }
+            Product::Joined { shape, classes } => (shape, classes),
+        };
+        let none = vec![0; shape.rows];
+        let mut owners = Vec::new();
+        let mut seeds: Vec<Vec<&PairSeed>> = vec![Vec::new(); classes.len()];
+        for shared in sharing {
+            match shared.item {
+                Item::Columns(at) => owners.push(ColumnsAtLeft::new(&step, shape, at, shared.seed()?)?),
+                Item::Number { sum, .. } => seeds[sum].push(shared.seed()?),
+            }
+        }
+        let sums = seeds.iter().zip(classes).enumerate().map(|(at, (seeds, classes))| {
+            let own = self.own_number(at, Side::Left, columns).unwrap_or(&none);
+            ClassesAtLeft::new(&attempt::sum_step(at)?, classes, dealer_seed, seeds, own)
+        });
+        let mut sums = sums.collect::<Result<Vec<_>, _>>()?;
+        let owners = owners.iter_mut().map(|owner| owner as &mut dyn Factor);
+        let mut factors: Vec<&mut dyn Factor> =
+            owners.chain(sums.iter_mut().map(|sum| sum as &mut dyn Factor)).collect();
+        joined_product::left(&step, shape, right, dealer, dealer_seed, &mut factors, rows)
+    }
+
+    fn product_at_right(
+        &self,
+        product: &Product,
+        columns: &OwnColumns,
+        left: &mut dyn Channel,
+        dealer: &mut dyn Channel,
+        dealer_seed: &PairSeed,
+        sharing: &mut [Shared],
+    ) -> Result<ProductShares, ProtocolError> {
+        let step = attempt::product_step();
+        let rows = OwnerRows { categories: &columns.categories, values: &columns.limbs };
+        let (shape, classes) = match product {
+            Product::Narrow(shape) => {
+                let mut owners: Vec<&mut dyn Channel> =
+                    sharing.iter_mut().map(|shared| &mut shared.channel as &mut dyn Channel).collect();
+                return narrow_product::right(&step, shape, left, dealer, dealer_seed, &mut owners, rows);
+            }
+            Product::Joined { shape, classes } => (shape, classes),
+        };
+        let none = vec![0; shape.rows];
+        let mut owners = Vec::new();
+        let mut links: Vec<Vec<&mut dyn Channel>> = classes.iter().map(|_| Vec::new()).collect();
+        for shared in sharing {
+            match shared.item {
+                Item::Columns(at) => owners.push(ColumnsAtRight::new(&step, shape, at, &mut shared.channel)?),
+                Item::Number { sum, .. } => links[sum].push(&mut shared.channel),
+            }
+        }
+        let sums = links.into_iter().zip(classes).enumerate().map(|(at, (links, classes))| {
+            let own = self.own_number(at, Side::Right, columns).unwrap_or(&none);
+            ClassesAtRight::new(&attempt::sum_step(at)?, classes, dealer_seed, links, own)
+        });
+        let mut sums = sums.collect::<Result<Vec<_>, _>>()?;
+        let owners = owners.iter_mut().map(|owner| owner as &mut dyn Factor);
+        let mut factors: Vec<&mut dyn Factor> =
+            owners.chain(sums.iter_mut().map(|sum| sum as &mut dyn Factor)).collect();
+        joined_product::right(&step, shape, left, dealer, dealer_seed, &mut factors, rows)
+    }
+
+    /// This owner's number in a sum, by row.
+    fn own_number<'c>(&self, sum: usize, side: Side, columns: &'c OwnColumns) -> Option<&'c Vec<u32>> {
+        let sum = self.question().sums.get(sum)?;
+        let (_, number) = sum.summands.iter().find(|(of, _)| *of == side)?;
+        columns.numbers.get(*number)
+    }
+
+    /// This worker's shares of the value column's constants.
+    fn constants(
+        &self,
+        side: Side,
+        columns: &OwnColumns,
+        sharing: &mut [Shared],
+    ) -> Result<ConstantShares, ProtocolError> {
+        let step = attempt::product_step();
+        let Some((owner, _)) = self.value() else { return Ok(ConstantShares::default()) };
+        if owner == side {
+            return Ok(columns.constants.entered());
+        }
+        let place = self.question().factors().position(|(side, _)| side == owner);
+        let shares = |shared: &&mut Shared| place.is_some_and(|place| shared.item == Item::Columns(place));
+        match sharing.iter_mut().find(shares) {
+            None => Ok(ConstantShares::default()),
+            Some(Shared { seed: Some(seed), .. }) => ConstantShares::at_left(&step, seed),
+            Some(shared) => ConstantShares::at_right(&step, &mut shared.channel),
+        }
     }
 }

@@ -81,7 +81,7 @@ impl GrpcConnector {
         let open = wire::Open {
             session: Bytes::copy_from_slice(&name.session.0),
             attempt: Bytes::copy_from_slice(&name.attempt.0),
-            purpose: step.to_owned(),
+            purpose: name.purpose.to_wire(),
         };
         let request = |content| wire::ExchangeRequest { content: Some(content) };
         let first = futures::stream::once(async move { request(Content::Open(open)) });

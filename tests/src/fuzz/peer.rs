@@ -3,10 +3,11 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use kobling_crypto::attempt::Computation;
+use kobling_crypto::attempt::{Computation, Product};
 use kobling_crypto::channel::{
     Channel, ChannelError, FramedChannel, Header, StepName, Transcript, Transport, TransportError,
 };
+use kobling_crypto::protocol::classes::ClassShape;
 use kobling_crypto::protocol::lookup::PerturbationTable;
 use kobling_crypto::protocol::narrow_product::{OwnerShape, ProductShape};
 use kobling_crypto::protocol::protect::{Program, ProtectShape};
@@ -131,8 +132,12 @@ pub(super) fn computation_seeds() -> Vec<Vec<u8>> {
         owner(4, &[1]),
         vec![owner(2, &[]), owner(5, &[8, 8])],
     );
+    let classes = ClassShape::new(65_536, 1, 17, vec![30, 60, 90], vec![1, 3], 1);
+    let joined =
+        Product::new(65_536, owner(3, &[7]), owner(1, &[]), true, vec![owner(4, &[])], vec![classes]);
     [
-        Computation { product: Some(product), protect: protect(20, table_program) },
+        Computation { product: Some(Product::Narrow(product)), protect: protect(20, table_program.clone()) },
+        Computation { product: Some(joined), protect: protect(20, table_program) },
         Computation { product: None, protect: protect(1, Program::Population { floor: 1000 }) },
     ]
     .map(|computation| computation.to_bytes())

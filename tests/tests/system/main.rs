@@ -3,6 +3,7 @@
 //! | module | claims |
 //! | --- | --- |
 //! | `protected` | what comes out equals the reference, byte for byte |
+//! | `across_owners` | the same of columns over several owners' values |
 //! | `many_owners` | the same of three owners and more |
 //! | `views` | what each party sees says nothing |
 //! | `attacks` | attacks 1 to 3, 20b to 23 and 25 of the catalogue of attacks fail |
@@ -12,6 +13,7 @@
 //! | `fuzzed` | what fuzzing has found stays found |
 //! | `layering` | who may know whom, in the source |
 
+mod across_owners;
 mod attacks;
 mod attacks_on_sums;
 mod fuzzed;

@@ -1,0 +1,110 @@
+//! Columns and conditions over several owners' values.
+
+use kobling_tests::world::World;
+
+use super::script;
+
+/// Imports of all owners under short names; the population at each in turn.
+const IMPORTS: [&str; 3] = [
+    "import ssb/KJOENN as k\nimport ssb/BOSTED 2020-01-01 as b\nimport ssb/LONN 2021-05-01 as l\nimport ssb/FODT as f\n\
+     import krg/STED as s\nimport krg/STADIUM as t\nimport krg/DIAGNOSE as dg\nimport fhi/DOSER 2020-06-01 as d\nimport fhi/VEKT as v\n",
+    "import krg/STED as s\nimport krg/STADIUM as t\nimport krg/DIAGNOSE as dg\nimport ssb/KJOENN as k\n\
+     import ssb/BOSTED 2020-01-01 as b\nimport ssb/LONN 2021-05-01 as l\nimport ssb/FODT as f\nimport fhi/DOSER 2020-06-01 as d\nimport fhi/VEKT as v\n",
+    "import fhi/VEKT as v\nimport fhi/DOSER 2020-06-01 as d\nimport ssb/KJOENN as k\nimport krg/STED as s\nimport krg/STADIUM as t\n\
+     import krg/DIAGNOSE as dg\nimport ssb/BOSTED 2020-01-01 as b\nimport ssb/LONN 2021-05-01 as l\nimport ssb/FODT as f\n",
+];
+
+#[test]
+fn conditions_joined_by_or_and_negated_equal_the_reference() {
+    let world = World::seeded(71);
+    for imports in IMPORTS {
+        let ran = world.check(&script(
+            &world,
+            &format!(
+                "{imports}tabulate k if b == \"A\" | t >= 3\ntabulate s if !(k == \"1\" & t < 3), missing\n\
+                 tabulate k s if (b == \"B\" & d >= 1) | (v > 80 & t != 2)\n\
+                 generate syk_eller_vaksinert = !sysmiss(t) | d > 0\ntabulate syk_eller_vaksinert k\n\
+                 keep if k == \"2\" | v < 100\ntabulate b s if sysmiss(v) | sysmiss(t)\ndrop if b == \"D\" & t == 1\ntabulate b"
+            ),
+        ));
+        assert!(ran.tables.len() >= 5, "what is refused is refused in the reference too");
+    }
+}
+
+#[test]
+fn functions_of_few_values_of_several_owners_equal_the_reference() {
+    let world = World::seeded(72);
+    for imports in IMPORTS {
+        let ran = world.check(&script(
+            &world,
+            &format!(
+                "{imports}generate sum = t + d\nrecode sum (min/2 = 1 lav) (3/max = 2 høy)\ntabulate sum k\n\
+                 generate likt = t == d\ntabulate likt k, missing\ngenerate produkt = t * d\n\
+                 recode produkt (0 = 0) (1/3 = 1) (4/max = 2) (missing = 9)\ntabulate produkt\n\
+                 generate mest = rowmax(t, d)\nrecode mest (min/1 = 1) (2/max = 2)\ntabulate mest k\n\
+                 generate gruppe = 1 if t >= 3\nreplace gruppe = 2 if d >= 2\nreplace gruppe = 3 if sysmiss(gruppe)\ntabulate gruppe s"
+            ),
+        ));
+        assert_eq!(ran.tables.len(), 5);
+    }
+}
+
+#[test]
+fn classes_of_differences_of_dates_and_numbers_equal_the_reference() {
+    let world = World::seeded(73);
+    for imports in IMPORTS {
+        let ran = world.check(&script(
+            &world,
+            &format!(
+                "{imports}generate alder = floor((dg - f) / 365.25)\n\
+                 recode alder (min/19 = 1 ung) (20/39 = 2) (40/59 = 3) (60/max = 4 gammel)\ntabulate alder\ntabulate alder k, missing\n\
+                 tabulate k s if dg - f > 15000\ngenerate tung = round(v) > 20 * t + 40\ntabulate tung k\n\
+                 generate rik = l > 10000 * round(v) - 300000\ntabulate rik b if dg > f + 12000, missing"
+            ),
+        ));
+        assert_eq!(ran.tables.len(), 5);
+    }
+}
+
+#[test]
+fn a_column_over_several_owners_goes_with_sums_and_means() {
+    let world = World::seeded(74);
+    for imports in IMPORTS {
+        let ran = world.check(&script(
+            &world,
+            &format!(
+                "{imports}generate alder = floor((dg - f) / 365.25)\nrecode alder (min/39 = 1) (40/max = 2)\n\
+                 tabulate alder, summarize(l) mean sum\ntabulate alder s, summarize(v) mean std freq\n\
+                 summarize t if l > 400000 | d > 1\ntabulate k if dg - f > 10000, summarize(t)"
+            ),
+        ));
+        assert_eq!(ran.tables.len(), 4);
+        let shown = ran.tables.iter().filter_map(|table| table.summary.as_ref());
+        assert!(shown.flat_map(|summary| &summary.cells).any(Option::is_some), "a case where all is hidden");
+    }
+}
+
+#[test]
+fn the_same_units_in_words_over_several_owners_have_the_same_noise() {
+    let world = World::seeded(75);
+    let cells = |rest: &str| {
+        let ran = world.check(&script(&world, &format!("{}{rest}", IMPORTS[0])));
+        ran.tables.last().expect("a table").cells.clone()
+    };
+    let plain = cells("tabulate k s if t >= 3");
+    assert_eq!(cells("tabulate k s if t >= 3 & (k == \"1\" | t > 0)"), plain);
+    assert_eq!(cells("tabulate k s if !(t < 3 | sysmiss(t) | (t > 100 & b == \"A\"))"), plain);
+    assert_eq!(cells("tabulate k s if t >= 3 & (dg - f > -100000 | sysmiss(dg) | sysmiss(f))"), plain);
+}
+
+#[test]
+fn where_two_nodes_are_enrolled_the_broker_deals_for_classes_too() {
+    let world = World::of_two(76);
+    let imports =
+        "import ssb/KJOENN as k\nimport ssb/FODT as f\nimport krg/STADIUM as t\nimport krg/DIAGNOSE as dg\n";
+    world.check(&script(
+        &world,
+        &format!("{imports}generate sen = dg - f > 14000\ntabulate sen k\ntabulate t if k == \"1\" | dg - f > 16000"),
+    ));
+    assert_eq!(world.ledger.lock().expect("not poisoned").reuses(), 0);
+}
