@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kobling_model::catalogue::{Catalogue, Datastore};
+use kobling_model::expression::Expression;
 use kobling_model::interval::Interval;
 use kobling_model::plan::{Dimension, Plan, Question, QuestionKind, Release, Source};
 use kobling_model::{DatastoreId, Day, OwnerId, UnitType, VariableName, Version};
@@ -334,6 +335,12 @@ impl<'a, 's> Checker<'a, '_, 's> {
     /// Whether the script has asked for more than it may; this has been reported.
     pub(crate) fn exhausted(&self) -> bool {
         self.spent > PLAN_NODES_MAX
+    }
+
+    /// Whether an expression yields whole numbers only, as far as is public.
+    pub(crate) fn is_whole(&self, expression: &Expression) -> bool {
+        let bounds: Vec<Option<Interval>> = self.known.iter().map(|known| known.bounds).collect();
+        Interval::of(expression, &bounds).is_some_and(|bounds| bounds.whole)
     }
 
     /// The filters of `if condition`, split by owner.

@@ -177,6 +177,18 @@ fn what_cannot_be_computed_across_owners_says_why() {
 }
 
 #[test]
+fn whole_numbers_between_open_ranges_are_categories() {
+    let dates = "import kreft/KRG_DIAGNOSEDATO as d\nimport db/BEFOLKNING_DOEDS_DATO as død\n\
+                 generate måneder = floor((død - d) / 30.4375)\nrecode måneder (min/-1 = .) (61/max = .)\n";
+    let question = last(&format!("{dates}tabulate måneder"));
+    assert_eq!((question.joints[0].categories.len(), question.sums[0].classes.len()), (61, 61));
+    let alone = last("recode lønn (min/5 = 5) (9/max = 9) (7 = 6)\ntabulate lønn");
+    assert_eq!(values(&alone, Side::Left), ["5", "6", "8", "9"]);
+    // With only one of the two, nobody knows where the rest ends.
+    assert_eq!(values(&last("recode lønn (min/5 = 5)\ntabulate lønn"), Side::Left), ["5"]);
+}
+
+#[test]
 fn maximum_and_minimum_over_owners_are_distributed() {
     let question = last("generate m = rowmax(stadium, doser)\nrecode m (min/2 = 0) (3/max = 1)\ntabulate m");
     assert_eq!(question.joints[0].categories.len(), 2);

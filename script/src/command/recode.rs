@@ -3,7 +3,7 @@
 //! A rule is `(values = target label missing)`: values are numbers, texts, ranges `a/b` with `min` and `max`,
 //! `nonmissing`, `missing`, or `*` for everything left; the target is a number, a text or `.`; label and the
 //! word `missing`, which shows the target after the others, are optional. The first rule that matches wins;
-//! what none matches stays as it is.
+//! what none matches stays as it is. Where whole numbers are left between a range from `min` and one to `max`, each is a category.
 //!
 //! ```text
 //! require no.ssb.fdb:54 as db
@@ -27,6 +27,7 @@ use crate::check::{Checker, ColumnValue};
 use crate::diagnostic::{Reported, Span};
 use crate::domain::{Domain, Entry, shown};
 use crate::lexer::Token;
+use crate::limits::SIDE_CATEGORIES_MAX;
 use crate::lower::Lowered;
 use crate::parser::{Cursor, Parse};
 use crate::problem::{Expected, Problem};
@@ -224,7 +225,7 @@ fn recoded(
     if matches.saturating_mul(per_match) > crate::limits::EXPRESSION_NODES_MAX {
         return Err(checker.report(statement.span, Problem::ExpressionTooLarge));
     }
-    let domain = domain(&x, recode, condition.is_some());
+    let domain = domain(&x, recode, condition.is_some(), checker.is_whole(&x.expression));
     let mut arms = Vec::with_capacity(recode.rules.len());
     for rule in &recode.rules {
         let any = rule.matches.iter().map(|(matched, _)| when(&x, matched)).collect();
@@ -286,6 +287,24 @@ fn holds(matched: &RecodeMatch, value: &Value) -> bool {
     }
 }
 
+/// Whole numbers between the highest end of a range from `min` and the lowest start of one to `max`; none where there are too many
+/// for a table.
+fn between(rules: &[RecodeRule]) -> impl Iterator<Item = Value> {
+    let ranges = || rules.iter().flat_map(|rule| &rule.matches).map(|(matched, _)| matched);
+    let up_to = ranges().filter_map(|matched| match matched {
+        RecodeMatch::Range(None, Some(last)) => Some(last.floor() + 1.0),
+        _ => None,
+    });
+    let from = ranges().filter_map(|matched| match matched {
+        RecodeMatch::Range(Some(first), None) => Some(first.ceil() - 1.0),
+        _ => None,
+    });
+    let (first, last) = (up_to.reduce(f64::max), from.reduce(f64::min));
+    let range = first.zip(last).filter(|(first, last)| last - first < SIDE_CATEGORIES_MAX as f64);
+    let (first, last) = range.unwrap_or((1.0, 0.0));
+    (first as i64..=last as i64).map(|number| Value::Number(number as f64))
+}
+
 fn value_of(literal: &Literal) -> Value {
     match literal {
         Literal::Number(number) => Value::Number(*number),
@@ -321,13 +340,17 @@ fn target(rule: &RecodeRule, new_type: ValueType) -> Lowered {
 }
 
 /// What the result can be: values that are left as they are, and all targets. Where the variable's own values are
-/// not known, the targets alone are its categories.
-fn domain(x: &Lowered, recode: &Recode, conditional: bool) -> Domain {
+/// not known, these are the whole numbers that lie between two open ranges of the rules, if it has only whole ones.
+fn domain(x: &Lowered, recode: &Recode, conditional: bool, whole: bool) -> Domain {
     let target = |rule: &RecodeRule| {
         let value = value_of(rule.target.as_ref()?);
         Some(Entry { value, label: rule.label.clone(), sentinel: rule.missing })
     };
     let mut entries: Vec<Entry> = Vec::new();
+    if x.domain.is_none() && whole && !conditional {
+        let left = between(&recode.rules).filter(|value| first_match(&recode.rules, value).is_none());
+        entries.extend(left.map(|value| Entry { value, label: None, sentinel: false }));
+    }
     for entry in x.domain.iter().flat_map(|domain| &domain.entries) {
         let rule = first_match(&recode.rules, &entry.value);
         if rule.is_none() || conditional {
