@@ -97,6 +97,10 @@ pub struct BenchArguments {
 pub enum BenchCase {
     /// Education (10) at one owner by cancer site (20) at another: count and mean wage.
     LinkedTable,
+    /// Education (10) by cancer site (20) by doses (3), each at an owner of its own: count and mean wage.
+    ThreeOwners,
+    /// Months from diagnosis to death (61 classes), dates at two owners, by education (10) at a third.
+    SurvivalTime,
 }
 
 /// The language that people are spoken to in.

@@ -5,7 +5,7 @@
 //! 2. The case's script is run twice in one session: once cold, so that units are linked, and once more.
 //! 3. The kernel's own account of every process is read before, between and after: processor seconds, memory, and the
 //!    bytes that each party counted on its sockets.
-//! 4. The same join and group-by is done in this process by DataFusion, pooled and in clear.
+//! 4. For two owners, the same join and group-by is done in this process by DataFusion, pooled and in clear.
 //! 5. Both tables are held against the plain reference, byte for byte. A benchmark of a wrong answer is none.
 
 mod check;
@@ -19,7 +19,7 @@ use anyhow::{Context, bail, ensure};
 use kobling_model::DatastoreId;
 use kobling_model::table::Table;
 use kobling_node::pooled::{Pooled, PooledCell};
-use kobling_synth::linked::{self, LinkedConfig, write_linked};
+use kobling_synth::linked::{self, Case, LinkedConfig, write_linked};
 use uuid::Uuid;
 
 use crate::arguments::{BenchArguments, BenchCase};
@@ -34,8 +34,23 @@ use crate::render::whole;
 use meter::{Meter, Reading, cpu_seconds};
 use report::{Report, Stage};
 
-/// The script of [`BenchCase::LinkedTable`].
-const LINKED_TABLE: &str = include_str!("../scripts/linked-table.kob");
+impl BenchCase {
+    /// Its name in the report, its script, and the registers that it needs.
+    fn parts(self) -> (&'static str, &'static str, Case) {
+        match self {
+            Self::LinkedTable => {
+                ("linked-table", include_str!("../scripts/linked-table.kob"), Case::LinkedTable)
+            }
+            Self::ThreeOwners => {
+                ("three-owners", include_str!("../scripts/three-owners.kob"), Case::ThreeOwners)
+            }
+            Self::SurvivalTime => {
+                ("survival-time", include_str!("../scripts/survival-time.kob"), Case::SurvivalTime)
+            }
+        }
+    }
+}
+
 /// Decides who the people are.
 const SEED: u64 = 1;
 
@@ -47,9 +62,7 @@ pub async fn run(arguments: BenchArguments) -> anyhow::Result<Exit> {
     let progress = if arguments.json { Progress::quiet() } else { Progress::new() };
     let keep = arguments.keep.as_deref();
     federation::while_it_lasts("bench", keep, progress, async |place, parties, progress| {
-        let report = match arguments.case {
-            BenchCase::LinkedTable => linked_table(&arguments, place, parties, progress).await?,
-        };
+        let report = measure(&arguments, place, parties, progress).await?;
         progress.clear();
         if arguments.json {
             print_json(&report)?;
@@ -61,19 +74,19 @@ pub async fn run(arguments: BenchArguments) -> anyhow::Result<Exit> {
     .await
 }
 
-/// Education at Statistics Norway by site at the Cancer Registry, with the mean of Statistics Norway's wages.
-async fn linked_table(
+async fn measure(
     arguments: &BenchArguments,
     place: &Place,
     parties: &mut Parties,
     progress: &mut Progress,
 ) -> anyhow::Result<Report> {
+    let (name, script, case) = arguments.case.parts();
     let people = arguments.people;
     let linked = (f64::from(people) * arguments.overlap).round() as u32;
     let mut stages = Stages::default();
 
     // 1.
-    let config = LinkedConfig { people, linked, seed: SEED };
+    let config = LinkedConfig { case, people, linked, seed: SEED };
     stages.begin("registers", progress, format!("Registers of {} people", whole(people.into())));
     let registers = place.registers();
     tokio::task::spawn_blocking(move || write_linked(&config, &registers)).await?.context("registers")?;
@@ -83,21 +96,21 @@ async fn linked_table(
     parties::import_all(place).await?;
     stages.begin("start", progress, "Three nodes and a broker".to_owned());
     parties.start(place, ground)?;
-    let client = federation::ready(place, parties, &linked::owners()).await?;
+    let client = federation::ready(place, parties, &linked::owners(case)).await?;
     let meter = Meter::new(parties, &parties::metrics(place)?)?;
     stages.end(progress);
 
     // 2, 3.
     progress.begin("The question, cold, then once more");
-    let required = kobling_script::required_datastores(LINKED_TABLE)
+    let required = kobling_script::required_datastores(script)
         .map_err(|_| anyhow::anyhow!("the case's script is wrong"))?;
     meter.settle()?;
     let begun = meter.read()?;
     let clock = Instant::now();
     let session = client.open_session(&Uuid::new_v4().to_string(), &required).await?;
     let opened = Moment { reading: meter.read()?, after: clock.elapsed().as_secs_f64() };
-    let cold = Run::of(&client, &session, &meter, clock).await?;
-    let further = Run::of(&client, &session, &meter, clock).await?;
+    let cold = Run::of(&client, &session, script, &meter, clock).await?;
+    let further = Run::of(&client, &session, script, &meter, clock).await?;
     client.close_session(&session).await?;
     progress.done();
     let zero = Moment { reading: begun, after: 0.0 };
@@ -116,8 +129,40 @@ async fn linked_table(
     let bytes = meter.between_nodes(&marks.linked.reading, &marks.ended.reading);
 
     // 4.
+    let pooled = match case {
+        Case::LinkedTable => Some(pooled(place, &mut stages, progress).await?),
+        Case::ThreeOwners | Case::SurvivalTime => None,
+    };
+    stages.begin("check", progress, "Both tables against the reference".to_owned());
+
+    // 5.
+    let (cells, clear) = pooled.unzip();
+    check(&client, place, (script, case), &required, [&cold.table, &further.table], cells).await?;
+    stages.end(progress);
+
+    let parties = meter.between(&zero.reading, &marks.ended.reading);
+    let cpu: f64 = parties.iter().map(|party| party.cpu_s).sum();
+    Ok(Report {
+        case: name,
+        people,
+        linked,
+        stages: stages.done,
+        parties,
+        bytes_per_row: bytes as f64 / f64::from(people),
+        pooled_clear_cpu_s: clear,
+        ratio_to_pooled: clear.map(|clear| cpu / clear),
+    })
+}
+
+/// The cells of the linked table by one engine that has all in clear, and its processor seconds.
+async fn pooled(
+    place: &Place,
+    stages: &mut Stages,
+    progress: &mut Progress,
+) -> anyhow::Result<(Vec<PooledCell>, f64)> {
+    let owners = linked::owners(Case::LinkedTable);
     let file = |owner: usize, name: &str| -> PathBuf {
-        place.registers().join(linked::owners()[owner].owner).join(name).join(name).with_extension("csv")
+        place.registers().join(owners[owner].owner).join(name).join(name).with_extension("csv")
     };
     stages.begin("pooled-copy", progress, "The same registers pooled in clear".to_owned());
     let (left, right) = (file(0, linked::EDUCATION), file(1, linked::SITE));
@@ -127,39 +172,24 @@ async fn linked_table(
     stages.begin("pooled", progress, "The same table by one engine in clear".to_owned());
     let before = cpu_seconds(std::process::id())?;
     let cells = pooled.table().await?;
-    let pooled_clear_cpu_s = cpu_seconds(std::process::id())? - before;
-    stages.begin("check", progress, "Both tables against the reference".to_owned());
-
-    // 5.
-    check(&client, place, &required, [&cold.table, &further.table], cells).await?;
-    stages.end(progress);
-
-    let parties = meter.between(&zero.reading, &marks.ended.reading);
-    let cpu: f64 = parties.iter().map(|party| party.cpu_s).sum();
-    Ok(Report {
-        case: "linked-table",
-        people,
-        linked,
-        stages: stages.done,
-        parties,
-        bytes_per_row: bytes as f64 / f64::from(people),
-        pooled_clear_cpu_s,
-        ratio_to_pooled: cpu / pooled_clear_cpu_s,
-    })
+    Ok((cells, cpu_seconds(std::process::id())? - before))
 }
 
 async fn check(
     client: &Client,
     place: &Place,
+    (script, case): (&str, Case),
     required: &[(DatastoreId, u32)],
     tables: [&Table; 2],
-    pooled: Vec<PooledCell>,
+    pooled: Option<Vec<PooledCell>>,
 ) -> anyhow::Result<()> {
-    let catalogue = client.catalogue_for(LINKED_TABLE, required).await?;
-    let plan = kobling_script::plan(LINKED_TABLE, &catalogue)
+    let catalogue = client.catalogue_for(script, required).await?;
+    let plan = kobling_script::plan(script, &catalogue)
         .map_err(|_| anyhow::anyhow!("the case's script does not fit its registers"))?;
     let files = check::Files::of(place, client.federation())?;
-    let expected = tokio::task::spawn_blocking(move || check::expected(&plan, &files, &pooled)).await??;
+    let expected =
+        tokio::task::spawn_blocking(move || check::expected(&plan, &files, case, pooled.as_deref()))
+            .await??;
     for table in tables {
         ensure!(*table == expected, "a table is not what the reference says: the figures would mean nothing");
     }
@@ -218,8 +248,14 @@ struct Marks<'a> {
 }
 
 impl Run {
-    async fn of(client: &Client, session: &str, meter: &Meter, clock: Instant) -> anyhow::Result<Self> {
-        let job = client.submit(session, &Uuid::new_v4().to_string(), LINKED_TABLE).await?;
+    async fn of(
+        client: &Client,
+        session: &str,
+        script: &str,
+        meter: &Meter,
+        clock: Instant,
+    ) -> anyhow::Result<Self> {
+        let job = client.submit(session, &Uuid::new_v4().to_string(), script).await?;
         let mut events = Vec::new();
         let mut failed = Ok(());
         client

@@ -1,11 +1,15 @@
-//! Registers of the benchmark's linked table: three variables of two owners, of a size and an overlap that are given.
+//! Registers of the benchmark's cases: a few variables of two or three owners, of a size and an overlap that are given.
 //!
 //! Everybody is at Statistics Norway, with an education (ten levels) and a year's wages; an exact number of them, drawn
-//! evenly, is at the Cancer Registry, with a site (twenty). So a bound on time or bytes is of a stated number of rows.
-//! Wages depend on education, and sites on neither: what the table says is of no interest, that it is right is.
+//! evenly, is at the Cancer Registry, with a site (twenty) or a date of diagnosis. Where the case has a third owner, about six in ten of everybody
+//! have a number of vaccine doses (three) at the Institute of Public Health, or half of the patients a date of death there. So a
+//! bound on time or bytes is of a stated number of rows. Wages depend on education, deaths on diagnoses, and nothing else on anything:
+//! what the tables say is of no interest, that they are right is.
 
 use std::io;
 use std::path::Path;
+
+use kobling_model::Day;
 
 use crate::dataset::{Facts, Measure, OWNERS, OwnerRegisters};
 use crate::draw::Draw;
@@ -21,6 +25,12 @@ pub const EDUCATION: &str = "NUDB_NIVAA";
 pub const WAGES: &str = "INNTEKT_WLONN";
 /// Name of the variable of sites, FIXED.
 pub const SITE: &str = "KRG_LOKALISASJON";
+/// Name of the variable of dates of diagnosis, FIXED.
+pub const DIAGNOSIS: &str = "KRG_DIAGNOSEDATO";
+/// Name of the variable of doses, FIXED.
+pub const DOSES: &str = "SYSVAK_DOSER";
+/// Name of the variable of dates of death, FIXED.
+pub const DEATH: &str = "DAAR_DOEDSDATO";
 /// Sites that occur, the first ones of [`SITES`].
 pub const SITE_COUNT: usize = 20;
 
@@ -39,9 +49,30 @@ pub const LEVELS: [Code; 10] = [
     Code { code: "9", nb: "Uoppgitt", en: "Unspecified" },
 ];
 
+/// Which registers there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Case {
+    /// Education and wages at one owner, sites at another.
+    LinkedTable,
+    /// Doses at a third, too.
+    ThreeOwners,
+    /// Education at one owner, dates of diagnosis at another, of death at a third.
+    SurvivalTime,
+}
+
+/// Numbers of doses.
+#[rustfmt::skip]
+const DOSE_CODES: [Code; 3] = [
+    Code { code: "1", nb: "Én dose", en: "One dose" },
+    Code { code: "2", nb: "To doser", en: "Two doses" },
+    Code { code: "3", nb: "Tre doser eller flere", en: "Three doses or more" },
+];
+
 /// How many people, how many of them at the Cancer Registry, and which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkedConfig {
+    /// Which registers.
+    pub case: Case,
     /// People at Statistics Norway.
     pub people: u32,
     /// Those of them that the Cancer Registry has, too.
@@ -50,9 +81,10 @@ pub struct LinkedConfig {
     pub seed: u64,
 }
 
-/// The owners whose registers are written: the population's, then the sites'.
-pub fn owners() -> [&'static OwnerRegisters; 2] {
-    [&OWNERS[0], &OWNERS[1]]
+/// The owners whose registers are written: Statistics Norway, the Cancer Registry, and the third if the case has one.
+pub fn owners(case: Case) -> Vec<&'static OwnerRegisters> {
+    let count = if case == Case::LinkedTable { 2 } else { 3 };
+    OWNERS.iter().take(count).collect()
 }
 
 /// Codes of the sites that occur, in order.
@@ -60,16 +92,17 @@ pub fn site_codes() -> [&'static str; SITE_COUNT] {
     std::array::from_fn(|at| SITES[at].code.code)
 }
 
-/// Writes both owners' registers as `<folder>/<owner>/<NAME>/<NAME>.csv` and `.json`.
+/// Writes all owners' registers as `<folder>/<owner>/<NAME>/<NAME>.csv` and `.json`.
 ///
 /// # Errors
 /// From the file system; `InvalidInput` for no people, more than [`Config::PEOPLE_MAX`], or more linked than there are.
 pub fn write_linked(config: &LinkedConfig, folder: &Path) -> io::Result<()> {
-    let LinkedConfig { people, mut linked, seed } = *config;
+    let LinkedConfig { case, people, mut linked, seed } = *config;
     if !(1..=Config::PEOPLE_MAX).contains(&people) || linked > people {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, UnusableConfig));
     }
-    let [population, sites] = owners().map(|owner| folder.join(owner.owner));
+    let folder_of = |owner: usize| folder.join(OWNERS[owner].owner);
+    let [population, patients, others] = [0, 1, 2].map(folder_of);
     let general = |nb, en, temporality, subject, measure| Facts {
         nb,
         en,
@@ -90,7 +123,23 @@ pub fn write_linked(config: &LinkedConfig, folder: &Path) -> io::Result<()> {
     };
     let mut education = Rows::create(EDUCATION, &education.metadata(), &population)?;
     let mut wages = Rows::create(WAGES, &wages.metadata(), &population)?;
-    let mut site = Rows::create(SITE, &site.metadata(), &sites)?;
+    let date = |nb, en, subject| general(nb, en, "FIXED", subject, Measure::Date);
+    let diagnosis = Facts {
+        sensitivity: "PERSON_SPECIAL",
+        ..date("Diagnosedato", "Date of diagnosis", ("Kreft", "Cancer"))
+    };
+    let doses =
+        general("Doser", "Doses", "FIXED", ("Vaksinasjon", "Vaccination"), Measure::codes(&DOSE_CODES));
+    let death = date("Dødsdato", "Date of death", ("Død", "Death"));
+    let mut at_registry = match case {
+        Case::SurvivalTime => Rows::create(DIAGNOSIS, &diagnosis.metadata(), &patients)?,
+        Case::LinkedTable | Case::ThreeOwners => Rows::create(SITE, &site.metadata(), &patients)?,
+    };
+    let mut at_third = match case {
+        Case::LinkedTable => None,
+        Case::ThreeOwners => Some(Rows::create(DOSES, &doses.metadata(), &others)?),
+        Case::SurvivalTime => Some(Rows::create(DEATH, &death.metadata(), &others)?),
+    };
 
     let (mut draw, mut numbers) = (Draw::seeded(seed), Numbers::new());
     let (first, last) = (Some(calendar(2020, 1, 1)), Some(calendar(2020, 12, 31)));
@@ -106,14 +155,31 @@ pub fn write_linked(config: &LinkedConfig, folder: &Path) -> io::Result<()> {
         // One of those left, as likely as any other: in the end, exactly as many as asked for.
         if draw.chance(f64::from(linked) / f64::from(left)) {
             linked -= 1;
-            let at = draw.between(0, SITE_COUNT as i32 - 1) as usize;
-            site.put(&number, codes[at].code, None, None)?;
+            if case == Case::SurvivalTime {
+                let day = calendar(draw.between(2000, 2018), 1, 1).days() + draw.between(0, 364);
+                at_registry.put(&number, within_calendar(day), None, None)?;
+                let died = day + draw.between(0, 3000);
+                if let (true, Some(death)) = (draw.chance(0.5), &mut at_third) {
+                    death.put(&number, within_calendar(died), None, None)?;
+                }
+            } else {
+                let at = draw.between(0, SITE_COUNT as i32 - 1) as usize;
+                at_registry.put(&number, codes[at].code, None, None)?;
+            }
+        }
+        if let (Case::ThreeOwners, Some(doses)) = (case, &mut at_third)
+            && draw.chance(0.6)
+        {
+            let at = draw.between(0, DOSE_CODES.len() as i32 - 1) as usize;
+            doses.put(&number, DOSE_CODES[at].code, None, None)?;
         }
     }
-    education.finish()?;
-    wages.finish()?;
-    site.finish()?;
-    Ok(())
+    let registers = [Some(education), Some(wages), Some(at_registry), at_third];
+    registers.into_iter().flatten().try_for_each(|register| register.finish().map(|_| ()))
+}
+
+fn within_calendar(days: i32) -> Day {
+    Day::from_days(days).expect("lives stay within the calendar")
 }
 
 #[cfg(test)]
@@ -127,7 +193,8 @@ mod tests {
     fn exactly_the_linked_are_at_both_owners() {
         let folder = tempfile::tempdir().expect("a folder");
         for (people, linked) in [(500, 400), (500, 0), (30, 30)] {
-            write_linked(&LinkedConfig { people, linked, seed: 3 }, folder.path()).expect("written");
+            write_linked(&LinkedConfig { case: Case::LinkedTable, people, linked, seed: 3 }, folder.path())
+                .expect("written");
             let units = |owner: &str, name: &str| -> HashSet<String> {
                 let file = folder.path().join(owner).join(name).join(name).with_extension("csv");
                 let text = fs::read_to_string(file).expect("a text file");
@@ -141,9 +208,24 @@ mod tests {
     }
 
     #[test]
+    fn a_third_owner_has_doses_of_anybody_or_deaths_of_patients() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (case, name) in [(Case::ThreeOwners, DOSES), (Case::SurvivalTime, DEATH)] {
+            let config = LinkedConfig { case, people: 1000, linked: 500, seed: 3 };
+            write_linked(&config, folder.path()).expect("written");
+            let file = folder.path().join("fhi").join(name).join(name).with_extension("csv");
+            let rows = fs::read_to_string(file).expect("a text file").lines().count();
+            assert!((200..700).contains(&rows), "{name}: {rows}");
+        }
+    }
+
+    #[test]
     fn more_linked_than_people_are_refused() {
         let folder = tempfile::tempdir().expect("a folder");
-        let error = write_linked(&LinkedConfig { people: 5, linked: 6, seed: 1 }, folder.path());
+        let error = write_linked(
+            &LinkedConfig { case: Case::SurvivalTime, people: 5, linked: 6, seed: 1 },
+            folder.path(),
+        );
         assert_eq!(error.expect_err("refused").kind(), io::ErrorKind::InvalidInput);
     }
 }

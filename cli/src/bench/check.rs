@@ -16,7 +16,7 @@ use kobling_node::secrets::Secrets;
 use kobling_node::serve::seal_key;
 use kobling_node::state::StateDir;
 use kobling_reference::{Keys, Outcome, Registers, answer_with_cells};
-use kobling_synth::linked;
+use kobling_synth::linked::{self, Case};
 
 use crate::federation::place::Place;
 
@@ -63,9 +63,14 @@ impl Files {
 ///
 /// # Errors
 /// Where the reference refuses, or the clear engine counts others.
-pub fn expected(plan: &Plan, files: &Files, pooled: &[PooledCell]) -> anyhow::Result<Table> {
+pub fn expected(
+    plan: &Plan,
+    files: &Files,
+    case: Case,
+    pooled: Option<&[PooledCell]>,
+) -> anyhow::Result<Table> {
     let mut registers = Registers::default();
-    for owner in linked::owners() {
+    for owner in linked::owners(case) {
         let folder = files.registers.join(owner.owner);
         registers.add(&DatastoreId::new(owner.datastore)?, &folder);
     }
@@ -75,6 +80,7 @@ pub fn expected(plan: &Plan, files: &Files, pooled: &[PooledCell]) -> anyhow::Re
         _ => None,
     });
     let (table, cells) = table.context("the reference refuses the case's table; ask for more people")?;
+    let Some(pooled) = pooled else { return Ok(table) };
     // Margins stand in the last column and the last row.
     let mut counts = vec![0; linked::LEVELS.len() * linked::SITE_COUNT];
     for cell in pooled {
