@@ -3,7 +3,6 @@
 //! `cargo run --release -p kobling-crypto --example rates [ROWS]`. Three threads, no network: what is measured is
 //! arithmetic, masks, hashing and copying. Processor seconds are each party's own; wall seconds are the workers' together.
 
-use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use kobling_crypto::channel::{Channel, FramedChannel, StepName};
@@ -51,9 +50,9 @@ fn main() {
         false,
         vec![owner(3, &[]), owner(62, &[])],
     ));
-    // Days between dates of a life, in months of five years, in years, and before or after.
-    for (step, count) in [(30, 61), (365, 120), (3650, 1)] {
-        let borders: Vec<u32> = (1..=count).map(|border| border * step).collect();
+    // Days between dates of lives: by months for five years, by classes all over the domain, and before or after.
+    for (apart, count) in [(30, 61), (2100, 61), (3650, 1)] {
+        let borders: Vec<u32> = (1..=count).map(|border| border * apart).collect();
         let kept = (0..=borders.len()).collect();
         classes(ClassShape::new(rows, ProductShape::BLOCK_ROWS, 17, borders, kept, 0));
     }
@@ -263,13 +262,6 @@ fn joined(shape: JoinedShape) {
     );
 }
 
-/// Blocks with rows of a class, in order.
-fn blocks(shape: &ClassShape) -> impl Iterator<Item = (u64, Range<usize>)> {
-    let (rows, block_rows) = (shape.rows, shape.block_rows);
-    let starts = (0..rows).step_by(block_rows);
-    starts.enumerate().map(move |(index, start)| (index as u64, start..rows.min(start + block_rows)))
-}
-
 fn classes(mut shape: ClassShape) {
     // All that the dealer sends is in memory at once.
     shape.rows = shape.rows.min(1 << 17);
@@ -286,13 +278,13 @@ fn classes(mut shape: ClassShape) {
 
     let (_, dealer) = timed(|| {
         let mut factor = DealtClasses::new(&name, shape, &dealer_left, &dealer_right).expect("a factor");
-        for (index, rows) in blocks(shape) {
+        for (index, rows) in shape.blocks() {
             factor.block(&mut dealer_to_left, &mut dealer_to_right, index, rows).expect("dealt");
         }
     });
     let run = |factor: &mut dyn Factor, worker: &mut dyn Channel, dealer: &mut dyn Channel| {
         let mut share = Vec::new();
-        for (index, rows) in blocks(shape) {
+        for (index, rows) in shape.blocks() {
             factor.block(worker, dealer, index, rows, &mut share).expect("a block");
         }
     };
@@ -312,10 +304,11 @@ fn classes(mut shape: ClassShape) {
     let per_million = 1e6 / shape.rows as f64;
     let [worker_bytes, dealer_bytes] = shape.bytes_per_row();
     println!(
-        "classes of {} bits by {} borders: processor seconds for a million rows: left {:.3}, right {:.3}, dealer {:.3}; wall {:.3}; \
+        "classes of {} bits by {} borders, the first at {}: processor seconds for a million rows: left {:.3}, right {:.3}, dealer {:.3}; wall {:.3}; \
          {worker_bytes} bytes a row each way and {dealer_bytes:.1} from the dealer to each worker",
         shape.bits,
         shape.borders.len(),
+        shape.borders[0],
         left * per_million,
         right * per_million,
         dealer * per_million,

@@ -229,6 +229,28 @@ pub(crate) fn add_row_products(sums: &mut [u16], pairs: &[(&[u16], &[u16])], hei
     }
 }
 
+/// The next nodes of a comparison's keys: what comes out of the cipher, plus what went in, plus corrections.
+#[multiversion(targets = "simd")]
+pub(crate) fn correct(nodes: &mut [u64], input: &[u64], output: &[u64], corrections: &[u64]) {
+    let count = nodes.len();
+    let (input, output, corrections) = (&input[..count], &output[..count], &corrections[..count]);
+    for i in 0..count {
+        nodes[i] = input[i] ^ output[i] ^ corrections[i];
+    }
+}
+
+/// Adds values of a comparison's keys to sums: what comes out of the cipher plus what went in, and corrections. All are as on the wire,
+/// but the sums.
+#[multiversion(targets = "simd")]
+pub(crate) fn add_corrected(sums: &mut [u16], input: &[u16], output: &[u16], corrections: &[u16]) {
+    let count = sums.len();
+    let (input, output, corrections) = (&input[..count], &output[..count], &corrections[..count]);
+    for i in 0..count {
+        let value = u16::from_le(input[i] ^ output[i]);
+        sums[i] = sums[i].wrapping_add(value).wrapping_add(u16::from_le(corrections[i]));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

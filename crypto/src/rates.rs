@@ -4,6 +4,7 @@
 //! stay the same. So each ring and each shape of tile has a line of its own.
 
 use crate::channel::StepName;
+use crate::dcf::{CIPHERS, Domain, Evaluator, Generator, Holder, Secrets};
 use crate::kernel::{columns, one_hot, subtract, turn};
 use crate::pseudonym::{RecordKeySecret, SessionSalt};
 use crate::ring::{Prime64, Ring};
@@ -76,6 +77,8 @@ pub fn inner_loops(clock: impl Fn() -> f64) -> Result<Vec<Rate>, SeedError> {
     masks::<u64>(&mut rate, &seed, &step)?;
     masks::<Prime64>(&mut rate, &seed, &step)?;
 
+    comparisons(&mut rate);
+
     let salt = SessionSalt::derive(&[("a".to_owned(), [1; 32])], &[2; 16]).expect("one contribution");
     let (tokens, keys) = (salt.tokens("PERSON"), RecordKeySecret::generate());
     let keys = keys.record_keys("PERSON");
@@ -110,6 +113,34 @@ fn dots<R: Ring>(rate: &mut Run<'_>, element: impl Fn(u64) -> R) {
                 });
             }
         }
+    }
+}
+
+/// Keys of comparisons over days, evaluated at points a month apart, which share most of their paths, and all over the domain.
+fn comparisons(rate: &mut Run<'_>) {
+    const POINTS: usize = 61;
+    let domain = Domain::new(17);
+    let thresholds: Vec<u32> = (0..ROWS as u32).map(|row| row * 61).collect();
+    let (below, otherwise) = (vec![1; ROWS], vec![0; ROWS]);
+    let secrets = Secrets { thresholds: &thresholds, below: &below, otherwise: &otherwise };
+    let (mut generator, mut body) = (Generator::new(&domain), Vec::new());
+    let mut roots = [vec![1; ROWS], vec![2; ROWS]];
+    rate("comparisons of 17 bits, dealt".to_owned(), "rows", ROWS, &mut || {
+        let [first, second] = &mut roots;
+        body = generator.generate(&[3; CIPHERS], [first, second], secrets);
+    });
+    let mut evaluator = Evaluator::new(&domain, Holder::First);
+    for apart in [30, 2100] {
+        rate(format!("comparisons at {POINTS} points {apart} apart"), "rows", ROWS, &mut || {
+            let points = |row: usize, points: &mut [u32]| {
+                for (at, point) in (0..).zip(points) {
+                    *point = row as u32 + at * apart;
+                }
+            };
+            evaluator.evaluate(&roots[0], &body, POINTS, points, |_, shares| {
+                std::hint::black_box(shares);
+            });
+        });
     }
 }
 

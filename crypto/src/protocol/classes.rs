@@ -45,7 +45,7 @@ use std::ops::Range;
 
 use crate::channel::{Channel, StepName};
 use crate::dcf::{CIPHERS, Domain, Evaluator, Generator, Holder, Secrets};
-use crate::kernel::turn;
+use crate::kernel::{subtract, turn};
 use crate::primitive::random;
 use crate::protocol::factor::{DealtFactor, Factor};
 use crate::protocol::shared_numbers::{AtLeft, AtRight};
@@ -128,7 +128,8 @@ impl ClassShape {
         if usable { Ok(self) } else { Err(ProtocolError::Shape { expected }) }
     }
 
-    pub(super) fn blocks(&self) -> impl Iterator<Item = (u64, Range<usize>)> + use<> {
+    /// Blocks of rows, in order, with their numbers.
+    pub fn blocks(&self) -> impl Iterator<Item = (u64, Range<usize>)> + use<> {
         let (rows, block_rows) = (self.rows, self.block_rows);
         let starts = (0..rows).step_by(block_rows);
         starts.enumerate().map(move |(index, start)| (index as u64, start..rows.min(start + block_rows)))
@@ -223,7 +224,7 @@ impl Plan {
                 None => column.fill(one),
             }
             if let Some(upper) = upper {
-                crate::kernel::subtract(column, &at_least[upper * height..][..height]);
+                subtract(column, &at_least[upper * height..][..height]);
             }
         }
     }
