@@ -42,7 +42,8 @@
 //! early termination; values at inner nodes are those of incremental distributed point functions (D. Boneh, E. Boyle,
 //! H. Corrigan-Gibbs, N. Gilboa, Y. Ishai, "Lightweight Techniques for Private Heavy Hitters", IEEE S&P 2021), and the comparison is
 //! that of E. Boyle, N. Chandran, N. Gilboa, D. Gupta, Y. Ishai, N. Kumar, M. Rathee, EUROCRYPT 2021, section 3, figure 1, with
-//! digits of three bits for its bits. H: C. Guo, J. Katz, X. Wang, Y. Yu, "Efficient and Secure Multiparty Computation from Fixed-Key Block Ciphers", IEEE S&P 2020.
+//! digits of three bits for its bits. H: C. Guo, J. Katz, X. Wang, Y. Yu, "Efficient and Secure Multiparty Computation from Fixed-Key
+//! Block Ciphers", IEEE S&P 2020.
 
 use std::ops::Range;
 
@@ -137,7 +138,8 @@ impl Ciphers {
     }
 }
 
-/// Blocks on their way through a cipher.
+/// Blocks on their way through a cipher, in whole lines of the cache.
+#[repr(align(64))]
 struct Tile {
     input: [Block; TILE],
     output: [Block; TILE],

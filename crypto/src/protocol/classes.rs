@@ -1,8 +1,8 @@
 //! Shares of the class of a sum that nobody knows.
 //!
-//! In each row the workers have shares, mod 2³², of a number d that neither of them knows, such as the days from a diagnosis at one owner to a
-//! death at another. Public are a bound, 0 ≤ d < 2^bits, and borders b₁ < … < b_m. Class i holds b_i ≤ d < b_{i+1}, with b₀ = 0 and b_{m+1} =
-//! 2^bits. Wanted are shares, mod 2¹⁶, of the one-hot columns of some of the m + 1 classes: a [`Factor`] of a product.
+//! In each row the workers have shares, mod 2³², of a number d that neither of them knows, such as the days from a diagnosis at one
+//! owner to a death at another. Public are a bound, 0 ≤ d < 2^bits, and borders b₁ < … < b_m. Class i holds b_i ≤ d < b_{i+1}, with
+//! b₀ = 0 and b_{m+1} = 2^bits. Wanted are shares, mod 2¹⁶, of the one-hot columns of some of the m + 1 classes: a [`Factor`] of a product.
 //!
 //! The dealer has r = r_L + r_R for each row, its parts from the seeds that it shares with left and right. The workers open x = d + r. For
 //! a border b let u = x − b mod 2ⁿ, n = bits + 1. As |d − b| < 2^bits,
