@@ -13,12 +13,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::audit::{Journal, Recorder, now_ms};
-use crate::config::Times;
+use crate::config::{Limits, Times};
 use crate::job::LiveJob;
 use crate::problem::{Problem, RunError};
 use crate::roster::{Description, NodeClient, NodeClients};
 use crate::session::Session;
 use crate::store::{JobEnd, JobState, SessionKey, Store, StoreError};
+use crate::turns::Turns;
 
 /// How long what nodes say of themselves is shown to people without asking again. Sessions always ask.
 const DESCRIPTIONS_KEPT: Duration = Duration::from_secs(10);
@@ -35,6 +36,8 @@ pub struct Parts {
     pub recorder: Arc<dyn Recorder>,
     /// Bounds in time.
     pub times: Times,
+    /// Bounds in number.
+    pub limits: Limits,
     /// Counts steps and bytes, for those who watch.
     pub telemetry: Telemetry,
 }
@@ -47,9 +50,13 @@ pub struct Broker {
     pub(crate) store: Store,
     pub(crate) journal: Journal,
     pub(crate) times: Times,
+    pub(crate) limits: Limits,
+    pub(crate) turns: Turns,
     pub(crate) telemetry: Telemetry,
     /// Sessions in which scripts can be submitted.
     pub(crate) sessions: Mutex<HashMap<SessionId, Arc<Session>>>,
+    /// Institutions of sessions that are being opened.
+    pub(crate) places: Mutex<Vec<String>>,
     /// One lock for each request to open a session that is being worked on, so that a repeat waits for it.
     pub(crate) opening: Mutex<HashMap<SessionKey, Arc<tokio::sync::Mutex<()>>>>,
     /// Jobs that have not ended.
@@ -85,8 +92,11 @@ impl Broker {
             store: parts.store,
             journal: Journal::new(parts.recorder),
             times: parts.times,
+            limits: parts.limits,
+            turns: Turns::new(parts.limits.questions_at_once),
             telemetry: parts.telemetry,
             sessions: Mutex::default(),
+            places: Mutex::default(),
             opening: Mutex::default(),
             jobs: Mutex::default(),
             described: tokio::sync::Mutex::default(),

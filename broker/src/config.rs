@@ -22,6 +22,9 @@ struct ConfigFile {
     peer_timeout_ms: u64,
     session_idle_minutes: u64,
     result_hours: u64,
+    questions_at_once: u64,
+    sessions_max: u64,
+    sessions_per_institution_max: u64,
     /// A table, so it stands last.
     #[serde(skip_serializing_if = "Option::is_none")]
     telemetry: Option<TelemetryFile>,
@@ -40,8 +43,21 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// Bounds in time.
     pub times: Times,
+    /// Bounds in number.
+    pub limits: Limits,
     /// What is told to those who watch. Nothing, unless the file says so.
     pub telemetry: TelemetrySettings,
+}
+
+/// Bounds in number. None is zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Questions that are computed at the same time; others wait for a turn.
+    pub questions_at_once: usize,
+    /// Sessions open at the same time.
+    pub sessions: usize,
+    /// Of them, of one institution.
+    pub sessions_per_institution: usize,
 }
 
 /// Bounds in time. None is zero.
@@ -115,9 +131,15 @@ impl Config {
             result: Duration::from_secs(3600 * file.result_hours),
             question: Times::QUESTION_MAX,
         };
+        let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let limits = Limits {
+            questions_at_once: size(file.questions_at_once),
+            sessions: size(file.sessions_max),
+            sessions_per_institution: size(file.sessions_per_institution_max),
+        };
         let telemetry = telemetry(file.telemetry, path)?;
         let state_dir = state_dir.to_owned();
-        Ok(Self { listen: file.listen, federation, credentials, state_dir, times, telemetry })
+        Ok(Self { listen: file.listen, federation, credentials, state_dir, times, limits, telemetry })
     }
 
     /// The configuration file that `init` begins with where it is given none.
@@ -181,13 +203,30 @@ fn parse(text: &str, path: &Path) -> Result<ConfigFile, ConfigError> {
         ("session_idle_minutes", file.session_idle_minutes, 24 * 60, "is 0; a session would end at once"),
         ("result_hours", file.result_hours, 24 * 366, "is 0; no result could ever be fetched"),
     ];
-    for (setting, value, most, zero) in bounds {
-        let refuse = |reason| Err(ConfigError::Setting { path: path.to_owned(), setting, reason });
+    let refuse = |setting, reason| Err(ConfigError::Setting { path: path.to_owned(), setting, reason });
+    let numbers = [
+        ("questions_at_once", file.questions_at_once, "is 0; no question could ever be computed"),
+        ("sessions_max", file.sessions_max, "is 0; no session could ever be opened"),
+        (
+            "sessions_per_institution_max",
+            file.sessions_per_institution_max,
+            "is 0; no institution could open a session",
+        ),
+    ];
+    for (setting, value, zero) in numbers {
         if value == 0 {
-            return refuse(zero);
+            return refuse(setting, zero);
+        }
+        if value > 10_000 {
+            return refuse(setting, "is more than can be meant: at most 10000");
+        }
+    }
+    for (setting, value, most, zero) in bounds {
+        if value == 0 {
+            return refuse(setting, zero);
         }
         if value > most {
-            return refuse("is longer than can be meant: at most an hour, a day and a year");
+            return refuse(setting, "is longer than can be meant: at most an hour, a day and a year");
         }
     }
     Ok(file)
@@ -264,6 +303,10 @@ mod tests {
     fn times_that_cannot_be_meant_are_refused_with_a_reason() {
         let zero = text().replace("peer_timeout_ms = 20000", "peer_timeout_ms = 0");
         assert!(error(&zero).contains("peer_timeout_ms is 0; no message"));
+        let none = text().replace("sessions_max = 64", "sessions_max = 0");
+        assert!(error(&none).contains("sessions_max is 0; no session"));
+        let many = text().replace("questions_at_once = 2", "questions_at_once = 99999");
+        assert!(error(&many).contains("questions_at_once is more"));
         let long = text().replace("result_hours = 24", "result_hours = 99999999999");
         assert!(error(&long).contains("result_hours is longer"));
     }

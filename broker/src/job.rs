@@ -341,6 +341,8 @@ impl Broker {
         let joined = strictest(&rules).ok_or(whole_script(RunError::PerturbationTables))?;
         for (index, question) in (0..).zip(&run.plan.questions) {
             let at_line = |error| (error, question.line);
+            let turn = async { Ok(self.turns.take(&run.session.asker.institution).await) };
+            let _turn = run.stop.unless(turn).await.map_err(at_line)?;
             let asked = self.telemetry.step(Step::Question).of(run.session.id);
             match asked.watch(conduct::ask(run, index, &rules, &joined)).await.map_err(at_line)? {
                 Answer::Passed => {}

@@ -33,6 +33,7 @@ pub mod server;
 pub mod session;
 mod statistics;
 pub mod store;
+mod turns;
 
 pub use config::Config;
 pub use server::{RunningBroker, StartError, StartOptions, start};

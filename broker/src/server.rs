@@ -133,6 +133,7 @@ pub async fn start(config: Config, options: StartOptions) -> Result<RunningBroke
         store,
         recorder,
         times: config.times,
+        limits: config.limits,
         telemetry: telemetry.clone(),
     })
     .await?;

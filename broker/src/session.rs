@@ -73,6 +73,21 @@ pub struct Session {
     gone: watch::Sender<bool>,
 }
 
+/// The place of a session that is being opened. Afterwards it is among the open ones.
+struct OpeningPlace<'a> {
+    places: &'a Mutex<Vec<String>>,
+    institution: String,
+}
+
+impl Drop for OpeningPlace<'_> {
+    fn drop(&mut self) {
+        let mut places = lock(self.places);
+        if let Some(at) = places.iter().position(|other| *other == self.institution) {
+            places.swap_remove(at);
+        }
+    }
+}
+
 struct Activity {
     last: Instant,
     jobs: usize,
@@ -246,6 +261,7 @@ impl Broker {
         if self.is_stopping() {
             return Err(RunError::Interrupted.into());
         }
+        let _place = self.place_for(&key.institution)?;
         // 2.
         let descriptions = self.describe_all().await;
         let catalogue = pin(&descriptions, wanted)?;
@@ -304,6 +320,26 @@ impl Broker {
             return Err(RunError::Interrupted.into());
         }
         Ok(row)
+    }
+
+    /// A place for one more session, held while it is being opened.
+    fn place_for(&self, institution: &str) -> Result<OpeningPlace<'_>, RequestError> {
+        let mut places = lock(&self.places);
+        let open = lock(&self.sessions);
+        let of_institution = open.values().filter(|session| session.asker.institution == institution).count();
+        let opening_here = places.iter().filter(|other| *other == institution).count();
+        let full = |code, text| Err(RequestError::TooMuch(Problem::of_request(code, text)));
+        if open.len() + places.len() >= self.limits.sessions {
+            return full("too-many-sessions", "too many sessions are open; open one when another has ended");
+        }
+        if of_institution + opening_here >= self.limits.sessions_per_institution {
+            return full(
+                "too-many-sessions-of-institution",
+                "this institution has as many sessions open as it may; close one first",
+            );
+        }
+        places.push(institution.to_owned());
+        Ok(OpeningPlace { places: &self.places, institution: institution.to_owned() })
     }
 
     /// Owners of the pinned data, and all nodes that a question over them can need as worker or dealer.

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use arrow_flight::flight_service_client::FlightServiceClient;
 use kobling_audit::{Finding, VerifiedLog, reconcile, verify};
-use kobling_broker::config::Times;
+use kobling_broker::config::{Limits, Times};
 use kobling_broker::roster::{GrpcNodes, NodeClient, NodeClients};
 use kobling_broker::{Config as BrokerConfig, RunningBroker, StartOptions as BrokerOptions};
 use kobling_crypto::seeds::Ledger;
@@ -396,6 +396,7 @@ impl World {
                 result: Duration::from_secs(3600),
                 question: Duration::from_secs(300),
             },
+            limits: Limits { questions_at_once: 2, sessions: 200, sessions_per_institution: 200 },
             telemetry: self.telemetry(),
         };
         let deadline = Instant::now() + Duration::from_secs(10);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use bytes::Bytes;
 use futures::StreamExt;
-use kobling_broker::config::Times;
+use kobling_broker::config::{Limits, Times};
 use kobling_broker::roster::NodeClients;
 use kobling_broker::{Config, RunningBroker, StartOptions, start};
 use kobling_model::JobId;
@@ -87,6 +87,7 @@ impl Served {
                 result: Duration::from_secs(3600),
                 question: Duration::from_secs(60),
             },
+            limits: Limits { questions_at_once: 2, sessions: 8, sessions_per_institution: 8 },
             telemetry: TelemetrySettings::default(),
         };
         let node_clients: std::sync::Arc<dyn NodeClients> = std::sync::Arc::new(Nodes(world.clone()));

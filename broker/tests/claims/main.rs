@@ -324,6 +324,55 @@ async fn cancelling_aborts_at_all_parties_and_leaves_nothing_running() {
 }
 
 #[tokio::test]
+async fn sessions_are_bounded_in_all_and_for_each_institution_and_their_places_come_back() {
+    let world = World::new();
+    let broker = world.broker().await;
+    let of = |institution: &str, key: &str| {
+        let mut request = open_request(key);
+        request.asker.institution = institution.to_owned();
+        request
+    };
+    let mut open = Vec::new();
+    for key in ["1", "2", "3", "4"] {
+        open.push(broker.open_session(of("one", key)).await.expect("a place"));
+    }
+    let code = |refused: Result<_, RequestError>| refused.err().expect("no place").problem().code;
+    assert_eq!(code(broker.open_session(of("one", "5")).await), "too-many-sessions-of-institution");
+    for key in ["1", "2"] {
+        broker.open_session(of("two", key)).await.expect("a place");
+    }
+    assert_eq!(code(broker.open_session(of("three", "1")).await), "too-many-sessions");
+    // A repeat is the session that there is, and needs no place.
+    assert_eq!(broker.open_session(of("one", "1")).await.expect("known").id, open[0].id);
+    broker.close_session(open[0].id).await.expect("known");
+    broker.open_session(of("three", "1")).await.expect("the place that was given back");
+}
+
+#[tokio::test]
+async fn questions_beyond_the_turns_wait_and_one_that_is_cancelled_leaves_the_queue() {
+    let world = World::with(Faults { hang: true, ..Faults::default() });
+    let broker = world.broker().await;
+    let mut jobs = Vec::new();
+    for key in ["1", "2", "3", "4"] {
+        let session = broker.open_session(open_request(key)).await.expect("opened");
+        jobs.push(broker.submit(session.id, "job", ONE_OWNER.into()).await.expect("accepted").id);
+    }
+    let computing = || world.happened().iter().filter(|it| it.starts_with("compute ssb")).count();
+    while computing() < 2 {
+        world.computing.notified().await;
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(computing(), 2, "two turns");
+    let waiting = broker.cancel_job(jobs[2]).await.expect("known");
+    assert_eq!(waiting.state, JobState::Cancelled);
+    world.faults.lock().expect("lock").hang = false;
+    for job in &jobs[..2] {
+        broker.cancel_job(*job).await.expect("known");
+    }
+    assert_eq!(finished(&broker, jobs[3]).await.0.state, JobState::Done);
+}
+
+#[tokio::test]
 async fn watching_resumes_after_any_event_and_ends_with_the_job() {
     let world = World::new();
     let broker = world.broker().await;

@@ -13,7 +13,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use kobling_broker::audit::{NotRecorded, Recorder};
 use kobling_broker::broker::{Broker, Parts};
-use kobling_broker::config::Times;
+use kobling_broker::config::{Limits, Times};
 use kobling_broker::problem::{Problem, RunError};
 use kobling_broker::roster::{
     ComputeEvent, ComputeOrder, DealOrder, Description, Incarnation, JobOffer, NodeClient, NodeClients,
@@ -253,6 +253,7 @@ impl World {
             store,
             recorder: Arc::new(ListRecorder(self.clone())),
             times,
+            limits: Limits { questions_at_once: 2, sessions: 6, sessions_per_institution: 4 },
             telemetry: kobling_proto::observe::Telemetry::default(),
         })
         .await
