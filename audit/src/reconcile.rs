@@ -89,7 +89,7 @@ pub enum Finding {
         /// The attempt.
         attempt: AttemptId,
     },
-    /// Every owner recorded that its part left, and the broker records no answer. A broker that stopped at
+    /// Both computing owners recorded that their parts left, and the broker records no answer. A broker that stopped at
     /// that moment leaves this, and so does one that hides what it added up.
     EndedAtNodesOnly {
         /// The attempt.
@@ -167,7 +167,7 @@ impl fmt::Display for Finding {
                 write!(f, "attempt {attempt}: opened or ended more than once at {party}")
             }
             Self::EndedAtNodesOnly { attempt } => {
-                write!(f, "attempt {attempt}: ended at every owner, without an answer at the broker")
+                write!(f, "attempt {attempt}: ended at its workers, without an answer at the broker")
             }
         }
     }
@@ -304,7 +304,9 @@ fn judge_unanswered(
 ) {
     let attempt = execution.attempt;
     let left = |owner| nodes.get(owner).is_some_and(|node| node.answer(&attempt).is_some());
-    if !execution.owners.is_empty() && execution.owners.iter().all(left) {
+    // What leaves is the two workers'; owners that share have nothing to let go.
+    let mut workers = execution.owners.iter().filter(|owner| !execution.sharing.contains(owner)).peekable();
+    if workers.peek().is_some() && workers.all(left) {
         findings.insert(Finding::EndedAtNodesOnly { attempt });
     }
 }
@@ -492,6 +494,24 @@ mod tests {
         assert_eq!(with_fhi(both(&question, failed()), released("share 1")), [differs("fhi")]);
         let missing = Finding::MissingAtNode { party: owner("fhi"), attempt };
         assert_eq!(with_fhi(vec![], released("share 1")), [missing]);
+    }
+
+    #[test]
+    fn a_part_that_left_both_workers_is_asked_about_whatever_an_owner_that_shares_says() {
+        let mut question = execution(1);
+        question.owners.push(owner("fhi"));
+        question.sharing.push(owner("fhi"));
+        for at_fhi in
+            [vec![], vec![opening(&question)], both(&question, failed()), both(&question, Outcome::Shared)]
+        {
+            let found = findings(&[
+                ("broker", both(&question, failed())),
+                ("ssb", both(&question, released("share 0"))),
+                ("krg", both(&question, released("share 1"))),
+                ("fhi", at_fhi),
+            ]);
+            assert_eq!(found, [Finding::EndedAtNodesOnly { attempt: attempt(1) }]);
+        }
     }
 
     #[test]

@@ -9,7 +9,8 @@
 //!    sent the same. *Learnt by the dealer:* the shape.
 //! 3. The workers compare digests of everything they take for granted: plan, question, rules, roles, shape
 //!    ([`agree`]). *Learnt:* whether they are the same.
-//! 4. The product, if two owners' data meet ([`narrow_product`]), and protection ([`protect`]).
+//! 4. The product, if several owners' data meet ([`narrow_product`], or [`joined_product`] where there are classes of sums), and
+//!    protection ([`protect`]).
 //! 5. [`farewell`](crate::channel::farewell) on each link: whoever closes knows that the other end has everything.
 
 use std::sync::{Arc, Mutex};
@@ -152,7 +153,7 @@ pub fn introduce(
 /// # Errors
 /// [`ProtocolError`].
 pub fn announce(dealer: &mut dyn Channel, computation: &Computation) -> Result<(), ProtocolError> {
-    let bytes = computation.to_bytes();
+    let bytes = computation.as_told().to_bytes();
     let length = bytes.len() as u64;
     dealer.send(&step("attempt/shape-length"), 0, &[1, 8], length.to_le_bytes().to_vec())?;
     dealer.send(&step("attempt/shape"), 0, &[length, 1], bytes)?;
@@ -252,6 +253,19 @@ fn enter_owners<'a>(numbers: &mut Vec<u64>, owners: impl Iterator<Item = &'a Own
 }
 
 impl Computation {
+    /// What a dealer is told: of classes their number, and not where their borders are.
+    fn as_told(&self) -> Self {
+        let mut told = self.clone();
+        if let Some(Product::Joined { classes, .. }) = &mut told.product {
+            for shape in classes {
+                let width = shape.width();
+                shape.borders = (1..width.max(2) as u32).collect();
+                shape.kept = (0..width).collect();
+            }
+        }
+        told
+    }
+
     /// A fixed encoding: numbers as eight bytes little-endian, lists with their length before them.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut numbers: Vec<u64> = Vec::new();
@@ -469,7 +483,11 @@ mod tests {
             shape.factors[1].categories = 3;
         }
         assert_eq!(Computation::from_bytes(&misfit.to_bytes()), None);
-        for computation in [full, population, joined] {
+        // A dealer's shape is one that it can deal for, and the same for other borders.
+        let told = joined.as_told();
+        let Some(Product::Joined { classes, .. }) = &told.product else { panic!("joined") };
+        assert!(classes[0].checked().is_ok() && classes[0].width() == 2 && classes[0].borders == [1]);
+        for computation in [full, population, joined, told] {
             let bytes = computation.to_bytes();
             assert_eq!(Computation::from_bytes(&bytes), Some(computation));
             for cut in 0..bytes.len() {

@@ -162,7 +162,10 @@ pub async fn own_columns(
         }
         for (at, (mut numbers, missing)) in numbers.into_iter().zip(&missing).enumerate() {
             let enter = |number: u32| if number == MISSING { *missing } else { number };
-            numbers.iter_mut().for_each(|number| *number = enter(*number));
+            // Whoever is outside the question here has no number in it: it would count nowhere, and who learns masks learns less.
+            for (number, category) in numbers.iter_mut().zip(&categories) {
+                *number = if *category == NO_CATEGORY { *missing } else { enter(*number) };
+            }
             // Rows in which left has nobody are in no cell, whatever their sum.
             let absent = absent.as_ref().map_or(*missing, |absent| enter(absent.numbers[at]));
             columns.numbers.push(alignment.gather(&numbers, absent));

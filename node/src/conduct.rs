@@ -17,6 +17,7 @@ use kobling_crypto::attempt::{Computation, Ends, Product};
 use kobling_crypto::channel::FramedChannel;
 use kobling_crypto::protocol::ProtocolError;
 use kobling_crypto::protocol::classes::ClassShape;
+use kobling_crypto::protocol::joined_product::JoinedShape;
 use kobling_crypto::protocol::narrow_product::OwnerShape;
 use kobling_model::federation::{Roles, Worker};
 use kobling_model::plan::{self, Fragment, QuestionKind, Side};
@@ -154,6 +155,10 @@ impl Node {
             None => return Err(not_granted()),
         };
         self.populations_passed(&granted, question.index)?;
+        // More than a product joins, or than there are names of links for: no checked script leads here.
+        if asked.factors().count() + asked.sums.len() > JoinedShape::FACTORS_MAX {
+            return Err(NodeError::TooLarge { party: self.me.clone() });
+        }
         let rules = self.strictest(&question.rules)?;
         let execution = Execution {
             session: session.id,

@@ -28,6 +28,9 @@ use crate::linkage::{self, Tokens};
 use crate::peer::{Connector, LinkName, LinkTransport, Purpose};
 use crate::session::{Granted, Opening, Session, Sessions, compare_canaries, map_state};
 
+/// How long an owner that has shared waits for the workers to take leave: as long as the broker waits for a question.
+const SHARING_PATIENCE: Duration = Duration::from_secs(3600);
+
 /// A node at work.
 pub struct Node {
     /// Whose node.
@@ -198,11 +201,21 @@ impl Node {
         name: LinkName,
         ended: CancellationToken,
     ) -> Result<LinkTransport, NodeError> {
+        let purpose = name.purpose;
         let link = tokio::select! {
             link = self.connector.connect(peer, name) => link?,
             () = ended.cancelled() => return Err(NodeError::Aborted),
         };
-        Ok(LinkTransport::new(link, Handle::current(), self.patience, ended))
+        Ok(LinkTransport::new(link, Handle::current(), self.patience_with(purpose), ended))
+    }
+
+    /// How long to wait for a message. An owner that shares may be far ahead of the workers, and then has nothing to hear but their
+    /// farewell: it waits as long as a question may take. Whoever is gone before is noticed by others, and the attempt ended.
+    fn patience_with(&self, purpose: Purpose) -> Duration {
+        match purpose {
+            Purpose::Share(_) => self.patience.max(SHARING_PATIENCE),
+            Purpose::Session | Purpose::Canaries | Purpose::Attempt => self.patience,
+        }
     }
 
     /// This node's tokens of a unit type, ascending. Given once for each session and unit type. Blocking.

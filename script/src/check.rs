@@ -42,6 +42,7 @@ pub(crate) fn plan(script: &Script, catalogue: &Catalogue, reporter: &mut Report
         questions: Vec::new(),
         uncertain: false,
         spent: 0,
+        joint_work: 0,
         open_loops: 0,
     };
     for statement in &script.statements {
@@ -85,6 +86,8 @@ pub(crate) struct Checker<'a, 'r, 's> {
     pub(crate) uncertain: bool,
     /// Nodes and categories so far.
     spent: usize,
+    /// What columns over several owners have taken so far.
+    joint_work: usize,
     open_loops: usize,
 }
 
@@ -387,7 +390,7 @@ impl<'a, 's> Checker<'a, '_, 's> {
         let of_value = asked.value.as_ref().map_or(0, |(_, expression)| expression.size());
         self.spend(of_filters + of_dimensions + of_value + 1, statement.span)?;
         let all: Vec<_> = self.datasets[active].filters.iter().chain(filters).cloned().collect();
-        let sides = match sides(&self.known, &self.sources, &population, &all, asked) {
+        let sides = match sides(&self.known, &self.sources, &population, &all, asked, &mut self.joint_work) {
             Ok(sides) => sides,
             Err(NoSides::Owners(owners)) => {
                 return Err(self.report(statement.span, Problem::TooManyOwners { owners }));
@@ -399,6 +402,8 @@ impl<'a, 's> Checker<'a, '_, 's> {
                 return Err(self.report(statement.span, Problem::NotAcross { columns, obstacle }));
             }
         };
+        let tables = sides.conditions.iter().chain(&sides.joints).map(|joint| joint.category_of.len());
+        self.spend(tables.sum(), statement.span)?;
         let unit_type = self.datasets[active].unit_type.expect("a population has a unit type");
         self.questions.push(Question {
             line: statement.line,

@@ -103,6 +103,13 @@ pub(crate) fn constants(variable: &Variable) -> Option<(Interval, f64)> {
         let bounds = Interval::new(range.low, range.high, whole)?;
         return Some((bounds, bounds.clamp(range.centre)));
     }
+    let bounds = code_bounds(variable)?;
+    Some((bounds, bounds.low + (bounds.high - bounds.low) / 2.0))
+}
+
+/// Smallest and largest of a variable's codes, whatever their period, sentinels too; none where it has no codes that are numbers.
+pub(crate) fn code_bounds(variable: &Variable) -> Option<Interval> {
+    let data_type = variable.data_type().filter(|data_type| value_type(*data_type) == ValueType::Number)?;
     let codes = Domain::of_codes(&variable.domain, None)?;
     let numbers = codes.entries.iter().filter_map(|entry| match entry.value {
         Value::Number(number) => Some(number),
@@ -110,7 +117,7 @@ pub(crate) fn constants(variable: &Variable) -> Option<(Interval, f64)> {
     });
     let (low, high) = numbers
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), number| (low.min(number), high.max(number)));
-    Some((Interval::new(low, high, whole)?, low + (high - low) / 2.0))
+    Interval::new(low, high, matches!(data_type, DataType::Long | DataType::Date))
 }
 
 /// A code as it is in expressions.

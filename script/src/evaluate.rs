@@ -205,6 +205,13 @@ fn call(function: Function, arguments: Vec<Abstract>) -> Abstract {
             Abstract::Between(..) => Abstract::truth(false),
             _ => Abstract::TRUTH,
         },
+        F::RowMissing | F::RowValid => {
+            let present = arguments.iter().filter(|argument| argument.range().is_some()).count();
+            let missing = arguments.iter().filter(|argument| **argument == Abstract::Exact(None)).count();
+            let count = if function == F::RowValid { present } else { missing };
+            let known = present + missing == arguments.len();
+            if known { Abstract::Exact(fold::number(count as f64)) } else { Abstract::Unknown }
+        }
         F::Floor => monotonic(f64::floor),
         F::Ceil => monotonic(f64::ceil),
         F::Int => monotonic(f64::trunc),

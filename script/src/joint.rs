@@ -27,6 +27,7 @@ use crate::evaluate::{Abstract, evaluate, over_range};
 use crate::fold;
 use crate::limits::{
     EXPRESSION_NODES_MAX, JOINT_CLASSES_MAX, JOINT_COMBINATIONS_MAX, JOINT_STEPS_MAX, JOINT_VALUES_MAX,
+    OWN_CLASSES_MAX,
 };
 
 /// What is public about a register value.
@@ -107,17 +108,19 @@ pub(crate) struct Compiled {
     pub(crate) sums: Vec<(Vec<Summand>, Sum)>,
 }
 
-/// Compiles columns over several owners, each with its categories.
+/// Compiles columns over several owners, each with its categories. `work` counts what that takes, in nodes looked at, over a whole
+/// script.
 ///
 /// # Errors
 /// For the first column that cannot be computed, its index and why.
 pub(crate) fn compile(
     known: &[Known],
     columns: &[(&Expression, Vec<Category>)],
+    work: &mut usize,
 ) -> Result<Compiled, (usize, Obstacle)> {
     let mut drafts = Vec::with_capacity(columns.len());
     for (at, (expression, categories)) in columns.iter().enumerate() {
-        drafts.push(Draft::of(known, expression, categories).map_err(|obstacle| (at, obstacle))?);
+        drafts.push(Draft::of(known, expression, categories, work).map_err(|obstacle| (at, obstacle))?);
     }
     // A sum that several columns use has the borders of all.
     let mut sums: Vec<(Vec<Summand>, Vec<i64>)> = Vec::new();
@@ -131,16 +134,21 @@ pub(crate) fn compile(
             sums[place].1.extend(borders);
         }
     }
-    for (_, borders) in &mut sums {
+    for (summands, borders) in &mut sums {
         borders.sort_unstable();
         borders.dedup();
+        let most = if summands.len() > 1 { JOINT_CLASSES_MAX } else { OWN_CLASSES_MAX };
+        if borders.len() > most {
+            let uses = |draft: &Draft| draft.inputs.contains(&DraftInput::Sum(summands.clone()));
+            return Err((drafts.iter().position(uses).unwrap_or(0), Obstacle::Classes));
+        }
     }
     let mut compiled = Compiled { columns: Vec::new(), sums: Vec::new() };
     let mut tables = Vec::with_capacity(drafts.len());
     for (at, (draft, (_, categories))) in drafts.iter().zip(columns).enumerate() {
-        tables.push(draft.table(&sums, categories).map_err(|obstacle| (at, obstacle))?);
+        tables.push(draft.table(&sums, categories, work).map_err(|obstacle| (at, obstacle))?);
     }
-    // Classes that every column drops in every combination need not be told apart.
+    // A class that some column drops in every combination counts nowhere, and need not be told apart.
     let classes: Vec<Vec<Class>> =
         sums.iter().map(|(summands, borders)| classes(summands, borders)).collect();
     let mut wanted: Vec<Vec<bool>> = classes.iter().map(|classes| vec![true; classes.len()]).collect();
@@ -148,6 +156,10 @@ pub(crate) fn compile(
         for (place, used) in draft.used(&sums, table) {
             wanted[place].iter_mut().zip(used).for_each(|(wanted, used)| *wanted &= used);
         }
+    }
+    // Where no class counts anywhere, one stands for them all.
+    for wanted in wanted.iter_mut().filter(|wanted| !wanted.contains(&true)) {
+        wanted[0] = true;
     }
     for ((draft, table), (_, categories)) in drafts.iter().zip(tables).zip(columns) {
         compiled.columns.push(draft.column(&sums, &wanted, table, categories.clone()));
@@ -248,7 +260,12 @@ fn owners<'k>(known: &'k [Known], expression: &Expression) -> Vec<&'k OwnerId> {
 }
 
 impl Draft {
-    fn of(known: &[Known], expression: &Expression, categories: &[Category]) -> Result<Self, Obstacle> {
+    fn of(
+        known: &[Known],
+        expression: &Expression,
+        categories: &[Category],
+        work: &mut usize,
+    ) -> Result<Self, Obstacle> {
         let mut builder = Builder { known, inputs: Vec::new() };
         let distributed = builder.distributed(expression)?;
         let expression = builder.tree(&distributed)?;
@@ -256,7 +273,7 @@ impl Draft {
         let sums: Vec<usize> = (0..draft.inputs.len()).filter(|at| draft.is_sum(*at)).collect();
         for sum in sums {
             let mut borders = Vec::new();
-            draft.borders_in(&draft.expression, Some(categories), sum, &mut borders, &mut 0)?;
+            draft.borders_in(&draft.expression, Some(categories), sum, &mut borders, work)?;
             borders.sort_unstable();
             borders.dedup();
             if borders.len() > JOINT_CLASSES_MAX {
@@ -358,10 +375,12 @@ impl Draft {
         &self,
         sums: &[(Vec<Summand>, Vec<i64>)],
         categories: &[Category],
+        work: &mut usize,
     ) -> Result<Vec<Option<u32>>, Obstacle> {
         let values = self.values(sums);
         let combinations = values.iter().map(Vec::len).fold(1, usize::saturating_mul);
-        if combinations > JOINT_COMBINATIONS_MAX {
+        *work = work.saturating_add(combinations.saturating_mul(self.expression.size()));
+        if combinations > JOINT_COMBINATIONS_MAX || *work > JOINT_STEPS_MAX {
             return Err(Obstacle::Combinations);
         }
         let mut of = vec![None; values.len()];
@@ -618,7 +637,7 @@ impl Builder<'_> {
             Expression::Not(inner) => Expression::Not(boxed(inner)?),
             Expression::Negate(inner) => {
                 let inner = boxed(inner)?;
-                self.branched(&[&inner], |parts| Expression::Negate(Box::new(parts[0].clone())))
+                self.branched(&[&inner], |parts| Expression::Negate(Box::new(parts[0].clone())))?
             }
             Expression::Binary(operator @ (BinaryOperator::And | BinaryOperator::Or), left, right) => {
                 Expression::Binary(*operator, boxed(left)?, boxed(right)?)
@@ -627,7 +646,7 @@ impl Builder<'_> {
                 let (left, right) = (boxed(left)?, boxed(right)?);
                 self.branched(&[&left, &right], |parts| {
                     Expression::Binary(*operator, Box::new(parts[0].clone()), Box::new(parts[1].clone()))
-                })
+                })?
             }
             Expression::Call(function @ (Function::RowMax | Function::RowMin), arguments) => {
                 let arguments = arguments.iter().map(|argument| self.distributed(argument));
@@ -647,7 +666,7 @@ impl Builder<'_> {
                 let parts: Vec<&Expression> = arguments.iter().collect();
                 self.branched(&parts, |parts| {
                     Expression::Call(*function, parts.iter().map(|part| Expression::clone(part)).collect())
-                })
+                })?
             }
             Expression::Case { .. } => self.distributed_case(expression)?,
         };
@@ -667,19 +686,24 @@ impl Builder<'_> {
         &self,
         parts: &[&Expression],
         operation: impl Fn(&[&Expression]) -> Expression,
-    ) -> Expression {
+    ) -> Result<Expression, Obstacle> {
         let case = |part: &&Expression| {
             matches!(part, Expression::Case { .. }) && self.is_joint(part) && self.finite(part).is_none()
         };
-        let Some(at) = parts.iter().position(case) else { return operation(parts) };
-        let Expression::Case { arms, otherwise } = parts[at] else { return operation(parts) };
+        let Some(at) = parts.iter().position(case) else { return Ok(operation(parts)) };
+        let Expression::Case { arms, otherwise } = parts[at] else { return Ok(operation(parts)) };
+        let rest: usize =
+            parts.iter().enumerate().filter(|(of, _)| *of != at).map(|(_, part)| part.size()).sum();
+        if (arms.len() + 1).saturating_mul(rest + 1).saturating_add(parts[at].size()) > EXPRESSION_NODES_MAX {
+            return Err(Obstacle::Combinations);
+        }
         let with = |branch: &Expression| {
             let mut parts = parts.to_vec();
             parts[at] = branch;
             operation(&parts)
         };
         let arms = arms.iter().map(|(when, then)| (when.clone(), with(then))).collect();
-        Expression::Case { arms, otherwise: Box::new(with(otherwise)) }
+        Ok(Expression::Case { arms, otherwise: Box::new(with(otherwise)) })
     }
 
     fn input(&mut self, input: DraftInput) -> Expression {
@@ -895,5 +919,202 @@ fn is_never_missing(expression: &Expression) -> bool {
             arms.iter().map(|(_, then)| then).chain([otherwise.as_ref()]).all(is_never_missing)
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers that look random and are the same in every run (SplitMix64).
+    struct Dice(u64);
+
+    impl Dice {
+        fn next(&mut self) -> u64 {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let x = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+            x ^ x >> 31
+        }
+
+        fn below(&mut self, bound: u64) -> u64 {
+            self.next() % bound
+        }
+
+        fn one<T: Copy>(&mut self, of: &[T]) -> T {
+            of[self.below(of.len() as u64) as usize]
+        }
+    }
+
+    const CODES: [&[f64]; 4] = [&[0.0, 1.0, 2.0, 3.0], &[], &[], &[1.0, 2.0, 5.0, 99.0]];
+    const BOUNDS: [(i64, i64); 4] = [(0, 3), (-20, 30), (-10, 40), (1, 99)];
+
+    /// Two owners with two values each: codes, and numbers.
+    fn known() -> Vec<Known> {
+        let owner = |name| OwnerId::new(name).expect("valid");
+        (0..4)
+            .map(|at| {
+                let codes = CODES[at].iter().map(|code| Value::Number(*code));
+                let (low, high) = BOUNDS[at];
+                Known {
+                    owner: owner(if at < 2 { "a" } else { "b" }),
+                    codes: (!CODES[at].is_empty()).then(|| Arc::new(Domain::of_values(codes))),
+                    text: false,
+                    bounds: Interval::new(low as f64, high as f64, true),
+                }
+            })
+            .collect()
+    }
+
+    fn number(number: f64) -> Expression {
+        Expression::Constant(Value::Number(number))
+    }
+
+    fn boxed(dice: &mut Dice, depth: u32) -> Box<Expression> {
+        Box::new(any(dice, depth))
+    }
+
+    /// Any expression over the four values.
+    fn any(dice: &mut Dice, depth: u32) -> Expression {
+        use BinaryOperator as B;
+        if depth == 0 || dice.below(8) == 0 {
+            return match dice.below(5) {
+                0 => number(dice.one(&[-3.0, 0.0, 1.0, 2.5, 7.0])),
+                _ => Expression::Source(dice.below(4) as usize),
+            };
+        }
+        let (comparisons, few) = (
+            [B::Equal, B::NotEqual, B::Less, B::LessOrEqual, B::Greater, B::GreaterOrEqual],
+            [Function::Floor, Function::Int, Function::Round, Function::Abs],
+        );
+        match dice.below(12) {
+            0..=2 => {
+                Expression::Binary(dice.one(&comparisons), boxed(dice, depth - 1), boxed(dice, depth - 1))
+            }
+            3 | 4 => Expression::Binary(
+                dice.one(&[B::Add, B::Subtract]),
+                boxed(dice, depth - 1),
+                boxed(dice, depth - 1),
+            ),
+            5 => {
+                let factor = Box::new(number(dice.one(&[2.0, -1.0, 3.0])));
+                Expression::Binary(B::Multiply, boxed(dice, depth - 1), factor)
+            }
+            6 => {
+                let divided = Expression::Binary(B::Divide, boxed(dice, depth - 1), Box::new(number(4.0)));
+                Expression::Call(dice.one(&few), vec![divided])
+            }
+            7 => {
+                Expression::Binary(dice.one(&[B::And, B::Or]), boxed(dice, depth - 1), boxed(dice, depth - 1))
+            }
+            8 => Expression::Not(boxed(dice, depth - 1)),
+            9 => {
+                let arm = |dice: &mut Dice| (any(dice, depth - 1), any(dice, depth - 1));
+                let arms = (0..1 + dice.below(2)).map(|_| arm(dice)).collect();
+                Expression::Case { arms, otherwise: boxed(dice, depth - 1) }
+            }
+            10 => {
+                let function = dice.one(&[Function::RowMax, Function::RowMin]);
+                Expression::Call(function, vec![any(dice, depth - 1), any(dice, depth - 1)])
+            }
+            _ => Expression::Call(Function::Sysmiss, vec![any(dice, depth - 1)]),
+        }
+    }
+
+    fn unit(dice: &mut Dice) -> Vec<Option<Value>> {
+        (0..4)
+            .map(|at| {
+                let (low, high) = BOUNDS[at];
+                let value = match CODES[at] {
+                    [] => (low + dice.below((high - low + 1) as u64) as i64) as f64,
+                    codes => dice.one(codes),
+                };
+                (dice.below(6) > 0).then_some(Value::Number(value))
+            })
+            .collect()
+    }
+
+    fn position(categories: &[Category], value: &Option<Value>) -> Option<usize> {
+        categories.iter().position(|category| category.value == *value)
+    }
+
+    /// The category of a unit as owners and workers come to it.
+    fn category(compiled: &Compiled, column: &JointColumn, unit: &[Option<Value>]) -> Option<u32> {
+        let mut index = 0;
+        for input in &column.inputs {
+            let (digit, size) = match input {
+                JointInput::Own(_, dimension) => {
+                    let value = evaluate(&dimension.expression, unit).expect("an owner computes it");
+                    (position(&dimension.categories, &value)?, dimension.categories.len())
+                }
+                JointInput::Sum(at) => {
+                    let (summands, sum) = &compiled.sums[*at];
+                    let parts = summands.iter().map(|summand| {
+                        match evaluate(&summand.expression, unit).expect("computed") {
+                            Some(Value::Number(number)) => Some(number as i64),
+                            _ => None,
+                        }
+                    });
+                    let total: Option<i64> = parts.sum();
+                    let class = match total {
+                        None => sum.missing.then_some(sum.classes.len()),
+                        Some(total) => {
+                            sum.classes.iter().position(|(first, last)| (*first..=*last).contains(&total))
+                        }
+                    };
+                    (class?, sum.categories())
+                }
+            };
+            index = index * size + digit;
+        }
+        column.category_of[index]
+    }
+
+    #[test]
+    fn a_column_taken_apart_is_the_one_that_was_written() {
+        let known = known();
+        let categories: Vec<Category> = [None, Some(0.0), Some(1.0), Some(2.0), Some(-1.0), Some(7.0)]
+            .map(|value| Category { value: value.map(Value::Number), label: String::new() })
+            .to_vec();
+        let mut dice = Dice(7);
+        let (mut compared, mut refused) = (0, 0);
+        for _ in 0..1500 {
+            let expression = any(&mut dice, 4);
+            if evaluate(&expression, &unit(&mut dice)).is_none() {
+                continue;
+            }
+            match compile(&known, &[(&expression, categories.clone())], &mut 0) {
+                Err(_) => refused += 1,
+                Ok(compiled) => {
+                    compared += 1;
+                    for _ in 0..40 {
+                        let unit = unit(&mut dice);
+                        let value = evaluate(&expression, &unit).expect("computed");
+                        let expected = position(&categories, &value).map(|at| at as u32);
+                        let found = category(&compiled, &compiled.columns[0], &unit);
+                        assert_eq!(found, expected, "{expression:?} at {unit:?}");
+                    }
+                }
+            }
+        }
+        assert!(compared > 1000, "{compared} were taken apart, {refused} refused");
+    }
+
+    #[test]
+    fn what_never_holds_has_a_class_all_the_same() {
+        let never = Expression::Binary(
+            BinaryOperator::Greater,
+            Box::new(Expression::Binary(
+                BinaryOperator::Subtract,
+                Box::new(Expression::Source(1)),
+                Box::new(Expression::Source(2)),
+            )),
+            Box::new(number(1000.0)),
+        );
+        let holds = vec![Category { value: Some(Value::Number(1.0)), label: String::new() }];
+        let compiled = compile(&known(), &[(&never, holds)], &mut 0)
+            .map_err(|(_, obstacle)| obstacle)
+            .expect("taken apart");
+        assert_eq!((compiled.sums[0].1.categories(), &compiled.columns[0].category_of[..]), (1, &[None][..]));
     }
 }

@@ -28,7 +28,13 @@ pub const JOINT_VALUES_MAX: usize = 24;
 pub const JOINT_CLASSES_MAX: usize = 2_000;
 /// Combinations of owners' categories and classes of sums in one column over several owners.
 pub const JOINT_COMBINATIONS_MAX: usize = 1 << 16;
-/// Work of finding where a column changes along a sum, in nodes looked at.
-pub const JOINT_STEPS_MAX: usize = 20_000_000;
+/// Classes of one owner's number in a column over several owners: its owner tells them apart one by one.
+pub const OWN_CLASSES_MAX: usize = 200;
+/// What columns over several owners are made of besides categories of the two workers: further owners' columns and sums.
+pub const QUESTION_FACTORS_MAX: usize = 8;
+/// Work of taking apart all columns over several owners of a script, in nodes looked at.
+pub const JOINT_STEPS_MAX: usize = 40_000_000;
+/// Columns on shares of a question with sums.
+pub const JOINED_COLUMNS_MAX: usize = 1 << 18;
 /// Composite categories of one owner's side of a table.
 pub const SIDE_CATEGORIES_MAX: usize = 4_096;

@@ -10,7 +10,9 @@ use kobling_model::plan::{Category, Dimension, Fragment, Place, Side, Source};
 use crate::ast::{Expr, ExprKind};
 use crate::diagnostic::{Reported, Reporter, Span};
 use crate::joint::{self, JointColumn, JointInput, Known, Obstacle, Summand};
-use crate::limits::{COLUMN_PAIRS_MAX, JOINT_COMBINATIONS_MAX, QUESTION_OWNERS_MAX};
+use crate::limits::{
+    COLUMN_PAIRS_MAX, JOINED_COLUMNS_MAX, JOINT_COMBINATIONS_MAX, QUESTION_FACTORS_MAX, QUESTION_OWNERS_MAX,
+};
 use crate::lower::{Lowered, Owners};
 use crate::problem::Problem;
 
@@ -130,6 +132,19 @@ impl Sides {
         columns(Side::Left, RECORD_KEY_COLUMNS).saturating_mul(columns(Side::Right, 0))
     }
 
+    /// Further owners with a part in the product, and sums.
+    fn factors(&self) -> usize {
+        self.others.iter().filter(|fragment| !fragment.is_everyone()).count() + self.sums.len()
+    }
+
+    /// Columns that a row has at most before the widest factor is joined to the others.
+    fn joined_columns(&self) -> usize {
+        let others = self.others.iter().map(Fragment::categories);
+        let widest = others.chain(self.sums.iter().map(Sum::categories)).max().unwrap_or(1).max(1);
+        let heads = 1 + RECORD_KEY_COLUMNS + if self.has_value() { VALUE_COLUMNS } else { 0 };
+        self.combinations().div_ceil(widest).saturating_mul(heads)
+    }
+
     fn has_value(&self) -> bool {
         self.fragments().any(|(_, fragment)| fragment.value.is_some())
     }
@@ -155,6 +170,7 @@ pub(crate) fn sides(
     population: &Population,
     filters: &[Filter],
     Asked { dimensions, value }: Asked,
+    work: &mut usize,
 ) -> Result<Sides, NoSides> {
     // What several owners have together: conditions, then dimensions.
     let of_several = |owners: &Owners| owners.len() > 1;
@@ -167,7 +183,7 @@ pub(crate) fn sides(
     let holds = || vec![Category { value: Some(Value::Number(1.0)), label: String::new() }];
     let of_conditions = truths.iter().map(|truth| (truth, holds()));
     let of_joints = joints.iter().map(|(_, dimension)| (&dimension.expression, dimension.categories.clone()));
-    let compiled = joint::compile(known, &of_conditions.chain(of_joints).collect::<Vec<_>>());
+    let compiled = joint::compile(known, &of_conditions.chain(of_joints).collect::<Vec<_>>(), work);
     let compiled = compiled.map_err(|(at, obstacle)| {
         let owners =
             conditions.iter().map(|filter| &filter.owners).chain(joints.iter().map(|(owners, _)| owners));
@@ -245,7 +261,12 @@ pub(crate) fn sides(
     let sides = Sides { left, right, others, sums, joints, conditions, places, value: of_value };
     let too_many = sides.conditions.len() + sides.joints.len() > 0
         && sides.combinations() > JOINT_COMBINATIONS_MAX
-        || !sides.others.is_empty() && sides.pairs() > COLUMN_PAIRS_MAX;
+        || sides.factors() > QUESTION_FACTORS_MAX
+        || if sides.sums.is_empty() {
+            !sides.others.is_empty() && sides.pairs() > COLUMN_PAIRS_MAX
+        } else {
+            sides.joined_columns() > JOINED_COLUMNS_MAX
+        };
     if too_many { Err(NoSides::Combinations(involved())) } else { Ok(sides) }
 }
 

@@ -939,9 +939,9 @@ fn belonging(columns: &[(String, OwnerId)], to: &str, and: &str) -> String {
 fn across(obstacle: Obstacle) -> (&'static str, &'static str, &'static str, &'static str) {
     match obstacle {
         Obstacle::Text => (
-            "a text without a code list cannot be compared with another owner's value",
+            "a text that can be many things cannot be compared with another owner's value",
             "make a number or a code of it first, such as: generate c50 = startswith(site, \"C50\")",
-            "en tekst uten kodeliste kan ikke sammenlignes med en annen eiers verdi",
+            "en tekst som kan være mye forskjellig, kan ikke sammenlignes med en annen eiers verdi",
             "lag et tall eller en kode av den først, for eksempel: generate c50 = startswith(sted, \"C50\")",
         ),
         Obstacle::NotWhole => (

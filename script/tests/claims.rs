@@ -189,6 +189,23 @@ fn whole_numbers_between_open_ranges_are_categories() {
 }
 
 #[test]
+fn a_question_has_no_more_sums_than_a_product_joins_and_a_script_no_more_work_than_its_budget() {
+    let dates = "import kreft/KRG_DIAGNOSEDATO as d\nimport db/BEFOLKNING_DOEDS_DATO as død\n";
+    let differences = |count: u32| -> String {
+        let terms: Vec<String> = (1..=count).map(|times| format!("død - {times} * d > -9999999")).collect();
+        format!("{dates}keep if {}", terms.join(" & "))
+    };
+    assert_eq!(codes_after_prelude(&differences(8)), [""; 0]);
+    assert_eq!(codes_after_prelude(&differences(9)), ["too-many-combinations"]);
+    // What is found again for every question is counted every time.
+    let months = format!("{dates}keep if month(d) == month(død)\n{}", "tabulate kjønn\n".repeat(900));
+    assert_eq!(codes_after_prelude(&months), [""; 0]);
+    let four = "keep if month(d) == month(død) | quarter(d) + halfyear(d) == month(død) + quarter(død)\n";
+    let codes = codes_after_prelude(&format!("{dates}{}{}", four.repeat(5), "tabulate kjønn\n".repeat(900)));
+    assert!(codes.iter().any(|code| ["not-across-owners", "plan-too-large"].contains(code)), "{codes:?}");
+}
+
+#[test]
 fn maximum_and_minimum_over_owners_are_distributed() {
     let question = last("generate m = rowmax(stadium, doser)\nrecode m (min/2 = 0) (3/max = 1)\ntabulate m");
     assert_eq!(question.joints[0].categories.len(), 2);

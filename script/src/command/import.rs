@@ -24,7 +24,7 @@ use super::Options;
 use crate::ast::{Command, Import, RegisterName, Statement};
 use crate::check::{Checker, Column, ColumnValue};
 use crate::diagnostic::{Reported, Span};
-use crate::domain::{Domain, constants, value_type};
+use crate::domain::{Domain, code_bounds, constants, value_type};
 use crate::joint::Known;
 use crate::lexer::Token;
 use crate::locality::Population;
@@ -251,10 +251,10 @@ const LAST_DAY: (i32, u32, u32) = (2199, 12, 31);
 /// What is public about a variable's values where they meet other owners'.
 fn known(owner: OwnerId, variable: &Variable, bounds: Option<Interval>) -> Known {
     let day = |(year, month, day)| Day::from_civil(year, month, day).map_or(0.0, |day| f64::from(day.days()));
+    // Published bounds are those of the middle; codes and dates have others that hold for everybody.
     let bounds = match variable.data_type() {
-        // Published bounds of dates are those of the middle; a comparison is for all.
         Some(DataType::Date) => Interval::new(day(FIRST_DAY), day(LAST_DAY), true),
-        _ => bounds,
+        _ => code_bounds(variable).or(bounds),
     };
     let text = variable.data_type().is_none_or(|data_type| value_type(data_type) == ValueType::Text);
     Known { owner, codes: Domain::of_codes(&variable.domain, None).map(Arc::new), text, bounds }

@@ -236,7 +236,8 @@ fn recoded(
         };
         arms.push((when, target(rule, new_type)));
     }
-    let otherwise = if changes_type { Lowered::missing(new_type) } else { x };
+    let everything = condition.is_none() && covers_numbers(&recode.rules, checker.is_whole(&x.expression));
+    let otherwise = if changes_type || everything { Lowered::missing(new_type) } else { x };
     Ok(Lowered::case(arms, otherwise, Some(Arc::new(domain))))
 }
 
@@ -269,6 +270,33 @@ fn covers(x: &Lowered, rules: &[RecodeRule]) -> bool {
     let each =
         |domain: &Arc<Domain>| domain.entries.iter().all(|entry| first_match(rules, &entry.value).is_some());
     all || x.domain.as_ref().is_some_and(each)
+}
+
+/// Whether ranges leave no number out, or no whole number where there are only those: what is none is missing and stays so.
+fn covers_numbers(rules: &[RecodeRule], whole: bool) -> bool {
+    let mut ranges: Vec<(f64, f64)> = (rules.iter().flat_map(|rule| &rule.matches))
+        .filter_map(|(matched, _)| match matched {
+            RecodeMatch::Range(first, last) => {
+                Some((first.unwrap_or(f64::NEG_INFINITY), last.unwrap_or(f64::INFINITY)))
+            }
+            RecodeMatch::Value(Literal::Number(number)) => Some((*number, *number)),
+            _ => None,
+        })
+        .collect();
+    ranges.sort_by(|x, y| x.0.total_cmp(&y.0));
+    let mut reached = None;
+    for (first, last) in ranges {
+        let joins = match reached {
+            None => first == f64::NEG_INFINITY,
+            Some(reached) if whole => first.ceil() <= f64::floor(reached) + 1.0,
+            Some(reached) => first <= reached,
+        };
+        if !joins {
+            return false;
+        }
+        reached = Some(reached.map_or(last, |reached: f64| reached.max(last)));
+    }
+    reached == Some(f64::INFINITY)
 }
 
 fn first_match<'r>(rules: &'r [RecodeRule], value: &Value) -> Option<&'r RecodeRule> {

@@ -6,6 +6,7 @@
 //! | `across_owners` | the same of columns over several owners' values |
 //! | `many_owners` | the same of three owners and more |
 //! | `views` | what each party sees says nothing |
+//! | `views_across` | the same for three owners and classes of sums |
 //! | `attacks` | attacks 1 to 3, 20b to 23 and 25 of the catalogue of attacks fail |
 //! | `records` | nothing leaves that is not recorded first |
 //! | `requests` | bad requests get a clear answer |
@@ -24,6 +25,7 @@ mod records;
 mod requests;
 mod rogue;
 mod views;
+mod views_across;
 mod watching;
 
 use kobling_tests::registers::REQUIRE_ALL;
