@@ -154,6 +154,11 @@ impl Session {
         }
     }
 
+    /// Whether anything runs in it.
+    pub fn is_busy(&self) -> bool {
+        !self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner).running.is_empty()
+    }
+
     /// The parts that change, for a short look; marks the session as used.
     pub fn state(&self) -> MutexGuard<'_, SessionState> {
         let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

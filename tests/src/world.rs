@@ -674,6 +674,12 @@ impl World {
         Ok(self.wait(client.submit_job(request))?.into_inner().job.expect("a job"))
     }
 
+    /// Cancels a job.
+    pub fn cancel(&self, job: &str) {
+        let mut client = JobServiceClient::new(self.platform());
+        self.wait(client.cancel_job(wire::CancelJobRequest { job: job.to_owned() })).expect("known");
+    }
+
     /// Follows a job to its end and fetches all its tables.
     pub fn follow(&self, job: &wire::Job) -> JobResult {
         let mut client = JobServiceClient::new(self.platform());

@@ -61,6 +61,18 @@ fn a_case_is_measured_over_four_processes_and_its_tables_are_the_references() {
 }
 
 #[test]
+fn cases_over_three_owners_are_measured_and_take_less_than_two_kilobytes_a_row() {
+    for case in ["three-owners", "survival-time"] {
+        let ended = run(["bench", "--case", case, "--people", "60000", "--overlap", "1", "--json"]).with(0);
+        let report: Value = serde_json::from_str(ended.out.trim()).expect("JSON, and nothing else");
+        assert_eq!((&report["case"], &report["pooled_clear_cpu_s"]), (&case.into(), &Value::Null));
+        // Rows are rounded up to 65 536.
+        let a_row = report["bytes_per_row"].as_f64().expect("a number") * 60_000.0 / 65_536.0;
+        assert!((200.0..2048.0).contains(&a_row), "{case}: {a_row}");
+    }
+}
+
+#[test]
 fn figures_that_make_no_case_are_refused() {
     for arguments in [["--people", "19999"], ["--people", "many"], ["--people", "6000001"]] {
         run(["bench"].into_iter().chain(arguments)).with(64);

@@ -8,7 +8,7 @@ use rcgen::{CertificateParams, CertificateSigningRequestParams, IsCa, Issuer, Ke
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::federation::{Federation, SHORT, federation, long};
+use crate::federation::{Federation, SHORT, federation, long, long_over_three};
 use crate::program::{file, signal};
 
 /// How long a researcher waits at most to hear that a party is gone.
@@ -32,9 +32,9 @@ fn outcomes(records: &[Value], from: usize) -> Vec<(String, Option<String>)> {
 }
 
 /// Kills a party in the middle of a question and checks what everybody then says.
-fn killed_in_the_middle_of_a_question(party: &'static str) {
+fn killed_in_the_middle_of_a_question(party: &'static str, text: &str) {
     let mut federation = federation();
-    let script = file(federation.folder(), "long.kob", long());
+    let script = file(federation.folder(), "long.kob", text);
     let before = federation.records("broker").len();
     let files = federation.files("ssb");
 
@@ -88,22 +88,27 @@ fn records_fit(federation: &Federation) {
 
 #[test]
 fn killing_the_populations_owner_in_the_middle_of_a_question_is_told_and_mended() {
-    killed_in_the_middle_of_a_question("ssb");
+    killed_in_the_middle_of_a_question("ssb", &long());
 }
 
 #[test]
 fn killing_the_other_owner_in_the_middle_of_a_question_is_told_and_mended() {
-    killed_in_the_middle_of_a_question("krg");
+    killed_in_the_middle_of_a_question("krg", &long());
 }
 
 #[test]
 fn killing_the_dealer_in_the_middle_of_a_question_is_told_and_mended() {
-    killed_in_the_middle_of_a_question("fhi");
+    killed_in_the_middle_of_a_question("fhi", &long());
 }
 
 #[test]
 fn killing_the_broker_in_the_middle_of_a_question_is_told_and_mended() {
-    killed_in_the_middle_of_a_question("broker");
+    killed_in_the_middle_of_a_question("broker", &long());
+}
+
+#[test]
+fn killing_an_owner_that_shares_in_the_middle_of_a_question_is_told_and_mended() {
+    killed_in_the_middle_of_a_question("fhi", &long_over_three());
 }
 
 #[test]

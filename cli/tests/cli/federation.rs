@@ -40,6 +40,25 @@ recode stage (nonmissing = \"yes\" Cancer) (missing = \"no\" None)
     script
 }
 
+/// The same over three owners: fhi shares a condition and a number, and deals.
+pub fn long_over_three() -> String {
+    let mut script = "\
+require no.ssb.fdb:1 as ssb
+require no.krg.kreft:1 as krg
+require no.fhi.helse:1 as fhi
+create-dataset d
+import ssb/BEFOLKNING_KJOENN as sex
+import krg/KRG_DIAGNOSEDATO as diagnosis
+import fhi/SYSVAK_COVID19_DOSE 2021-12-31 as doses
+generate late = diagnosis > date(2015, 1, 1) | doses > 1
+"
+    .to_owned();
+    for _ in 0..12 {
+        script.push_str("tabulate late sex\n");
+    }
+    script
+}
+
 /// Four processes and their folder.
 pub struct Federation {
     folder: PathBuf,

@@ -8,6 +8,7 @@
 //! | `views` | what each party sees says nothing |
 //! | `views_across` | the same for three owners and classes of sums |
 //! | `attacks` | attacks 1 to 3, 20b to 23 and 25 of the catalogue of attacks fail |
+//! | `attacks_across` | attacks 13, 14c and 14d |
 //! | `records` | nothing leaves that is not recorded first |
 //! | `requests` | bad requests get a clear answer |
 //! | `watching` | what is told to those who watch, and nothing else |
@@ -16,6 +17,7 @@
 
 mod across_owners;
 mod attacks;
+mod attacks_across;
 mod attacks_on_sums;
 mod fuzzed;
 mod layering;

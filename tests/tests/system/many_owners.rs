@@ -2,6 +2,7 @@
 
 use kobling_model::plan::Side;
 use kobling_model::record::{Event, Outcome};
+use kobling_proto::platform::v1::JobState;
 use kobling_tests::dice::Dice;
 use kobling_tests::registers::{Dataset, Mix, Owner, people, standard};
 use kobling_tests::world::World;
@@ -111,4 +112,54 @@ fn an_owner_that_shares_records_that_it_did_and_nothing_of_the_outcome() {
         })
         .collect();
     assert_eq!(outcomes.last(), Some(&Outcome::Shared));
+}
+
+#[test]
+fn an_owner_that_is_gone_is_named_and_a_job_that_is_cancelled_leaves_nothing_anywhere() {
+    let mut world = World::seeded(65);
+    let imports = IMPORTS[0];
+    let asked = script(
+        &world,
+        &format!(
+            "{imports}import krg/DIAGNOSE as dg\nimport ssb/FODT as f\ngenerate sen = dg - f > 14000\n{}",
+            "tabulate sen d s, missing\n".repeat(6)
+        ),
+    );
+    let running = |world: &World| {
+        let session = kobling_model::SessionId::parse(&world.new_session()).expect("an id");
+        let session_text = session.to_string();
+        let job = world.submit(&session_text, &world.fresh_key(), &asked).expect("accepted");
+        // The table is under way once its product has begun.
+        let begun = || world.tap.messages().iter().any(|message| message.step().starts_with("product/sum0"));
+        assert!(world.soon(begun), "the product did not begin");
+        (session, job)
+    };
+    let nothing_runs = |world: &World, session, parties: &[&str]| {
+        let idle = |party: &&str| {
+            let node = &world.node(party).node;
+            node.sessions.get(session, &node.me).is_ok_and(|session| !session.is_busy())
+        };
+        world.soon(|| parties.iter().all(idle))
+    };
+    let (session, job) = running(&world);
+    world.cancel(&job.id);
+    assert!(nothing_runs(&world, session, &["ssb", "krg", "fhi"]), "a cancelled job still runs somewhere");
+    assert_eq!(world.follow(&job).state(), JobState::Cancelled);
+    // And the session answers the next question.
+    let next = script(&world, &format!("{imports}tabulate k s if v > 60"));
+    assert!(!world.run_in(&session.to_string(), &next).tables.is_empty());
+
+    world.tap.forget();
+    let (session, job) = running(&world);
+    world.stop_node("fhi");
+    let ended = world.follow(&job);
+    assert_eq!(ended.state(), JobState::Failed);
+    assert_eq!(ended.problem().party, "fhi", "{:?}", ended.problem());
+    assert!(!ended.problem().step.is_empty() && ended.tables.len() < 6);
+    let forgotten = |party: &&str| {
+        let node = &world.node(party).node;
+        node.sessions.get(session, &node.me).map_or(true, |session| !session.is_busy())
+    };
+    assert!(world.soon(|| ["ssb", "krg"].iter().all(forgotten)));
+    assert!(world.reconciled().1.is_empty());
 }
