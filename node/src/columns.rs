@@ -1,11 +1,9 @@
 //! A worker's own part of a question: its columns in the order of rows, or its totals where there is no other owner.
 //!
 //! All of it is this owner's own data, in clear, and depends on its fragment of the plan and the session's alignment
-//! alone. What a session's questions have needed is kept until the session ends, up to [`KEPT_BYTES_MAX`]: reading and
-//! reordering a nation's columns takes as long as computing with them.
+//! alone. What a session's questions have needed is [kept](crate::keep) until the session ends.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use kobling_crypto::protocol::narrow_product::NO_CATEGORY;
 use kobling_crypto::protocol::shared_constants::ColumnConstants;
@@ -16,13 +14,11 @@ use kobling_model::{Hash, UnitType};
 use crate::cells::Totals;
 use crate::error::NodeError;
 use crate::extract::MISSING;
+use crate::keep::Kept;
 use crate::linkage::Alignment;
 use crate::node::Node;
 use crate::session::Session;
 use crate::values::{Limbs, NO_VALUE};
-
-/// Most bytes of columns that a session keeps beyond the question under way; the oldest go first.
-const KEPT_BYTES_MAX: usize = 256 << 20;
 
 /// Record keys by unit or by row.
 pub type RecordKeys = Arc<Vec<[u16; 3]>>;
@@ -32,8 +28,6 @@ pub type RecordKeys = Arc<Vec<[u16; 3]>>;
 pub struct OwnColumns {
     /// Category of each row.
     pub categories: Vec<u32>,
-    /// Record key of each row; at left.
-    pub keys: RecordKeys,
     /// The value column in the limbs that it travels in, where it is this owner's.
     pub limbs: Vec<Vec<u8>>,
     /// Totals by category; at left, where there is no other owner.
@@ -47,46 +41,12 @@ pub struct OwnColumns {
 }
 
 impl OwnColumns {
-    fn bytes(&self) -> usize {
+    /// Memory that they take.
+    pub fn bytes(&self) -> usize {
         let limbs: usize = self.limbs.iter().map(Vec::len).sum();
         let numbers: usize = self.numbers.iter().map(Vec::len).sum();
         let totals = self.totals.as_ref().map_or(0, Totals::bytes);
         4 * self.categories.len() + limbs + 4 * numbers + totals
-    }
-}
-
-/// What a session keeps.
-#[derive(Default)]
-pub struct Kept(Mutex<State>);
-
-#[derive(Default)]
-struct State {
-    /// In order of first use.
-    columns: VecDeque<(Hash, Arc<OwnColumns>)>,
-    /// By row, of each unit type.
-    keys: HashMap<UnitType, RecordKeys>,
-}
-
-impl Kept {
-    fn get(&self, name: &Hash) -> Option<Arc<OwnColumns>> {
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.columns.iter().find(|(of, _)| of == name).map(|(_, columns)| columns.clone())
-    }
-
-    fn put(&self, name: Hash, columns: Arc<OwnColumns>) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.columns.push_back((name, columns));
-        let mut bytes: usize = state.columns.iter().map(|(_, columns)| columns.bytes()).sum();
-        while bytes > KEPT_BYTES_MAX {
-            let Some((_, oldest)) = state.columns.pop_front() else { return };
-            bytes -= oldest.bytes();
-        }
-    }
-
-    /// Record keys by row. They are the same for every question over a unit type.
-    fn keys(&self, unit_type: UnitType, alignment: &Alignment, by_unit: &RecordKeys) -> RecordKeys {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.keys.entry(unit_type).or_insert_with(|| Arc::new(alignment.gather(by_unit, [0; 3]))).clone()
     }
 }
 
@@ -110,7 +70,7 @@ pub async fn own_columns(
     let linked = question.right.is_some();
     let missing = missing_numbers(question, side).ok_or_else(|| node.internal("extract"))?;
     let name = Hash::of_json(&(fragment, value, left, linked, question.unit_type, &missing));
-    if let Some(columns) = session.columns.get(&name) {
+    if let Some(Kept::Columns(columns)) = fetch(node, session, name).await? {
         return Ok(columns);
     }
     let units = node.units_of(question.unit_type);
@@ -127,16 +87,14 @@ pub async fn own_columns(
     let secret = node.founding.secrets().record_key();
     let secret = secret.ok_or_else(|| NodeError::NotReady { party: node.me.clone() })?;
     let alignment = match linked {
-        true => {
-            let alignment = session.state().aligned.get(&question.unit_type).cloned();
-            Some(alignment.ok_or(NodeError::NotGranted { step: "compute" })?)
-        }
+        true => Some(aligned(node, session, question.unit_type).await?),
         false => None,
     };
     let unit_type = question.unit_type;
     let fragment_categories = fragment.categories();
     let limbs = value.map(Limbs::of);
-    let (secret, of_session) = (RecordKeySecret::from_bytes(secret), session.clone());
+    let secret = RecordKeySecret::from_bytes(secret);
+    let of_session = session.clone();
     let work = move || {
         let (categories, values, numbers) = (extracted.categories, extracted.values, extracted.numbers);
         // The population's owner needs record keys for the cells, a value's owner for its fingerprint.
@@ -170,15 +128,67 @@ pub async fn own_columns(
             let absent = absent.as_ref().map_or(*missing, |absent| enter(absent.numbers[at]));
             columns.numbers.push(alignment.gather(&numbers, absent));
         }
-        if left {
-            columns.keys = of_session.columns.keys(unit_type, &alignment, &keys);
-        }
         columns
     };
-    let columns = tokio::task::spawn_blocking(work).await.map_err(|_| node.internal("extract"))?;
-    let columns = Arc::new(columns);
-    session.columns.put(name, columns.clone());
-    Ok(columns)
+    let work = move || {
+        let columns = Arc::new(work());
+        of_session.shelf.put(name, Kept::Columns(columns.clone()));
+        columns
+    };
+    tokio::task::spawn_blocking(work).await.map_err(|_| node.internal("extract"))
+}
+
+/// Record keys by row, which left enters; the same for every question over a unit type.
+///
+/// # Errors
+/// As [`own_columns`].
+pub async fn keys_by_row(
+    node: &Arc<Node>,
+    session: &Arc<Session>,
+    unit_type: UnitType,
+) -> Result<RecordKeys, NodeError> {
+    let name = Hash::of_json(&("record keys by row", unit_type));
+    if let Some(Kept::Keys(keys)) = fetch(node, session, name).await? {
+        return Ok(keys);
+    }
+    let secret = node.founding.secrets().record_key();
+    let secret = secret.ok_or_else(|| NodeError::NotReady { party: node.me.clone() })?;
+    let alignment = aligned(node, session, unit_type).await?;
+    let (units, session) = (node.units_of(unit_type), session.clone());
+    let work = move || {
+        let by_unit = units.record_keys(unit_type, &RecordKeySecret::from_bytes(secret));
+        let keys: RecordKeys = Arc::new(alignment.gather(&by_unit, [0; 3]));
+        session.shelf.put(name, Kept::Keys(keys.clone()));
+        keys
+    };
+    tokio::task::spawn_blocking(work).await.map_err(|_| node.internal("extract"))
+}
+
+/// The name under which a session keeps the alignment of a unit type.
+pub fn alignment_name(unit_type: UnitType) -> Hash {
+    Hash::of_json(&("alignment", unit_type))
+}
+
+async fn aligned(
+    node: &Arc<Node>,
+    session: &Arc<Session>,
+    unit_type: UnitType,
+) -> Result<Arc<Alignment>, NodeError> {
+    if !session.state().aligned.contains(&unit_type) {
+        return Err(NodeError::NotGranted { step: "compute" });
+    }
+    match fetch(node, session, alignment_name(unit_type)).await? {
+        Some(Kept::Alignment(alignment)) => Ok(alignment),
+        // It was there: its file is damaged or gone.
+        _ => Err(node.internal("link")),
+    }
+}
+
+/// What a session keeps under a name, which may have to come from disk.
+async fn fetch(node: &Arc<Node>, session: &Arc<Session>, name: Hash) -> Result<Option<Kept>, NodeError> {
+    let session = session.clone();
+    let fetched = tokio::task::spawn_blocking(move || session.shelf.get(&name)).await;
+    fetched.map_err(|_| node.internal("extract"))
 }
 
 /// What each number of a side's fragment is where it is missing: that of the one sum that it goes into.
@@ -195,27 +205,9 @@ fn missing_numbers(question: &Question, side: Side) -> Option<Vec<u32>> {
 mod tests {
     use super::*;
 
-    fn of_rows(rows: usize) -> Arc<OwnColumns> {
-        Arc::new(OwnColumns { categories: vec![0; rows], rows, ..OwnColumns::default() })
-    }
-
     #[test]
     fn totals_of_a_question_of_one_owner_take_room_too() {
         let totals = Some(Totals::zeros(1000, None));
         assert_eq!(OwnColumns { totals, ..OwnColumns::default() }.bytes(), 22_000);
-    }
-
-    #[test]
-    fn the_oldest_columns_are_forgotten_first_and_a_single_too_large_one_at_once() {
-        let kept = Kept::default();
-        let [a, b, c] = [b"a", b"b", b"c"].map(|name| Hash::of(name));
-        let half = KEPT_BYTES_MAX / 8;
-        kept.put(a, of_rows(half));
-        kept.put(b, of_rows(half));
-        assert!(kept.get(&a).is_some() && kept.get(&b).is_some());
-        kept.put(c, of_rows(1));
-        assert!(kept.get(&a).is_none() && kept.get(&b).is_some() && kept.get(&c).is_some());
-        kept.put(a, of_rows(3 * half));
-        assert!(kept.get(&a).is_none());
     }
 }

@@ -23,6 +23,7 @@ struct ConfigFile {
     policy: PathBuf,
     peer_timeout_ms: u64,
     session_idle_minutes: u64,
+    sessions_memory_mb: u64,
     /// A table, so it stands last.
     #[serde(skip_serializing_if = "Option::is_none")]
     telemetry: Option<TelemetryFile>,
@@ -49,6 +50,8 @@ pub struct Config {
     pub peer_timeout: Duration,
     /// After how long without a question a session is forgotten. Not zero.
     pub session_idle: Duration,
+    /// Bytes of memory for what all sessions keep between questions; the rest goes to disk, sealed.
+    pub sessions_memory: usize,
     /// What is told to those who watch. Nothing, unless the file says so.
     pub telemetry: TelemetrySettings,
 }
@@ -136,6 +139,10 @@ impl Config {
                 return Err(refuse(setting, "is longer than can be meant: at most an hour and a day"));
             }
         }
+        let too_much = || refuse("sessions_memory_mb", "is more than can be meant: at most 1000000");
+        let megabytes = Some(file.sessions_memory_mb).filter(|megabytes| *megabytes <= 1_000_000);
+        let sessions_memory = megabytes.and_then(|megabytes| usize::try_from(megabytes * 1_000_000).ok());
+        let sessions_memory = sessions_memory.ok_or_else(too_much)?;
         let telemetry = file.telemetry.unwrap_or_default().check();
         let telemetry = telemetry.map_err(|refused| refuse(refused.setting, refused.reason))?;
         Ok(Self {
@@ -148,6 +155,7 @@ impl Config {
             policy: folder.join(file.policy),
             peer_timeout: Duration::from_millis(file.peer_timeout_ms),
             session_idle: Duration::from_secs(60 * file.session_idle_minutes),
+            sessions_memory,
             telemetry,
         })
     }
@@ -254,6 +262,9 @@ mod tests {
         assert!(parse(&zero).expect_err("zero").to_string().contains("no message could ever arrive"));
         // So many minutes are more seconds than there are numbers for.
         let long = format!("session_idle_minutes = {}", i64::MAX);
+        let many = text().replace("sessions_memory_mb = 1000", "sessions_memory_mb = 1000001");
+        assert!(parse(&many).expect_err("many").to_string().contains("sessions_memory_mb is more"));
+        assert_eq!(parse(&text()).expect("valid").sessions_memory, 1_000_000_000);
         let long = text().replace("session_idle_minutes = 15", &long);
         assert!(parse(&long).expect_err("long").to_string().contains("session_idle_minutes is longer"));
     }

@@ -16,6 +16,7 @@ pub mod extract;
 pub mod flight;
 pub mod founding;
 pub mod identity_map;
+pub mod keep;
 pub mod linkage;
 pub mod node;
 pub mod observe;

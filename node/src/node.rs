@@ -20,10 +20,12 @@ use kobling_proto::observe::Telemetry;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use crate::columns::alignment_name;
 use crate::error::NodeError;
 use crate::extract::Extractor;
 use crate::founding::Founding;
 use crate::identity_map::IdentityMap;
+use crate::keep::{Keep, Kept};
 use crate::linkage::{self, Tokens};
 use crate::peer::{Connector, LinkName, LinkTransport, Purpose};
 use crate::session::{Granted, Opening, Session, Sessions, compare_canaries, map_state};
@@ -51,6 +53,8 @@ pub struct Node {
     pub log: SharedLog,
     /// Sessions open now.
     pub sessions: Sessions,
+    /// What sessions keep between questions.
+    pub keep: Arc<Keep>,
     /// Makes links to other parties.
     pub connector: Arc<dyn Connector>,
     /// Signs partial aggregates.
@@ -187,7 +191,7 @@ impl Node {
         });
         let said: Vec<_> = futures::future::try_join_all(talks).await?;
         let link = opening.conclude(said.into_iter().flatten().collect())?;
-        let session = Session::new(id, linking, releases, asker, link);
+        let session = Session::new(id, linking, releases, asker, link, self.keep.shelf(id));
         if self.sessions.add(session) { Ok(()) } else { Err(NodeError::NotGranted { step: "session" }) }
     }
 
@@ -229,7 +233,7 @@ impl Node {
             let state = session.state();
             let done = state.given.contains_key(&unit_type)
                 || state.unconfirmed.contains_key(&unit_type)
-                || state.aligned.contains_key(&unit_type);
+                || state.aligned.contains(&unit_type);
             if done {
                 return Err(NodeError::NotGranted { step: "link" });
             }
@@ -284,7 +288,7 @@ impl Node {
         let alignment = alignment.ok_or(NodeError::NotGranted { step: "link" })?;
         let rows = alignment.canary_rows;
         let name =
-            LinkName { session: session.id, attempt: alignment_name(unit_type), purpose: Purpose::Canaries };
+            LinkName { session: session.id, attempt: canaries_name(unit_type), purpose: Purpose::Canaries };
         let comparisons = session.linking.iter().filter(|peer| **peer != self.me).map(|peer| {
             let (node, name, session) = (self.clone(), name.clone(), session.clone());
             async move {
@@ -300,7 +304,11 @@ impl Node {
         let compared = futures::future::join_all(comparisons).await;
         match compared.into_iter().collect::<Result<Vec<()>, _>>() {
             Ok(_) => {
-                session.state().aligned.insert(unit_type, Arc::new(alignment));
+                let shelf = session.clone();
+                let put =
+                    move || shelf.shelf.put(alignment_name(unit_type), Kept::Alignment(Arc::new(alignment)));
+                tokio::task::spawn_blocking(put).await.map_err(|_| self.internal("link"))?;
+                session.state().aligned.insert(unit_type);
                 Ok(())
             }
             Err(error) => {
@@ -355,7 +363,7 @@ impl Node {
 }
 
 /// Names the link on which canaries of a unit type are compared.
-fn alignment_name(unit_type: UnitType) -> AttemptId {
+fn canaries_name(unit_type: UnitType) -> AttemptId {
     let hash = Hash::of(unit_type.as_str().as_bytes());
     AttemptId::from_bytes(&hash.0[..16]).expect("16 bytes")
 }

@@ -33,6 +33,7 @@ use crate::extract::Extractor;
 use crate::flight::Columns;
 use crate::founding::Founding;
 use crate::identity_map::IdentityMapError;
+use crate::keep::Keep;
 use crate::node::{Node, Units};
 use crate::observe::ObservedConnector;
 use crate::peer::grpc::{GrpcConnector, PeerEndpoint};
@@ -227,6 +228,7 @@ pub async fn start(
         None => dialler.clone(),
     };
     let broker_deals = federation.nodes.len() == 2;
+    let keep = Keep::open(config.sessions_memory, state.kept())?;
     let node = Arc::new(Node {
         me: me.clone(),
         federation: federation.clone(),
@@ -237,6 +239,7 @@ pub async fn start(
         units,
         log: SharedLog::new(log),
         sessions: Sessions::default(),
+        keep,
         connector: Arc::new(ObservedConnector { inner: connector, telemetry: telemetry.clone() }),
         signing_key,
         patience,

@@ -16,8 +16,8 @@ use kobling_model::record::Asker;
 use kobling_model::{AttemptId, Hash, JobId, OwnerId, SessionId, UnitType};
 use tokio_util::sync::CancellationToken;
 
-use crate::columns::Kept;
 use crate::error::NodeError;
+use crate::keep::Shelf;
 use crate::linkage::{Alignment, Decoys, Tokens};
 use crate::peer::LinkTransport;
 use crate::secrets::Secrets;
@@ -36,8 +36,8 @@ pub struct Session {
     pub link: Option<SessionLink>,
     /// Cancelled when the session ends.
     pub ended: CancellationToken,
-    /// This node's columns that questions have needed.
-    pub columns: Kept,
+    /// What questions have needed: alignments, record keys, own columns.
+    pub shelf: Shelf,
     /// Parts that change.
     state: Mutex<SessionState>,
 }
@@ -60,8 +60,8 @@ pub struct SessionState {
     pub given: HashMap<UnitType, Tokens>,
     /// Alignments whose canaries have not been compared yet.
     pub unconfirmed: HashMap<UnitType, Alignment>,
-    /// Alignments to compute with.
-    pub aligned: HashMap<UnitType, Arc<Alignment>>,
+    /// Unit types that are aligned; the alignments are on the shelf.
+    pub aligned: HashSet<UnitType>,
     /// Plans derived and granted.
     pub granted: HashMap<JobId, Arc<Granted>>,
     /// Every part in an attempt ever begun: none is begun twice.
@@ -131,12 +131,13 @@ impl Session {
         releases: Vec<Release>,
         asker: Asker,
         link: Option<SessionLink>,
+        shelf: Shelf,
     ) -> Self {
         let state = SessionState {
             last_used: Instant::now(),
             given: HashMap::new(),
             unconfirmed: HashMap::new(),
-            aligned: HashMap::new(),
+            aligned: HashSet::new(),
             granted: HashMap::new(),
             begun: HashSet::new(),
             running: HashMap::new(),
@@ -149,7 +150,7 @@ impl Session {
             asker,
             link,
             ended: CancellationToken::new(),
-            columns: Kept::default(),
+            shelf,
             state: Mutex::new(state),
         }
     }

@@ -81,6 +81,11 @@ impl StateDir {
         self.0.join("secrets.sealed")
     }
 
+    /// What sessions keep beyond their memory, sealed under a key that dies with the process.
+    pub fn kept(&self) -> PathBuf {
+        self.0.join("kept")
+    }
+
     /// The node's log.
     pub fn audit(&self) -> PathBuf {
         self.0.join("audit")

@@ -29,7 +29,7 @@ use kobling_model::{Hash, OwnerId};
 use tokio::sync::mpsc;
 
 use crate::cells::{CellSums, Totals};
-use crate::columns::OwnColumns;
+use crate::columns::{OwnColumns, RecordKeys, keys_by_row};
 use crate::conduct::{Progress, Task};
 use crate::error::{Ending, NodeError};
 use crate::peer::{LinkTransport, Purpose};
@@ -79,14 +79,21 @@ impl Task {
                 task.link(owner, purpose(at)).await
             }
         });
-        let (columns, to_other, to_dealer, to_sharing) = tokio::try_join!(
+        let keys = async {
+            match me == Worker::Left && task.question().right.is_some() {
+                true => keys_by_row(&task.node, &task.session, task.question().unit_type).await,
+                false => Ok(RecordKeys::default()),
+            }
+        };
+        let (columns, keys, to_other, to_dealer, to_sharing) = tokio::try_join!(
             task.own_columns(side),
+            keys,
             task.link(task.other(me), Purpose::Attempt),
             task.link(&task.roles.dealer, Purpose::Attempt),
             try_join_all(sharing),
         )?;
         let (links, progress) = (Links { to_other, to_dealer, to_sharing }, progress.clone());
-        let work = move |task: &Self| task.work_blocking(me, side, &columns, links, &progress);
+        let work = move |task: &Self| task.work_blocking(me, side, (&columns, &keys), links, &progress);
         task.blocking(work).await
     }
 
@@ -102,7 +109,7 @@ impl Task {
         &self,
         me: Worker,
         side: Side,
-        columns: &OwnColumns,
+        (columns, keys): (&OwnColumns, &RecordKeys),
         links: Links,
         progress: &mpsc::Sender<Progress>,
     ) -> Result<Cleared, Ending> {
@@ -139,9 +146,14 @@ impl Task {
         }
         let sums = CellSums::of(self.question());
         let product = computation.product.as_ref().map(|product| match me {
-            Worker::Left => {
-                self.product_at_left(product, columns, &mut other, &mut dealer, &dealer_seed, &sharing)
-            }
+            Worker::Left => self.product_at_left(
+                product,
+                (columns, keys),
+                &mut other,
+                &mut dealer,
+                &dealer_seed,
+                &sharing,
+            ),
             Worker::Right => {
                 self.product_at_right(product, columns, &mut other, &mut dealer, &dealer_seed, &mut sharing)
             }
@@ -201,14 +213,14 @@ impl Task {
     fn product_at_left(
         &self,
         product: &Product,
-        columns: &OwnColumns,
+        (columns, keys): (&OwnColumns, &RecordKeys),
         right: &mut dyn Channel,
         dealer: &mut dyn Channel,
         dealer_seed: &PairSeed,
         sharing: &[Shared],
     ) -> Result<ProductShares, ProtocolError> {
         let step = attempt::product_step();
-        let OwnColumns { categories, keys, limbs: values, .. } = columns;
+        let OwnColumns { categories, limbs: values, .. } = columns;
         let rows = LeftRows { categories, keys, values };
         let (shape, classes) = match product {
             Product::Narrow(shape) => {

@@ -67,6 +67,7 @@ pub struct Founding {
     patience: Duration,
     watched: bool,
     collector: Option<String>,
+    sessions_memory: Option<usize>,
 }
 
 /// The whole system.
@@ -84,6 +85,7 @@ pub struct World {
     patience: Duration,
     watched: bool,
     collector: Option<String>,
+    sessions_memory: Option<usize>,
     nodes: BTreeMap<OwnerId, RunningNode>,
     broker: Option<RunningBroker>,
     broker_credentials: Credentials,
@@ -161,6 +163,7 @@ impl World {
             patience: Duration::from_secs(20),
             watched: false,
             collector: None,
+            sessions_memory: None,
         }
     }
 }
@@ -187,6 +190,12 @@ impl Founding {
     /// All parties serve metrics.
     pub fn watched(mut self) -> Self {
         self.watched = true;
+        self
+    }
+
+    /// Bytes of memory that nodes have for what sessions keep, in place of what is configured.
+    pub fn sessions_memory(mut self, bytes: usize) -> Self {
+        self.sessions_memory = Some(bytes);
         self
     }
 
@@ -279,6 +288,7 @@ impl Founding {
             patience: self.patience,
             watched: self.watched,
             collector: self.collector,
+            sessions_memory: self.sessions_memory,
             nodes: BTreeMap::new(),
             broker: None,
             channel: Mutex::default(),
@@ -353,6 +363,7 @@ impl World {
             let mut config = NodeConfig::load(&config).expect("a configuration");
             config.peer_timeout = self.patience;
             config.telemetry = self.telemetry();
+            config.sessions_memory = self.sessions_memory.unwrap_or(config.sessions_memory);
             let (me, tap) = (id(name), self.tap.clone());
             let wrap = move |inner: Arc<dyn Connector>| -> Arc<dyn Connector> {
                 Arc::new(TappedConnector { me, inner, tap })
@@ -664,6 +675,18 @@ impl World {
         let mut client = SessionServiceClient::new(self.platform());
         let opened = self.wait(client.open_session(request))?.into_inner();
         Ok(opened.session.expect("a session").id)
+    }
+
+    /// Closes a session.
+    pub fn close_session(&self, session: &str) {
+        let mut client = SessionServiceClient::new(self.platform());
+        self.wait(client.close_session(wire::CloseSessionRequest { session: session.to_owned() }))
+            .expect("known");
+    }
+
+    /// The session that [`Self::run`] runs in, if it has been opened.
+    pub fn current_session(&self) -> Option<String> {
+        self.session.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
     /// Submits a script.

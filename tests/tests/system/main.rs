@@ -10,6 +10,7 @@
 //! | `attacks` | attacks 1 to 3, 20b to 23 and 25 of the catalogue of attacks fail |
 //! | `attacks_across` | attacks 13, 14c and 14d |
 //! | `records` | nothing leaves that is not recorded first |
+//! | `sessions` | many at once, and what they keep |
 //! | `requests` | bad requests get a clear answer |
 //! | `watching` | what is told to those who watch, and nothing else |
 //! | `fuzzed` | what fuzzing has found stays found |
@@ -26,6 +27,7 @@ mod protected;
 mod records;
 mod requests;
 mod rogue;
+mod sessions;
 mod views;
 mod views_across;
 mod watching;
