@@ -1,17 +1,18 @@
 //! Whether every masked message of every protocol is uniform, whatever the inputs: a statistical test, and leaks that fail it.
 //!
 //! A *view* is what one attempt shows: all messages on all links, and what a receiver can compute from them with its own masks
-//! and input: the sum of what the two workers send each other where that is opened, its share of a result and of what comes between, and its own prediction of what
-//! the dealer sent. All of it should be uniform and independent. Every protocol runs on three inputs of one shape (nothing at all;
-//! everybody in one category with every value at its largest; random), each with seeds of its own that follow from fixed
-//! numbers: the test is the same in every run.
+//! and input: what the two workers open to each other, its share of a result and of what comes between, and its own
+//! prediction of what the dealer sends. All of it should be uniform and independent. Every protocol runs on three inputs of
+//! one shape (nothing at all; everybody in one category with every value at its largest; random), each with seeds of its own
+//! that follow from fixed numbers: the test is the same in every run.
 //!
 //! # Error level
-//! All tests together reject what is uniform with a probability below 10⁻⁶: there are at most 2·10⁶ of them (they are counted) and each has a level
-//! of 5·10⁻¹³ (C. E. Bonferroni, 1936; nothing is assumed about how they depend on each other). The probability is over the seeds' fixed numbers, with AES and HKDF taken
-//! for random functions. Each level holds for the number of bytes at hand, not in a limit: for this reason frequencies are judged by
-//! relative entropy, whose tail is bounded for any number of draws, in place of Pearson's chi-square sum, whose tail is known in the limit
-//! only. (In the limit 2·n·D is that sum.)
+//! All tests together reject what is uniform with a probability below 10⁻⁶: there are at most 2·10⁶ of them (they are counted)
+//! and each has a level of 5·10⁻¹³ (C. E. Bonferroni, 1936; nothing is assumed about how they depend on each other). The
+//! probability is over the fixed numbers, with AES and HKDF taken for random functions. Each level holds for the number of
+//! bytes at hand, not in a limit: for this reason frequencies are judged by relative entropy, whose tail is bounded for any
+//! number of draws, in place of Pearson's chi-square sum, whose tail is known in the limit only. (In the limit 2·n·D is that
+//! sum.)
 //!
 //! # Statistics
 //! n draws in k places, frequencies p̂; under uniformity:
@@ -52,10 +53,10 @@
 //! | a comparison's keys with one root | bytes |
 //!
 //! # What it does not see
-//! What no statistic of bytes can see: masks that are right in number and kind but known to the receiver in a way that is not among the derived
-//! parts of a view; time; who sends when. What is opened on purpose (a decision's bit) is no masked message, and the keys of the ciphers of a
-//! comparison's keys mask nothing: they are left out. The prime field's elements are not uniform bytes: it is left out too. That no position of a stream is used twice, and that outsides of messages
-//! follow from the shape, the protocols' own tests show.
+//! Masks that are right in number and kind, but known to the receiver in a way that is not among the computed parts of a view;
+//! time; who sends when. Left out are what is opened on purpose (a decision's bit), the keys of the ciphers of comparisons' keys,
+//! which mask nothing, and the prime field, whose elements are not uniform bytes. That no position of a stream is used twice,
+//! and that outsides of messages follow from the shape, the protocols' own tests show.
 
 mod cases;
 mod leaks;
