@@ -120,6 +120,26 @@ impl Domain {
         };
         CIPHERS + (0..self.levels()).map(of_depth).sum::<usize>() + rows * 2 * BLOCK
     }
+
+    /// The parts of a batch's corrections after the ciphers, in order, with the bytes of a row in each; 0 where it has a bit.
+    #[cfg(test)]
+    pub(crate) fn parts<'a>(&self, body: &'a [u8], rows: usize) -> Vec<(&'a [u8], usize)> {
+        let (mut rest, mut parts) = (&body[CIPHERS..], Vec::new());
+        let mut part = |size: usize, of_row: usize| {
+            parts.push((rest.split_off(..size).expect("a body has all parts"), of_row));
+        };
+        for depth in 0..self.levels() {
+            if let Some(bits) = self.digit(depth) {
+                part(rows * (2 << bits), 2 << bits);
+            }
+            if depth + 1 < self.levels() {
+                part(rows * BLOCK, BLOCK);
+                part(rows.div_ceil(8), 0);
+            }
+        }
+        part(rows * 2 * BLOCK, 2 * BLOCK);
+        parts
+    }
 }
 
 /// H and V.
@@ -698,7 +718,7 @@ impl Digit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Dice, assert_uniform};
+    use crate::testing::Dice;
 
     struct Batch {
         roots: [Vec<u128>; 2],
@@ -810,72 +830,6 @@ mod tests {
             let batch = Batch::of(&domain, &mut dice, nobody);
             assert_eq!(batch.body.len(), CIPHERS);
             assert!(batch.shares(&domain, &[0]).iter().all(Vec::is_empty));
-        }
-    }
-
-    #[test]
-    fn keys_and_shares_look_uniform_whatever_the_threshold() {
-        let mut dice = Dice::seeded(4);
-        for bits in [1, 4, 9, 17, 30] {
-            let domain = Domain::new(bits);
-            let rows = 4096;
-            for threshold in [0, (1 << bits) - 1, dice.below(1 << bits) as u32] {
-                for number in [0, 1] {
-                    let (below, otherwise) = (vec![number; rows], vec![0; rows]);
-                    let thresholds = vec![threshold; rows];
-                    let secrets = Secrets { thresholds: &thresholds, below: &below, otherwise: &otherwise };
-                    let batch = Batch::of(&domain, &mut dice, secrets);
-                    assert_uniform(&batch.body, "corrections");
-                    let top = (1 << bits) - 1;
-                    for shares in batch.shares(&domain, &[0, top]) {
-                        let shares: Vec<u8> =
-                            shares.concat().iter().flat_map(|share| share.to_le_bytes()).collect();
-                        assert_uniform(&shares, "shares");
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn no_place_of_a_key_tells_the_threshold() {
-        // Bit by bit over many keys, for two thresholds: a place that is not random shows here, and would be lost among all bytes.
-        let mut dice = Dice::seeded(5);
-        let (domain, rows) = (Domain::new(9), 1024);
-        for (threshold, below) in [(0, 1), (511, 1), (341, u16::MAX)] {
-            let thresholds = vec![threshold; rows];
-            let (below, otherwise) = (vec![below; rows], vec![0; rows]);
-            let secrets = Secrets { thresholds: &thresholds, below: &below, otherwise: &otherwise };
-            let body = &Batch::of(&domain, &mut dice, secrets).body[CIPHERS..];
-            let mut rest = body;
-            let mut parts = Vec::new();
-            for depth in 0..domain.levels() {
-                let values = domain.digit(depth).map(|bits| 2 << bits);
-                let nodes = (depth + 1 < domain.levels()).then_some(BLOCK);
-                for size in values.into_iter().chain(nodes) {
-                    parts.push(rest.split_off(..rows * size).expect("a part").chunks_exact(size));
-                }
-                if nodes.is_some() {
-                    let ones: u32 = rest
-                        .split_off(..rows / 8)
-                        .expect("controls")
-                        .iter()
-                        .map(|byte| byte.count_ones())
-                        .sum();
-                    assert!(ones.abs_diff(rows as u32 / 2) < 4 * 32 / 2 + 40, "{ones} controls");
-                }
-            }
-            parts.push(rest.chunks_exact(2 * BLOCK));
-            for (at, part) in parts.into_iter().enumerate() {
-                let mut ones = vec![0_u32; 8 * part.clone().next().expect("a row").len()];
-                for row in part {
-                    ones.iter_mut()
-                        .enumerate()
-                        .for_each(|(bit, ones)| *ones += u32::from(row[bit / 8] >> (bit % 8) & 1));
-                }
-                // Half of 1024, give or take six standard deviations of 16.
-                assert!(ones.iter().all(|ones| ones.abs_diff(512) < 96), "part {at}: {ones:?}");
-            }
         }
     }
 

@@ -56,3 +56,5 @@ pub mod share;
 pub mod sign;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod uniformity;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::channel::{FramedChannel, Header, StepName, Transport, TransportError};
 use crate::memory::{MemoryTransport, pair};
-use crate::primitive::Keystream;
+use crate::primitive::{Keystream, sha256};
 use crate::protocol::ProtocolError;
 use crate::protocol::engine::Engine;
 use crate::ring::{Ring, Word};
@@ -122,10 +122,41 @@ pub(crate) fn linked(a: &str, b: &str) -> (TestChannel, TestChannel, Arc<Mutex<V
     (at_a, at_b, seen)
 }
 
-/// A pair's seed at both ends, of which a ledger sees every use.
+/// Where the seeds of an attempt's pairs come from. A ledger sees every use.
+pub(crate) struct Pairs {
+    ledger: Arc<Mutex<Ledger>>,
+    number: Option<u64>,
+}
+
+impl Pairs {
+    /// Fresh keys for each pair.
+    pub(crate) fn fresh(ledger: &Arc<Mutex<Ledger>>) -> Self {
+        Self { ledger: ledger.clone(), number: None }
+    }
+
+    /// Seeds that follow from a number, and are the same in every run of a test.
+    pub(crate) fn numbered(number: u64) -> Self {
+        Self { ledger: Ledger::shared(), number: Some(number) }
+    }
+
+    /// A pair's seed at both ends.
+    pub(crate) fn seeds(&self, a: &str, b: &str) -> (PairSeed, PairSeed) {
+        let (at_a, at_b) = match self.number {
+            None => seed_pair(a, b),
+            Some(number) => {
+                let (first, second) = if a < b { (a, b) } else { (b, a) };
+                let ends = [first.as_bytes(), b"/", second.as_bytes()];
+                let seed = || sha256(&[b"pair of a test", &number.to_le_bytes(), &ends.concat()]);
+                (PairSeed::new(seed()), PairSeed::new(seed()))
+            }
+        };
+        (at_a.watched_by(self.ledger.clone()), at_b.watched_by(self.ledger.clone()))
+    }
+}
+
+/// A pair's fresh seed at both ends, of which a ledger sees every use.
 pub(crate) fn seeds(ledger: &Arc<Mutex<Ledger>>, a: &str, b: &str) -> (PairSeed, PairSeed) {
-    let (at_a, at_b) = seed_pair(a, b);
-    (at_a.watched_by(ledger.clone()), at_b.watched_by(ledger.clone()))
+    Pairs::fresh(ledger).seeds(a, b)
 }
 
 /// Runs the three parties of one fresh attempt, each in its thread.
@@ -144,13 +175,22 @@ pub(crate) fn three_watched<A: Send, B: Send, C: Send>(
     right: impl FnOnce(&mut RightHand) -> B + Send,
     dealer: impl FnOnce(&mut DealerHand) -> C + Send,
 ) -> Ran<A, B, C> {
+    three_among(&Pairs::fresh(ledger), left, right, dealer)
+}
+
+/// As [`three`], with these seeds.
+pub(crate) fn three_among<A: Send, B: Send, C: Send>(
+    pairs: &Pairs,
+    left: impl FnOnce(&mut LeftHand) -> A + Send,
+    right: impl FnOnce(&mut RightHand) -> B + Send,
+    dealer: impl FnOnce(&mut DealerHand) -> C + Send,
+) -> Ran<A, B, C> {
     let seen: [Arc<Mutex<Vec<Seen>>>; 3] = Default::default();
     let (left_to_right, right_to_left) = link("left", "right", &seen[0], &seen[1]);
     let (dealer_to_right, right_to_dealer) = link("dealer", "right", &Arc::default(), &seen[2]);
-    let seeds = |a, b| seeds(ledger, a, b);
-    let (left_dealer, dealer_left) = seeds("left", "dealer");
-    let (right_dealer, dealer_right) = seeds("right", "dealer");
-    let (left_right, right_left) = seeds("left", "right");
+    let (left_dealer, dealer_left) = pairs.seeds("left", "dealer");
+    let (right_dealer, dealer_right) = pairs.seeds("right", "dealer");
+    let (left_right, right_left) = pairs.seeds("left", "right");
     let (left, right, dealer) = std::thread::scope(|scope| {
         let left = scope.spawn(move || {
             left(&mut LeftHand { right: left_to_right, dealer_seed: left_dealer, right_seed: left_right })
@@ -180,9 +220,18 @@ pub(crate) fn three_watched<A: Send, B: Send, C: Send>(
 pub(crate) fn circuit<T: Send>(
     program: impl Fn(&mut Engine<'_>) -> Result<T, ProtocolError> + Sync,
 ) -> Ran<T, T, T> {
+    circuit_among(&Pairs::fresh(&Ledger::shared()), program)
+}
+
+/// As [`circuit`], with these seeds.
+pub(crate) fn circuit_among<T: Send>(
+    pairs: &Pairs,
+    program: impl Fn(&mut Engine<'_>) -> Result<T, ProtocolError> + Sync,
+) -> Ran<T, T, T> {
     let name = step("circuit");
     let program = &program;
-    three(
+    three_among(
+        pairs,
         |hand| {
             let mut engine = Engine::left(&name, &mut hand.right, &hand.dealer_seed, &hand.right_seed);
             program(engine.as_mut().expect("a fresh name")).expect("left ends")
@@ -231,20 +280,6 @@ pub(crate) fn own<W: Word>(engine: &Engine<'_>, shares: &[Share<W>; 2]) -> Share
         Role::Right => shares[1].select(0..shares[1].len()),
         Role::Dealer => Share::zeros(shares[0].len()),
     }
-}
-
-/// Fails for bytes that are visibly not uniform: chi-square over byte values, 255 degrees of freedom, at
-/// eight standard deviations.
-pub(crate) fn assert_uniform(bytes: &[u8], what: &str) {
-    let mut counts = [0f64; 256];
-    bytes.iter().for_each(|byte| counts[*byte as usize] += 1.0);
-    let expected = bytes.len() as f64 / 256.0;
-    assert!(expected > 20.0, "{what}: enough bytes to judge");
-    let statistic: f64 = counts.iter().map(|count| (count - expected).powi(2) / expected).sum();
-    assert!((statistic - 255.0).abs() < 8.0 * (2.0f64 * 255.0).sqrt(), "{what}: chi-square {statistic}");
-    let ones: u32 = bytes.iter().map(|byte| byte.count_ones()).sum();
-    let bits = bytes.len() as f64 * 8.0;
-    assert!((f64::from(ones) - bits / 2.0).abs() < 8.0 * bits.sqrt() / 2.0, "{what}: ones {ones}");
 }
 
 /// All that was seen, one body after the other.

@@ -524,6 +524,8 @@ pub struct DealtClasses {
     left: Dealt,
     right: Dealt,
     generator: Generator,
+    /// Draws the keys of a batch's ciphers.
+    ciphers: Box<dyn FnMut() -> [u8; CIPHERS] + Send>,
     thresholds: Vec<u32>,
     below: Vec<u16>,
     otherwise: Vec<u16>,
@@ -545,6 +547,7 @@ impl DealtClasses {
             left: Dealt::new(&names, left_seed)?,
             right: Dealt::new(&names, right_seed)?,
             generator: Generator::new(&Domain::new(shape.bits)),
+            ciphers: Box::new(random::<CIPHERS>),
             thresholds: Vec::new(),
             below: Vec::new(),
             otherwise: Vec::new(),
@@ -580,7 +583,7 @@ impl DealtFactor for DealtClasses {
             let secrets =
                 Secrets { thresholds: &self.thresholds, below: &self.below, otherwise: &self.otherwise };
             let roots = [&mut *self.left.of_batch, &mut *self.right.of_batch];
-            let body = self.generator.generate(&random::<CIPHERS>(), roots, secrets);
+            let body = self.generator.generate(&(self.ciphers)(), roots, secrets);
             // Step 3: to either worker, masked by the roots of the other.
             for roots in [&self.left.roots, &self.right.roots] {
                 roots.used(batch.start as u64, batch.len(), &body);
@@ -594,4 +597,4 @@ impl DealtFactor for DealtClasses {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -74,7 +74,7 @@ use crate::seeds::{MaskStream, PairSeed};
 mod shape;
 mod stage;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use self::shape::JoinedShape;
 use self::stage::{DealtStage, Matrices, WorkedStage};

@@ -76,7 +76,7 @@ use crate::share::Share;
 pub(super) mod block;
 pub(super) mod shape;
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;
 
 use self::block::{WorkerRows, Writer};
 pub(super) use self::shape::LIMBS;

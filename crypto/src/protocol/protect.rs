@@ -729,33 +729,6 @@ mod tests {
     }
 
     #[test]
-    fn every_body_that_a_worker_receives_before_the_bit_looks_uniform() {
-        let world = World::table(4, vec![0; 300], 4, 50);
-        let ran = world.run();
-        for (seen, what) in [
-            (&ran.seen_by_left[..ran.seen_by_left.len() - 1], "right to left"),
-            (&ran.seen_by_right[..ran.seen_by_right.len() - 1], "left to right"),
-            (&ran.seen_from_dealer[..], "dealer to right"),
-        ] {
-            let bytes: Vec<u8> = seen.iter().flat_map(|(_, body)| body.iter().copied()).collect();
-            let ones: u32 = bytes.iter().map(|byte| byte.count_ones()).sum();
-            let bits = bytes.len() as f64 * 8.0;
-            assert!(
-                (f64::from(ones) - bits / 2.0).abs() < 8.0 * bits.sqrt() / 2.0,
-                "{what}: {ones} of {bits}"
-            );
-            let mut counts = [0f64; 256];
-            bytes.iter().for_each(|byte| counts[*byte as usize] += 1.0);
-            let expected = bytes.len() as f64 / 256.0;
-            let statistic: f64 = counts.iter().map(|count| (count - expected).powi(2) / expected).sum();
-            assert!(
-                (statistic - 255.0).abs() < 8.0 * (2.0f64 * 255.0).sqrt(),
-                "{what}: chi-square {statistic}"
-            );
-        }
-    }
-
-    #[test]
     fn no_mask_is_used_twice_within_an_attempt_or_in_the_next() {
         let ledger = Ledger::shared();
         let world = World::table(7, mixed_counts(7, 5), 4, 50);

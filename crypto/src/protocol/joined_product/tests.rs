@@ -10,8 +10,8 @@ use crate::protocol::narrow_product::{LIMBS, NO_CATEGORY, OwnerShape, ProductSha
 use crate::protocol::shared_columns::{self, ColumnsAtLeft, ColumnsAtRight, DealtColumns};
 use crate::seeds::Ledger;
 use crate::testing::{
-    DealerHand, Dice, LeftHand, Ran, RightHand, Seen, TestChannel, assert_uniform, bodies, linked, seeds,
-    step, three_watched,
+    DealerHand, Dice, LeftHand, Pairs, Ran, RightHand, Seen, TestChannel, bodies, linked, seeds, step,
+    three_among, three_watched,
 };
 
 /// A factor whose columns were split at random beforehand. It talks on every link, so that a message out of turn is noticed.
@@ -83,7 +83,7 @@ fn borrowed<'a>(factors: &'a mut [Box<dyn Factor + Send + '_>]) -> Vec<&'a mut d
 }
 
 /// Owners' rows, of which those of the factors come as shares.
-struct Joined {
+pub(crate) struct Joined {
     shape: JoinedShape,
     world: World,
     /// Whether a factor's columns were split beforehand; if not its owner shares them.
@@ -91,9 +91,9 @@ struct Joined {
 }
 
 /// The parties' results, and what right saw of the factors' owners.
-struct Outcome {
-    ran: Ran<ProductShares, ProductShares, ()>,
-    seen_of_owners: Vec<Vec<Seen>>,
+pub(crate) struct Outcome {
+    pub(crate) ran: Ran<ProductShares, ProductShares, ()>,
+    pub(crate) seen_of_owners: Vec<Vec<Seen>>,
 }
 
 impl Joined {
@@ -107,11 +107,15 @@ impl Joined {
         Self { shape, world, split: |factor| factor % 2 == 0 }
     }
 
-    fn owned(world: World, right_is_everyone: bool) -> Self {
+    pub(crate) fn owned(world: World, right_is_everyone: bool) -> Self {
         Self { split: |_| false, ..Self::new(world, right_is_everyone) }
     }
 
     fn run(&self, ledger: &Arc<Mutex<Ledger>>) -> Outcome {
+        self.run_among(&Pairs::fresh(ledger))
+    }
+
+    pub(crate) fn run_among(&self, pairs: &Pairs) -> Outcome {
         let (name, shape) = (step("q1/joined"), &self.shape);
         // The owners wait for nobody, so they may be done before the workers begin; their ends stay open.
         let (mut left_factors, mut links, mut ends, mut seen) = (Vec::new(), vec![], vec![], vec![]);
@@ -121,7 +125,7 @@ impl Joined {
                 continue;
             }
             let own = format!("owner{factor}");
-            let (at_left, at_owner) = seeds(ledger, "left", &own);
+            let (at_left, at_owner) = pairs.seeds("left", &own);
             let (mut to_right, at_right, of_link) = linked(&own, "right");
             shared_columns::share_factor(&name, shape, factor, &mut to_right, &at_owner, rows.view())
                 .expect("shared");
@@ -150,8 +154,8 @@ impl Joined {
         });
         let mut dealt: Vec<_> = dealt.collect();
         let (mut dealer_to_left, mut left_to_dealer, _) = linked("dealer", "left");
-        let ran = three_watched(
-            ledger,
+        let ran = three_among(
+            pairs,
             |hand| {
                 let factors = &mut borrowed(&mut left_factors);
                 let (link, seed, rows) = (&mut left_to_dealer, &hand.dealer_seed, self.world.left_rows());
@@ -326,41 +330,6 @@ fn what_travels_by_row_is_what_the_shape_says() {
     assert_eq!(one.bytes_per_row()[..3], [2.0 * (4.0 + 102.0), 2.0 * (10.0 + 102.0), 2.0 * 40.0]);
     let everyone = JoinedShape::new(1000, owner(10, &[]), owner(1, &[]), true, vec![owner(62, &[])]);
     assert_eq!(everyone.bytes_per_row()[..3], [2.0 * 40.0, 2.0 * 62.0, 0.0]);
-}
-
-#[test]
-fn everything_a_worker_receives_looks_uniform_even_where_the_other_has_nothing() {
-    for is_everyone in [false, true] {
-        let right = if is_everyone { (1, &[][..]) } else { (3, &[8][..]) };
-        let shape = || narrow(1500, 512, &[(4, &[8]), right, (2, &[8]), (5, &[])]);
-        let joined_stages = if is_everyone { 2 } else { 3 };
-        for world in [World::empty(shape()), World::full(shape()), World::random(3, shape())] {
-            let Outcome { ran, seen_of_owners } = Joined::owned(world, is_everyone).run(&Ledger::shared());
-            assert_uniform(&bodies(&seen_of_owners[0]), "owner to right");
-            // Each message by itself too: a bare matrix would be lost in all the rest.
-            for (seen, what) in [
-                (&ran.seen_by_left, "right to left"),
-                (&ran.seen_by_right, "left to right"),
-                (&ran.seen_from_dealer, "dealer to right"),
-            ] {
-                let long = seen.iter().filter(|(_, body)| body.len() > 256 * 21);
-                assert_uniform(&bodies(seen), what);
-                long.for_each(|(header, body)| assert_uniform(body, &format!("{what}: {}", header.step)));
-            }
-            // Bare shares are uniform too, but would add up to the columns.
-            let sent = |seen: &[Seen], stage: &str| {
-                let own = seen.iter().filter(|(header, _)| header.step.to_string().contains(stage));
-                let bytes: Vec<u8> = own.flat_map(|(_, body)| body.iter().copied()).collect();
-                bytes.as_chunks::<2>().0.iter().map(|bytes| u16::from_le_bytes(*bytes)).collect::<Vec<_>>()
-            };
-            for stage in (1..joined_stages).map(|stage| format!("/stage{stage}/")) {
-                let (at_left, at_right) = (sent(&ran.seen_by_left, &stage), sent(&ran.seen_by_right, &stage));
-                assert!(at_left.len() == at_right.len() && !at_left.is_empty());
-                let sums = at_left.iter().zip(&at_right).map(|(left, right)| left.wrapping_add(*right));
-                assert_uniform(&sums.flat_map(u16::to_le_bytes).collect::<Vec<_>>(), &stage);
-            }
-        }
-    }
 }
 
 #[test]

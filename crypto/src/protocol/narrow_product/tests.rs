@@ -8,14 +8,14 @@ use crate::protocol::lift::FLUSHES;
 use crate::protocol::shared_columns;
 use crate::seeds::Ledger;
 use crate::testing::{
-    Dice, Ran, Seen, TestChannel, assert_uniform, bodies, elements, linked, seeds, step, three_watched,
+    Dice, Pairs, Ran, Seen, TestChannel, bodies, elements, linked, seeds, step, three_among, three_watched,
 };
 
 /// One owner's rows: some in no category.
 #[derive(Clone)]
-pub(in crate::protocol) struct Rows {
-    pub(in crate::protocol) categories: Vec<u32>,
-    pub(in crate::protocol) values: Vec<Vec<u8>>,
+pub(crate) struct Rows {
+    pub(crate) categories: Vec<u32>,
+    pub(crate) values: Vec<Vec<u8>>,
 }
 
 impl Rows {
@@ -24,11 +24,11 @@ impl Rows {
     }
 }
 
-pub(in crate::protocol) struct World {
-    pub(in crate::protocol) shape: ProductShape,
+pub(crate) struct World {
+    pub(crate) shape: ProductShape,
     /// Left, right, then the others.
-    pub(in crate::protocol) owners: Vec<Rows>,
-    pub(in crate::protocol) keys: Vec<[u16; LIMBS]>,
+    pub(crate) owners: Vec<Rows>,
+    pub(crate) keys: Vec<[u16; LIMBS]>,
 }
 
 /// What is opened: counts, key sums, sums of values.
@@ -41,19 +41,19 @@ impl ProductShape {
 }
 
 impl World {
-    pub(in crate::protocol) fn random(seed: u8, shape: ProductShape) -> Self {
+    pub(crate) fn random(seed: u8, shape: ProductShape) -> Self {
         Self::filled(shape, &mut Dice::seeded(seed), |dice, categories| {
             let drawn = dice.below(categories as u64 + 1) as u32;
             if drawn == categories as u32 { NO_CATEGORY } else { drawn }
         })
     }
 
-    pub(in crate::protocol) fn empty(shape: ProductShape) -> Self {
+    pub(crate) fn empty(shape: ProductShape) -> Self {
         Self::filled(shape, &mut Dice::seeded(0), |_, _| NO_CATEGORY)
     }
 
     /// Everybody at every owner, in its last category.
-    pub(in crate::protocol) fn full(shape: ProductShape) -> Self {
+    pub(crate) fn full(shape: ProductShape) -> Self {
         Self::filled(shape, &mut Dice::seeded(0), |_, categories| categories as u32 - 1)
     }
 
@@ -113,20 +113,17 @@ impl World {
         &self,
         ledger: &Arc<Mutex<Ledger>>,
     ) -> Ran<ProductShares, ProductShares, ()> {
-        self.run_among(ledger).0
+        self.run_among(&Pairs::fresh(ledger)).0
     }
 
     /// The parties' results, and what right saw of the others.
-    fn run_among(
-        &self,
-        ledger: &Arc<Mutex<Ledger>>,
-    ) -> (Ran<ProductShares, ProductShares, ()>, Vec<Vec<Seen>>) {
+    pub(crate) fn run_among(&self, pairs: &Pairs) -> (Ran<ProductShares, ProductShares, ()>, Vec<Vec<Seen>>) {
         let (name, shape) = (step("q1/product"), &self.shape);
         // The others wait for nobody, so they may be done before the workers begin; their ends stay open.
         let (mut left_seeds, mut links, mut ends, mut seen) = (vec![], vec![], vec![], vec![]);
         for (other, rows) in self.owners[2..].iter().enumerate() {
             let own = format!("other{other}");
-            let (at_left, at_owner) = seeds(ledger, "left", &own);
+            let (at_left, at_owner) = pairs.seeds("left", &own);
             let (mut to_right, at_right, of_link) = linked(&own, "right");
             shared_columns::share(&name, shape, other, &mut to_right, &at_owner, rows.view())
                 .expect("shared");
@@ -135,8 +132,8 @@ impl World {
             ends.push(to_right);
             seen.push(of_link);
         }
-        let ran = three_watched(
-            ledger,
+        let ran = three_among(
+            pairs,
             |hand| {
                 let others: Vec<_> = left_seeds.iter().collect();
                 let seed = &hand.dealer_seed;
@@ -166,7 +163,7 @@ pub(in crate::protocol) fn opened(ran: &Ran<ProductShares, ProductShares, ()>) -
 }
 
 /// Categories and bits of values of left, right, and others.
-pub(in crate::protocol) fn shape(rows: usize, block_rows: usize, owners: &[(usize, &[u8])]) -> ProductShape {
+pub(crate) fn shape(rows: usize, block_rows: usize, owners: &[(usize, &[u8])]) -> ProductShape {
     let owner = |(categories, values): &(usize, &[u8])| OwnerShape {
         categories: *categories,
         values: values.to_vec(),
@@ -238,7 +235,7 @@ fn every_party_sees_messages_of_the_same_shapes_whatever_the_values() {
     let shape = shape(100, 16, &[(3, &[8]), (4, &[7]), (2, &[5])]);
     let worlds = [World::random(1, shape.clone()), World::random(2, shape.clone()), World::empty(shape)];
     let views = worlds.map(|world| {
-        let (ran, seen_of_others) = world.run_among(&Ledger::shared());
+        let (ran, seen_of_others) = world.run_among(&Pairs::fresh(&Ledger::shared()));
         let of_workers = [ran.seen_by_left, ran.seen_by_right, ran.seen_from_dealer];
         of_workers.iter().chain(&seen_of_others).map(|seen| outsides(seen)).collect::<Vec<_>>()
     });
@@ -248,27 +245,11 @@ fn every_party_sees_messages_of_the_same_shapes_whatever_the_values() {
 }
 
 #[test]
-fn everything_a_worker_receives_looks_uniform_even_where_the_other_has_nothing() {
-    let shape_of_all = || shape(2000, 512, &[(8, &[8]), (9, &[8]), (2, &[8])]);
-    for world in [World::empty(shape_of_all()), World::full(shape_of_all()), World::random(3, shape_of_all())]
-    {
-        let (ran, seen_of_others) = world.run_among(&Ledger::shared());
-        assert_uniform(&bodies(&seen_of_others[0]), "other to right");
-        assert_uniform(&bodies(&ran.seen_by_left), "right to left");
-        assert_uniform(&bodies(&ran.seen_by_right), "left to right");
-    }
-    for owners in [[(40, &[][..]), (40, &[])].as_slice(), &[(20, &[]), (20, &[]), (4, &[])]] {
-        let ran = World::empty(shape(10, 8, owners)).run(&Ledger::shared());
-        assert_uniform(&bodies(&ran.seen_from_dealer), "dealer to right");
-    }
-}
-
-#[test]
 fn two_attempts_at_one_question_share_no_mask() {
     let world = World::random(4, shape(500, 128, &[(4, &[]), (4, &[]), (3, &[])]));
     let ledger = Ledger::shared();
     let ((first, first_others), (second, second_others)) =
-        (world.run_among(&ledger), world.run_among(&ledger));
+        (world.run_among(&Pairs::fresh(&ledger)), world.run_among(&Pairs::fresh(&ledger)));
     for (one, other) in [
         (bodies(&first_others[0]), bodies(&second_others[0])),
         (bodies(&first.seen_by_left), bodies(&second.seen_by_left)),
