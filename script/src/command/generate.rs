@@ -1,7 +1,7 @@
 //! `generate name = expression [if condition]` makes a column; `replace` gives an existing one new values.
 //!
 //! Where the condition does not hold, a generated column is missing and a replaced one keeps its value. Value,
-//! condition and, for `replace`, the column itself must belong to one owner; constants belong to nobody.
+//! condition and, for `replace`, the column itself may belong to several owners: the result then belongs to nobody.
 //!
 //! ```text
 //! require no.ssb.fdb:54 as db

@@ -1,6 +1,6 @@
 //! `tabulate var-list [if condition] [, options]` asks for a table of counts with margins.
 //!
-//! The first variable gives rows, the others together columns. Variables of two owners may stand in one table.
+//! The first variable gives rows, the others together columns. Variables of several owners may stand in one table.
 //! Options: `freq rowpct colpct cellpct` say what to show (counts where nothing is said), `missing` gives missing
 //! values a category of their own, `nolabels` shows values in place of labels. `summarize(x)` says of a number in each
 //! cell what `mean std sum` name, its mean where nothing is named; a unit where it is missing is in no cell.
