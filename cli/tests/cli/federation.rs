@@ -50,7 +50,7 @@ create-dataset d
 import ssb/BEFOLKNING_KJOENN as sex
 import krg/KRG_DIAGNOSEDATO as diagnosis
 import fhi/SYSVAK_COVID19_DOSE 2021-12-31 as doses
-generate late = diagnosis > date(2015, 1, 1) | doses > 1
+generate late = diagnosis > date(2015, 1, 1) | !sysmiss(doses)
 "
     .to_owned();
     for _ in 0..12 {
