@@ -745,8 +745,8 @@ impl Builder<'_> {
             ) => {
                 let constant = |part: &Expression| owners(self.known, part).is_empty();
                 let few = |part: &Expression| constant(part) || self.finite(part).is_some();
-                let either = constant(left) || constant(right);
-                if !either && !(few(left) && few(right)) {
+                let without_sum = constant(left) || constant(right) || few(left) && few(right);
+                if !without_sum {
                     let difference = Expression::Binary(B::Subtract, left.clone(), right.clone());
                     if let Some(sum) = self.sum(&difference)? {
                         let sum = self.input(DraftInput::Sum(sum));
