@@ -193,9 +193,14 @@ fn summary(
             _ if hidden => Some(None),
             Cell::Suppressed => None,
             Cell::Count(count) if *count < u64::from(rules.statistic_units_min) => None,
-            Cell::Count(count) => {
-                statistics(&column.coding, &shape.shows, *count, sum as i128, square.map(|word| word as i128))
-            }
+            Cell::Count(count) => statistics(
+                &column.coding,
+                column.square_shift(),
+                &shape.shows,
+                *count,
+                sum as i128,
+                square.map(|word| word as i128),
+            ),
         }
     };
     cells.iter().enumerate().map(of_cell).collect()

@@ -8,7 +8,7 @@ use kobling_model::value::{Coding, three_digits};
 const SUM_MAX: u128 = 1 << 100;
 
 /// Statistics of a cell with the perturbed count c', the perturbed sum s' of its codes, and the perturbed sum q' of the
-/// squares of their distances from the coding's centre z, in units of 4^shift ([`Coding::square`]). Only what is
+/// squares of their distances from the coding's centre z, in units of 4^shift ([`ValueColumn::square_shift`](kobling_model::value::ValueColumn::square_shift)). Only what is
 /// shown is computed; a division by a count of 0, or by 1 − 1, gives nothing.
 ///
 /// - mean = value(s'/c'), three significant digits;
@@ -20,6 +20,7 @@ const SUM_MAX: u128 = 1 << 100;
 /// Outer none: a sum beyond 2¹⁰⁰, which no honest workers open. Inner none: nothing can be computed.
 pub fn statistics(
     coding: &Coding,
+    square_shift: u32,
     shows: &[Show],
     count: u64,
     sum: i128,
@@ -33,7 +34,7 @@ pub fn statistics(
     let mean = (count > 0).then(|| sum as f64 / units);
     let deviation = || {
         let from_centre = mean? - coding.centre as f64;
-        let squared = squares? as f64 * 4_f64.powi(coding.square_shift() as i32) / units;
+        let squared = squares? as f64 * 4_f64.powi(square_shift as i32) / units;
         let variance = (squared - from_centre * from_centre) * units / (units - 1.0);
         (count > 1 && variance >= 0.0).then(|| three_digits(coding.value(variance.sqrt())))
     };
@@ -76,7 +77,9 @@ mod tests {
         let values = [(300_000.0, 2), (400_000.0, 3), (600_000.0, 5)];
         let (count, sum, squares) = sums(&wages, &bounds, &values);
         assert_eq!((wages.square_shift(), count, sum), (0, 10, 4_800_000));
-        let shown = statistics(&wages, &ALL, count, sum, Some(squares)).expect("possible").expect("shown");
+        let shown = statistics(&wages, wages.square_shift(), &ALL, count, sum, Some(squares))
+            .expect("possible")
+            .expect("shown");
         assert_eq!(shown.mean, Some(480_000.0));
         assert_eq!(shown.standard_deviation, Some(132_000.0));
         assert_eq!(shown.sum, Some(4_800_000.0));
@@ -89,7 +92,9 @@ mod tests {
         let small = coding(-2.5, 80.25, false, 9.0);
         assert_eq!(small.decimals, 5);
         let (count, sum, squares) = sums(&small, &bounds, &[(-1.5, 1), (0.5, 1), (4.0, 1)]);
-        let shown = statistics(&small, &ALL, count, sum, Some(squares)).expect("possible").expect("shown");
+        let shown = statistics(&small, small.square_shift(), &ALL, count, sum, Some(squares))
+            .expect("possible")
+            .expect("shown");
         assert_eq!((shown.mean, shown.sum), (Some(1.0), Some(3.0)));
         assert_eq!(shown.standard_deviation, Some(2.78));
     }
@@ -102,30 +107,36 @@ mod tests {
         let large = coding(0.0, 1e12, true, 2e11);
         assert!(large.square_shift() > 0 && large.decimals == -2);
         let (count, sum, squares) = sums(&large, &bounds, &[(0.0, 500), (1e12, 500)]);
-        let shown = statistics(&large, &ALL, count, sum, Some(squares)).expect("possible").expect("shown");
+        let shown = statistics(&large, large.square_shift(), &ALL, count, sum, Some(squares))
+            .expect("possible")
+            .expect("shown");
         assert_eq!((shown.mean, shown.standard_deviation, shown.sum), (Some(5e11), Some(5e11), Some(5e14)));
     }
 
     #[test]
     fn noise_that_makes_a_variance_negative_leaves_no_deviation() {
         let wages = coding(0.0, 1_300_000.0, true, 410_000.0);
-        let shown = statistics(&wages, &ALL, 100, 41_000_000, Some(-7)).expect("possible").expect("shown");
+        let shown = statistics(&wages, wages.square_shift(), &ALL, 100, 41_000_000, Some(-7))
+            .expect("possible")
+            .expect("shown");
         assert_eq!((shown.mean, shown.standard_deviation), (Some(410_000.0), None));
     }
 
     #[test]
     fn what_is_not_asked_for_is_not_computed_and_what_cannot_be_is_not_shown() {
         let wages = coding(0.0, 1_300_000.0, true, 410_000.0);
-        let of = |shows: &[Show], count, squares| statistics(&wages, shows, count, 1230, squares);
+        let of = |shows: &[Show], count, squares| {
+            statistics(&wages, wages.square_shift(), shows, count, 1230, squares)
+        };
         let mean = of(&ALL[1..2], 10, None).expect("possible").expect("shown");
         assert_eq!(mean, Statistics { mean: Some(123.0), ..Statistics::default() });
         assert_eq!(of(&ALL[1..3], 0, Some(1)), Some(None));
         let one = of(&ALL[1..3], 1, Some(1)).expect("possible").expect("shown");
         assert_eq!((one.mean, one.standard_deviation), (Some(1230.0), None));
         let huge = 1 << 101;
-        assert_eq!(statistics(&wages, &ALL, 10, huge, Some(0)), None);
-        assert_eq!(statistics(&wages, &ALL, 10, -huge, Some(0)), None);
-        assert_eq!(statistics(&wages, &ALL, 10, 0, Some(huge)), None);
-        assert_eq!(statistics(&wages, &ALL, 10, 0, Some(i128::MIN)), None);
+        assert_eq!(statistics(&wages, wages.square_shift(), &ALL, 10, huge, Some(0)), None);
+        assert_eq!(statistics(&wages, wages.square_shift(), &ALL, 10, -huge, Some(0)), None);
+        assert_eq!(statistics(&wages, wages.square_shift(), &ALL, 10, 0, Some(huge)), None);
+        assert_eq!(statistics(&wages, wages.square_shift(), &ALL, 10, 0, Some(i128::MIN)), None);
     }
 }

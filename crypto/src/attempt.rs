@@ -21,7 +21,7 @@ use crate::protocol::engine::Engine;
 use crate::protocol::factor::DealtFactor;
 use crate::protocol::joined_product::{self, JoinedShape};
 use crate::protocol::lookup::PerturbationTable;
-use crate::protocol::narrow_product::{self, OwnerShape, ProductShape};
+use crate::protocol::narrow_product::{self, Cross, OwnerShape, ProductShape};
 use crate::protocol::protect::{self, Program, ProtectShape};
 use crate::protocol::protect_sums::ValueShape;
 use crate::protocol::shared_columns::DealtColumns;
@@ -52,7 +52,8 @@ pub enum Product {
 }
 
 impl Product {
-    /// The product of these owners' columns and these classes of sums: joined where there are classes.
+    /// The product of these owners' columns and these classes of sums: joined where there are classes, or products of values of
+    /// others than left and right.
     ///
     /// `right_is_everyone`: right has one category, with every row in it. Blocks of classes become those of the product.
     pub fn new(
@@ -62,14 +63,16 @@ impl Product {
         right_is_everyone: bool,
         others: Vec<OwnerShape>,
         classes: Vec<ClassShape>,
+        crosses: Vec<Cross>,
     ) -> Self {
-        if classes.is_empty() {
-            return Self::Narrow(ProductShape::new(rows, left, right, others));
+        let of_workers = |cross: &Cross| (cross.first.0, cross.second.0) == (0, 1);
+        if classes.is_empty() && crosses.iter().all(of_workers) {
+            return Self::Narrow(ProductShape::new(rows, left, right, others).crossed(crosses));
         }
         let of_classes =
             classes.iter().map(|shape| OwnerShape { categories: shape.width(), values: Vec::new() });
         let factors = others.into_iter().chain(of_classes).collect();
-        let shape = JoinedShape::new(rows, left, right, right_is_everyone, factors);
+        let shape = JoinedShape::new(rows, left, right, right_is_everyone, factors).crossed(crosses);
         let block_rows = shape.block_rows;
         let classes = classes.into_iter().map(|classes| ClassShape { block_rows, ..classes }).collect();
         Self::Joined { shape, classes }
@@ -252,6 +255,13 @@ fn enter_owners<'a>(numbers: &mut Vec<u64>, owners: impl Iterator<Item = &'a Own
     }
 }
 
+fn enter_crosses(numbers: &mut Vec<u64>, crosses: &[Cross]) {
+    numbers.push(crosses.len() as u64);
+    for Cross { first, second } in crosses {
+        numbers.extend([first.0, first.1, second.0, second.1].map(|number| number as u64));
+    }
+}
+
 impl Computation {
     /// What a dealer is told: of classes their number, and not where their borders are.
     fn as_told(&self) -> Self {
@@ -274,12 +284,14 @@ impl Computation {
             Some(Product::Narrow(shape)) => {
                 numbers.extend([1, shape.rows as u64, shape.block_rows as u64, shape.others.len() as u64]);
                 enter_owners(&mut numbers, [&shape.left, &shape.right].into_iter().chain(&shape.others));
+                enter_crosses(&mut numbers, &shape.crosses);
             }
             Some(Product::Joined { shape, classes }) => {
                 let factors = shape.factors.len() as u64;
                 numbers.extend([2, shape.rows as u64, shape.block_rows as u64, factors]);
                 numbers.extend([u64::from(shape.right_is_everyone), classes.len() as u64]);
                 enter_owners(&mut numbers, [&shape.left, &shape.right].into_iter().chain(&shape.factors));
+                enter_crosses(&mut numbers, &shape.crosses);
                 for classes in classes {
                     let lists = [classes.borders.len() as u64, classes.kept.len() as u64];
                     numbers.extend([u64::from(classes.bits), classes.others as u64].into_iter().chain(lists));
@@ -309,15 +321,19 @@ impl Computation {
                 numbers.extend(counted.iter().map(|cell| *cell as u64));
                 match values {
                     None => numbers.push(0),
-                    Some(values) => numbers.extend([
-                        1,
-                        u64::from(values.squares),
-                        u64::from(values.sum_bits),
-                        u64::from(values.square_bits),
-                        values.bound,
-                        u64::from(values.units_min),
-                        u64::from(values.dominance_percent_max),
-                    ]),
+                    Some(values) => numbers.extend(
+                        [
+                            1,
+                            u64::from(values.squares),
+                            u64::from(values.sum_bits),
+                            u64::from(values.square_bits),
+                            u64::from(values.units_min),
+                            u64::from(values.dominance_percent_max),
+                            values.evidence.len() as u64,
+                        ]
+                        .into_iter()
+                        .chain(values.evidence.iter().copied()),
+                    ),
                 }
             }
         }
@@ -358,8 +374,12 @@ impl Computation {
                 };
                 let (left, right) = (owner()?, owner()?);
                 let others = (0..others).map(|_| owner()).collect::<Option<Vec<_>>>()?;
+                let crosses = size(next()?).filter(|crosses| *crosses <= Cross::MAX)?;
+                let mut place = || Some((size(next()?)?, size(next()?)?));
+                let crosses = (0..crosses).map(|_| Some(Cross { first: place()?, second: place()? }));
+                let crosses = crosses.collect::<Option<Vec<_>>>()?;
                 let product = match joined {
-                    None => Product::Narrow(ProductShape { rows, block_rows, left, right, others }),
+                    None => Product::Narrow(ProductShape { rows, block_rows, left, right, others, crosses }),
                     Some((right_is_everyone, count)) => {
                         let mut classes = || {
                             let (bits, others) = (small(next()?)?, size(next()?)?);
@@ -374,7 +394,15 @@ impl Computation {
                         };
                         let classes = (0..count).map(|_| classes()).collect::<Option<_>>()?;
                         let factors = others;
-                        let shape = JoinedShape { rows, block_rows, left, right, right_is_everyone, factors };
+                        let shape = JoinedShape {
+                            rows,
+                            block_rows,
+                            left,
+                            right,
+                            right_is_everyone,
+                            factors,
+                            crosses,
+                        };
                         Product::Joined { shape, classes }
                     }
                 };
@@ -411,9 +439,12 @@ impl Computation {
                         squares: flag(next()?)?,
                         sum_bits: small(next()?)?,
                         square_bits: small(next()?)?,
-                        bound: next()?,
                         units_min: small(next()?)?,
                         dominance_percent_max: small(next()?)?,
+                        evidence: {
+                            let count = size(next()?).filter(|count| *count <= ValueShape::EVIDENCE_MAX)?;
+                            (0..count).map(|_| next()).collect::<Option<_>>()?
+                        },
                     }),
                     _ => return None,
                 };
@@ -454,9 +485,9 @@ mod tests {
                         squares: true,
                         sum_bits: 21,
                         square_bits: 40,
-                        bound: 1_300_000,
                         units_min: 15,
                         dominance_percent_max: 90,
+                        evidence: vec![1, 8],
                     }),
                 },
             },
@@ -476,7 +507,10 @@ mod tests {
         };
         let owner = |categories| OwnerShape { categories, values: vec![] };
         let classes = ClassShape::new(65_536, 1, 17, vec![30, 60, 90], vec![1, 3], 1);
-        let joined = Product::new(65_536, owner(3), owner(1), true, vec![owner(4)], vec![classes]);
+        let crossed = |categories, bits| OwnerShape { categories, values: vec![bits] };
+        let cross = Cross { first: (0, 0), second: (2, 0) };
+        let (left, other) = (crossed(3, 4), crossed(4, 3));
+        let joined = Product::new(65_536, left, owner(1), true, vec![other], vec![classes], vec![cross]);
         let joined = Computation { product: Some(joined), ..computation() };
         let mut misfit = joined.clone();
         if let Some(Product::Joined { shape, .. }) = &mut misfit.product {

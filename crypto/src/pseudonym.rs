@@ -165,6 +165,13 @@ impl RecordKeySecret {
         hash[..8].try_into().expect("a hash has 32 bytes")
     }
 
+    /// The fingerprint of one of several columns that add up to one, from a sum over its units and its weight among them.
+    pub fn part_fingerprint(&self, unit_type: &str, sum: u64, weight: u32) -> [u8; 8] {
+        let (sum, weight) = (sum.to_le_bytes(), weight.to_le_bytes());
+        let hash = keyed_hash(&self.0, &[b"kobling part v1", unit_type.as_bytes(), &sum, &weight]);
+        hash[..8].try_into().expect("a hash has 32 bytes")
+    }
+
     /// What holders of the secret compare to see that they have the same one.
     pub fn check_value(&self, session: &[u8; 16]) -> [u8; 32] {
         check_value(&self.0, "record-key secret", session)

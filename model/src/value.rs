@@ -25,18 +25,201 @@ pub struct Range {
     pub centre: f64,
 }
 
-/// The number summed in the cells of a question. Its expression is that of the fragment on its side; a unit where it
-/// is missing is in no cell.
+/// The number summed in the cells of a question: that of one owner, or what numbers of several owners add up to. A unit where
+/// one of them is missing is in no cell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ValueColumn {
     /// Name in the script.
     pub name: String,
+    /// What adds up to it: the expressions of the fragments on these sides, one each.
+    pub parts: Vec<ValuePart>,
+    /// Public bounds of the whole, and so its form on shares. Its smallest and largest code are the sums of those of the parts.
+    pub coding: Coding,
+    /// Whether sums of squares are shown of it.
+    pub squares: bool,
+}
+
+/// One owner's number in a value column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ValuePart {
     /// Whose fragment has it.
     pub side: Side,
-    /// Public bounds, and so the form on shares.
+    /// Its form: with the decimals of the whole.
     pub coding: Coding,
-    /// Whether sums of squares are needed too.
+    /// How wide its public bounds are, in 2⁻²⁰ of those of all parts together.
+    pub weight: u32,
+    /// Whether its fingerprint is that of its negative: so that a column and its negative have one.
+    pub negated: bool,
+}
+
+/// Numbers of several owners before it is known which sides they are on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summed {
+    /// The whole.
+    pub coding: Coding,
+    /// Form and weight of each.
+    pub parts: Vec<(Coding, u32)>,
+}
+
+impl Summed {
+    /// What numbers within these bounds, about these centres, add up to; none where a bound exceeds
+    /// [`Coding::BOUND_MAX`].
+    pub fn of(parts: &[(Interval, f64)]) -> Option<Self> {
+        if let [(bounds, centre)] = parts {
+            let coding = Coding::of(bounds, *centre)?;
+            return Some(Self { coding, parts: vec![(coding, Self::WEIGHTS)] });
+        }
+        let sum = |of: fn(&(Interval, f64)) -> f64| parts.iter().map(of).sum::<f64>();
+        let whole = parts.iter().all(|(bounds, _)| bounds.whole);
+        let all = Interval::new(sum(|(of, _)| of.low), sum(|(of, _)| of.high), whole)?;
+        let mut decimals = Coding::of(&all, sum(|(_, centre)| *centre))?.decimals;
+        let (codings, coding) = loop {
+            let codings = parts.iter().map(|(bounds, centre)| Coding::within(bounds, *centre, decimals));
+            let codings = codings.collect::<Option<Vec<_>>>()?;
+            let sum = |of: fn(&Coding) -> i64| codings.iter().map(of).sum::<i64>();
+            let (low, high, centre) = (sum(|of| of.low), sum(|of| of.high), sum(|of| of.centre));
+            let coding = Coding { decimals, low, high, centre };
+            if codings.iter().chain([&coding]).all(|of| of.bound() <= Coding::LARGEST as u64) {
+                break (codings, coding);
+            }
+            decimals -= 1;
+        };
+        let width = |(bounds, _): &(Interval, f64)| bounds.high - bounds.low;
+        let together: f64 = parts.iter().map(width).sum();
+        let weight = |part| (width(part) / together * f64::from(Self::WEIGHTS)).round() as u32;
+        let weights = parts.iter().map(|part| if together > 0.0 { weight(part) } else { 0 });
+        let parts: Vec<_> = codings.into_iter().zip(weights).collect();
+        let (shift, steps) = (StepForm::shift(&parts), parts.len() as i64);
+        // The centre of the whole lies in the middle between steps.
+        let half = steps * ((1_i64 << shift) >> 1);
+        let centre = coding.centre.saturating_sub(coding.low).saturating_sub(half).max(0) >> shift << shift;
+        Some(Self { coding: Coding { centre: coding.low + half + centre, ..coding }, parts })
+    }
+
+    /// All weights together.
+    pub const WEIGHTS: u32 = 1 << 20;
+}
+
+/// How squares of a sum of several owners' numbers come about: each number is cut into steps of 2^shift codes above its smallest,
+/// and the squares are those of sums of whole steps about a centre.
+///
+/// With u the steps of each of m parts, O the offset, and C the centre, x = C + 2^shift·(Σu − O) + e for the code x of the whole,
+/// where |e| ≤ m·2^(shift − 1), and e = 0 where shift is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepForm {
+    /// Bits that a step drops.
+    pub shift: u32,
+}
+
+impl StepForm {
+    /// Bits of the steps of the widest part, at most.
+    pub const BITS: u32 = 12;
+
+    fn shift(parts: &[(Coding, u32)]) -> u32 {
+        parts.iter().map(|(coding, _)| coding.offset_bits()).max().unwrap_or(0).saturating_sub(Self::BITS)
+    }
+
+    /// u: the steps of a code of a part.
+    pub fn steps(&self, part: &Coding, code: i64) -> u64 {
+        part.offset(code) >> self.shift
+    }
+
+    /// The steps of the centre of some parts together, O, and the code C in the middle of that: of those of the whole the
+    /// coding's centre.
+    pub fn centre<'a>(&self, parts: impl Iterator<Item = &'a Coding>) -> (u64, i64) {
+        let (mut count, mut low, mut centre) = (0_i64, 0_i64, 0_i64);
+        for part in parts {
+            (count, low, centre) = (count + 1, low + part.low, centre + part.centre);
+        }
+        let half = count * ((1_i64 << self.shift) >> 1);
+        let steps = (centre - low - half).max(0) >> self.shift;
+        (steps as u64, low + half + (steps << self.shift))
+    }
+
+    /// The farthest that the code of so many parts lies from their steps, |e|.
+    pub fn farthest(&self, parts: usize) -> u64 {
+        parts as u64 * ((1_u64 << self.shift) >> 1)
+    }
+}
+
+/// What an owner needs to know of its part of a value column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartForm {
+    /// Its form.
+    pub coding: Coding,
+    /// Whether sums of squares are shown.
     pub squares: bool,
+    /// Where it is one of several parts.
+    pub joint: Option<JointPart>,
+}
+
+/// What is different where a number is one of several that add up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JointPart {
+    /// How many they are.
+    pub parts: u32,
+    /// How squares come about.
+    pub steps: StepForm,
+    /// As in [`ValuePart`].
+    pub weight: u32,
+    /// As in [`ValuePart`].
+    pub negated: bool,
+}
+
+impl PartForm {
+    /// The square of a code's distance from the centre, in the units of the whole's squares: of one of several parts, that of
+    /// its steps from its own centre.
+    pub fn square(&self, code: i64) -> u64 {
+        match &self.joint {
+            None => self.coding.square(code),
+            Some(JointPart { steps, .. }) => {
+                let centre = steps.steps(&self.coding, self.coding.centre);
+                steps.steps(&self.coding, code).abs_diff(centre).pow(2)
+            }
+        }
+    }
+}
+
+impl ValueColumn {
+    /// Whether several owners' numbers add up to it.
+    pub fn is_joint(&self) -> bool {
+        self.parts.len() > 1
+    }
+
+    /// How squares come about where it is joint.
+    pub fn steps(&self) -> StepForm {
+        let parts: Vec<_> = self.parts.iter().map(|part| (part.coding, part.weight)).collect();
+        StepForm { shift: StepForm::shift(&parts) }
+    }
+
+    /// What the owner on a side needs to know of its part, if it has one.
+    pub fn part(&self, side: Side) -> Option<PartForm> {
+        let part = self.parts.iter().find(|part| part.side == side)?;
+        let joint = JointPart {
+            parts: self.parts.len() as u32,
+            steps: self.steps(),
+            weight: part.weight,
+            negated: part.negated,
+        };
+        let joint = self.is_joint().then_some(joint);
+        Some(PartForm { coding: part.coding, squares: self.squares, joint })
+    }
+
+    /// By how many bits distances from the centre are rounded before they are squared.
+    pub fn square_shift(&self) -> u32 {
+        if self.is_joint() { self.steps().shift } else { self.coding.square_shift() }
+    }
+
+    /// Bits of the largest square, at least one.
+    pub fn square_bits(&self) -> u32 {
+        if !self.is_joint() {
+            return self.coding.square_bits();
+        }
+        let steps = self.steps();
+        let (centre, _) = steps.centre(self.parts.iter().map(|part| &part.coding));
+        let most: u64 = self.parts.iter().map(|part| steps.steps(&part.coding, part.coding.high)).sum();
+        bits(most.abs_diff(centre).max(centre).pow(2))
+    }
 }
 
 /// The form of a value column on shares: a fixed-point number x·10^decimals, rounded half away from zero, in public
@@ -84,6 +267,15 @@ impl Coding {
         }
         while scale(largest, decimals) > Self::LARGEST as f64 {
             decimals -= 1;
+        }
+        Self::within(bounds, centre, decimals)
+    }
+
+    /// The same with so many decimals.
+    fn within(bounds: &Interval, centre: f64, decimals: i32) -> Option<Self> {
+        let largest = bounds.low.abs().max(bounds.high.abs());
+        if largest.is_nan() || largest > Self::BOUND_MAX {
+            return None;
         }
         let code = |value: f64| scale(value, decimals).round() as i64;
         let (low, high) = (code(bounds.low), code(bounds.high));

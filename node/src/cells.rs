@@ -6,10 +6,11 @@ use kobling_crypto::protocol::protect_sums::ValueShares;
 use kobling_crypto::protocol::shared_constants::ConstantShares;
 use kobling_crypto::ring::Ring;
 use kobling_crypto::share::Share;
-use kobling_model::plan::Question;
+use kobling_model::plan::{Question, Side};
 use kobling_model::table::{Layout, inner_cell_of_combination, layout};
+use kobling_model::value::ValueColumn;
 
-use crate::values::{Limbs, Sums};
+use crate::values::{CellValues, Limbs, StepProducts, Sums, cell_values, sides, step_products};
 
 /// Which products add up to which cell of a question.
 pub struct CellSums {
@@ -17,7 +18,15 @@ pub struct CellSums {
     layout: Option<Layout>,
     /// From a combination of all owners' categories and classes to an inner cell, if it is in one.
     cell_of_combination: Vec<Option<usize>>,
-    limbs: Option<Limbs>,
+    value: Option<Value>,
+}
+
+/// The value column, and how it comes out of a product.
+struct Value {
+    column: ValueColumn,
+    /// The part on each side that has columns, by place in the column's list.
+    parts: Vec<(usize, Limbs)>,
+    products: Vec<StepProducts>,
 }
 
 /// Left's own totals by category, where there is no other owner: its shares, as those of the second worker are zero.
@@ -58,8 +67,8 @@ impl Totals {
 
     /// Memory that they take.
     pub fn bytes(&self) -> usize {
-        // For each category a count, three limbs, and two or three sums.
-        let sums = self.values.as_ref().map_or(0, |values| 2 + usize::from(values.squares.is_some()));
+        // For each category a count, three limbs, and sums.
+        let sums = self.values.as_ref().map_or(0, Sums::numbers);
         self.counts.len() * (size_of::<u128>() * (1 + sums) + size_of::<[u16; 3]>())
     }
 
@@ -77,39 +86,67 @@ impl CellSums {
     /// The sums of a question.
     pub fn of(question: &Question) -> Self {
         let layout = layout(question);
+        let value = question.value().map(|column| {
+            let part = |side: Side| {
+                let part = column.parts.iter().position(|part| part.side == side)?;
+                Some((part, Limbs::of(column, side)?))
+            };
+            let parts = sides(question).into_iter().filter_map(part).collect();
+            Value { column: column.clone(), parts, products: step_products(question) }
+        });
         Self {
             inner: layout.as_ref().map_or(1, Layout::inner_cells),
             layout,
             cell_of_combination: inner_cell_of_combination(question),
-            limbs: question.value().map(Limbs::of),
+            value,
         }
     }
 
     /// Shares of all cells, margins included, of several owners' question. `constants` are this worker's shares of those of
     /// the value column.
     pub fn of_product(&self, product: &ProductShares, constants: ConstantShares) -> CellShares {
-        let values = self.limbs.as_ref().map(|limbs| limbs.join(&product.values));
-        self.cells(&product.counts, &product.keys, values.as_ref(), constants)
+        let mut limbs = product.values.iter();
+        let counts = self.sum(&product.counts);
+        let values = self.value.as_ref().map(|value| {
+            let mut parts: Vec<(usize, Sums)> =
+                value.parts.iter().map(|(part, form)| (*part, form.join(&mut limbs))).collect();
+            parts.sort_by_key(|(part, _)| *part);
+            let parts: Vec<Sums> =
+                parts.into_iter().map(|(_, sums)| sums.map(|share| self.sum(share))).collect();
+            let product = |products: &StepProducts| {
+                let mut all = Share::zeros(product.counts.len());
+                for (_, shift) in &products.limbs {
+                    let limb = limbs.next().expect("a share for each product");
+                    all = all.plus(&limb.times(1 << shift));
+                }
+                (products.parts.0, products.parts.1, self.sum(&all))
+            };
+            let products: Vec<_> = value.products.iter().map(product).collect();
+            cell_values(&value.column, &counts, &parts, &products)
+        });
+        self.cells(&counts, &product.keys, values, constants)
     }
 
     /// The same of one owner's question, from this worker's totals.
     pub fn of_totals(&self, totals: &Totals, constants: ConstantShares) -> CellShares {
-        self.cells(&totals.counts, &totals.keys, totals.values.as_ref(), constants)
+        let counts = self.sum(&totals.counts);
+        let values = self.value.as_ref().zip(totals.values.as_ref()).map(|(value, sums)| {
+            cell_values(&value.column, &counts, &[sums.map(|share| self.sum(share))], &[])
+        });
+        self.cells(&counts, &totals.keys, values, constants)
     }
 
     fn cells(
         &self,
         counts: &Share<u128>,
         keys: &[Share<u16>; 3],
-        values: Option<&Sums>,
+        values: Option<CellValues>,
         constants: ConstantShares,
     ) -> CellShares {
-        let counts = self.sum(counts);
-        let values = self.limbs.as_ref().zip(values).map(|(limbs, sums)| ValueShares {
-            // From offsets to codes.
-            sums: self.sum(&sums.offsets).plus(&counts.times(limbs.lowest())),
-            squares: sums.squares.as_ref().map(|squares| self.sum(squares)),
-            contributions: self.sum(&sums.contributions),
+        let values = values.map(|CellValues { sums, squares, evidence }| ValueShares {
+            sums,
+            squares,
+            evidence,
             constants,
         });
         CellShares { counts: counts.reduced(), keys: keys.each_ref().map(|limb| self.sum(limb)), values }

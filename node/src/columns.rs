@@ -66,7 +66,7 @@ pub async fn own_columns(
         return Ok(Arc::default());
     };
     let left = side == Side::Left;
-    let value = fragment.value.as_ref().and(question.value());
+    let value = question.value().and_then(|column| column.part(side));
     let linked = question.right.is_some();
     let missing = missing_numbers(question, side).ok_or_else(|| node.internal("extract"))?;
     let name = Hash::of_json(&(fragment, value, left, linked, question.unit_type, &missing));
@@ -74,15 +74,14 @@ pub async fn own_columns(
         return Ok(columns);
     }
     let units = node.units_of(question.unit_type);
-    let coding = value.map(|column| column.coding);
-    let extracted = node.extractor.evaluate(fragment, left, units.len(), coding).await;
+    let extracted = node.extractor.evaluate(fragment, left, units.len(), value).await;
     let failed = |_| NodeError::Registers { party: node.me.clone(), step: "extract" };
     let extracted = extracted.map_err(failed)?;
     // Right cannot tell a unit of the population that it does not have from an empty row, and need not: left has no
     // category there.
     let absent = match left {
         true => None,
-        false => Some(node.extractor.absent_unit(fragment, coding).await.map_err(failed)?),
+        false => Some(node.extractor.absent_unit(fragment, value).await.map_err(failed)?),
     };
     let secret = node.founding.secrets().record_key();
     let secret = secret.ok_or_else(|| NodeError::NotReady { party: node.me.clone() })?;
@@ -92,7 +91,7 @@ pub async fn own_columns(
     };
     let unit_type = question.unit_type;
     let fragment_categories = fragment.categories();
-    let limbs = value.map(Limbs::of);
+    let limbs = question.value().and_then(|column| Limbs::of(column, side));
     let secret = RecordKeySecret::from_bytes(secret);
     let of_session = session.clone();
     let work = move || {
@@ -102,7 +101,10 @@ pub async fn own_columns(
             true => units.record_keys(unit_type, &secret),
             false => Arc::default(),
         };
-        let constants = values.as_ref().map(|values| values.constants(&secret, unit_type, &keys));
+        let constants = values
+            .as_ref()
+            .zip(value)
+            .map(|(values, form)| values.constants(&secret, unit_type, &keys, &form));
         let codes = values.map_or_else(Vec::new, |values| values.codes);
         let mut columns = OwnColumns { constants: constants.unwrap_or_default(), ..OwnColumns::default() };
         let Some(alignment) = alignment else {

@@ -33,7 +33,7 @@ use crate::node::Node;
 use crate::peer::{LinkName, LinkTransport, Purpose};
 use crate::protect::{self, Cleared};
 use crate::session::{Granted, Part, Session};
-use crate::values::Limbs;
+use crate::values::{Limbs, step_products};
 use crate::watched::{Failures, Watched};
 
 /// A request to compute a question.
@@ -340,23 +340,15 @@ impl Task {
         }
     }
 
-    /// The value column's form, and whose it is.
-    pub fn value(&self) -> Option<(Side, Limbs)> {
-        self.question().value().map(|column| (column.side, Limbs::of(column)))
-    }
-
     /// The public shape of the computation.
     ///
     /// # Errors
     /// [`NodeError::Internal`] where the rules name an unknown perturbation table.
     pub fn computation(&self, rows: usize) -> Result<Computation, NodeError> {
         let question = self.question();
-        let value = self.value();
         let shape = |(side, fragment): (Side, &Fragment)| {
-            let values = match &value {
-                Some((owner, limbs)) if *owner == side => limbs.bits(),
-                _ => Vec::new(),
-            };
+            let limbs = question.value().and_then(|column| Limbs::of(column, side));
+            let values = limbs.map_or_else(Vec::new, |limbs| limbs.bits());
             OwnerShape { categories: fragment.categories(), values }
         };
         let internal = || self.node.internal("compute");
@@ -373,7 +365,9 @@ impl Task {
                 let classes = classes.collect::<Result<Vec<_>, NodeError>>()?;
                 let everyone = right.is_everyone();
                 let right = shape((Side::Right, right));
-                Some(Product::new(rows, left, right, everyone, others, classes))
+                let crosses = step_products(question).into_iter().flat_map(|products| products.limbs);
+                let crosses = crosses.map(|(cross, _)| cross).collect();
+                Some(Product::new(rows, left, right, everyone, others, classes, crosses))
             }
         };
         let protect = protect::shape(question, &self.rules).map_err(|_| self.node.internal("protect"))?;

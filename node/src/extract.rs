@@ -29,7 +29,7 @@ use kobling_model::catalogue::{AvailableDates, DataType, Temporality, ValueDomai
 use kobling_model::expression::{Value, ValueType};
 use kobling_model::interval::Interval;
 use kobling_model::plan::{Dimension, Fragment, Source};
-use kobling_model::value::Coding;
+use kobling_model::value::PartForm;
 use kobling_model::{Day, VariableName};
 use tokio::sync::oneshot;
 
@@ -158,7 +158,7 @@ impl Extractor {
     ///
     /// With `population`, units without a row in the first source are in no cell: the population is the
     /// first import. Without, every unit is evaluated, with missing values where it has no row.
-    /// `coding` is that of the fragment's value column, given exactly where it has one.
+    /// `form` is that of the fragment's value, given exactly where it has one.
     ///
     /// # Errors
     /// [`ExtractError`]; never because of one unit's values.
@@ -167,14 +167,14 @@ impl Extractor {
         fragment: &Fragment,
         population: bool,
         units: u32,
-        coding: Option<Coding>,
+        form: Option<PartForm>,
     ) -> Result<Extracted, ExtractError> {
         if population && fragment.sources.is_empty() {
             return Err(ExtractError::NoPopulation);
         }
         let (store, fragment) = (self.store.clone(), fragment.clone());
         on_own_thread(move |stop| {
-            let work = Work::prepare(&store, fragment, coding)?;
+            let work = Work::prepare(&store, fragment, form)?;
             work.run(population, units, stop)
         })
         .await
@@ -189,7 +189,7 @@ impl Extractor {
     pub async fn absent_unit(
         &self,
         fragment: &Fragment,
-        coding: Option<Coding>,
+        form: Option<PartForm>,
     ) -> Result<Absent, ExtractError> {
         let fragment = fragment.clone();
         on_own_thread(move |_| {
@@ -201,7 +201,8 @@ impl Extractor {
             let mut numbers = vec![Vec::new(); fragment.numbers.len()];
             program.run(&missing, &by_text, 0, &mut category, &mut value, &mut numbers)?;
             let everything = Interval { low: f64::MIN, high: f64::MAX, whole: false };
-            let code = coding.filter(|_| !value[0].is_nan()).map(|coding| coding.code(value[0], &everything));
+            let code =
+                form.filter(|_| !value[0].is_nan()).map(|form| form.coding.code(value[0], &everything));
             Ok(Absent { category: category[0], code, numbers: numbers.concat() })
         })
         .await
@@ -213,8 +214,8 @@ struct Work {
     registers: PathBuf,
     reads: Vec<Read>,
     program: Program,
-    /// The value column's coding and secret bounds.
-    value: Option<(Coding, Interval)>,
+    /// The value's form and secret bounds.
+    value: Option<(PartForm, Interval)>,
 }
 
 /// How one source is read.
@@ -241,7 +242,7 @@ impl Work {
     fn prepare(
         store: &RegisterStore,
         fragment: Fragment,
-        coding: Option<Coding>,
+        form: Option<PartForm>,
     ) -> Result<Self, ExtractError> {
         let mut reads = Vec::with_capacity(fragment.sources.len());
         let mut unit_type = None;
@@ -265,16 +266,16 @@ impl Work {
         }
         let types: Vec<_> = reads.iter().map(|read| read.value_type).collect();
         let program = Program::compile(&fragment, &types)?;
-        let value = match (&fragment.value, coding) {
+        let value = match (&fragment.value, form) {
             (None, None) => None,
-            (Some(expression), Some(coding)) => {
+            (Some(expression), Some(form)) => {
                 let bounds = |source| {
                     let Winsorised { low, high, .. } = store.winsorised(source)?;
                     Interval::new(low, high, false)
                 };
                 let bounds: Vec<_> = fragment.sources.iter().map(bounds).collect();
                 let bounds = Interval::of(expression, &bounds);
-                Some((coding, bounds.ok_or(ExtractError::Expression { what: "a value without bounds" })?))
+                Some((form, bounds.ok_or(ExtractError::Expression { what: "a value without bounds" })?))
             }
             _ => return Err(ExtractError::Expression { what: "a value without its form" }),
         };
@@ -286,7 +287,7 @@ impl Work {
         let runtime = runtime.map_err(|_| ExtractError::Failed)?;
         let reader = Reader::open(&self.registers)?;
         let mut all_categories = vec![NO_CELL; units as usize];
-        let mut column = self.value.map(|(coding, bounds)| Column::new(coding, bounds, units as usize));
+        let mut column = self.value.map(|(form, bounds)| Column::new(form, bounds, units as usize));
         let mut numbers = vec![Vec::with_capacity(units as usize); self.program.numbers.len()];
         let mut values = Vec::new();
         for (range, categories) in all_categories.chunks_mut(RANGE_UNITS as usize).enumerate() {

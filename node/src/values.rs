@@ -1,24 +1,33 @@
 //! A value column between registers and shares: codes, the limbs they travel in, and the sums that limbs make up.
 //!
-//! A code ([`Coding`]) becomes three non-negative numbers: its offset above the smallest code, the square of its distance from the
-//! centre where squares are asked for, and the square of its contribution (rule 10). Each is cut into limbs of at most eight bits,
+//! A code ([`Coding`](kobling_model::value::Coding)) becomes non-negative numbers: its offset above the smallest code, the square of its distance from the
+//! centre where squares are asked for, and the square of its contribution (rule 10). Where numbers of several owners add up to the
+//! column, each owner's becomes its steps in place of the distance, and their squares: sums of products of two owners' steps
+//! give the rest. Each number is cut into limbs of at most eight bits,
 //! lowest first and all of one width, which travel as columns of their own; sums of limbs add up to sums of numbers.
 //! How many there are follows from the public coding alone.
 
-use kobling_crypto::protocol::protect_sums::ValueShape;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use kobling_crypto::protocol::narrow_product::Cross;
+use kobling_crypto::protocol::protect_sums::{Evidence, ValueShape};
 use kobling_crypto::protocol::shared_constants::ColumnConstants;
 use kobling_crypto::pseudonym::RecordKeySecret;
 use kobling_crypto::ring::Ring;
 use kobling_crypto::share::Share;
 use kobling_model::UnitType;
+use kobling_model::plan::{Question, Side};
 use kobling_model::rules::Rules;
-use kobling_model::value::{Coding, ValueColumn};
+use kobling_model::value::{JointPart, PartForm, ValueColumn};
 
 /// The code of a unit without a value.
 pub const NO_VALUE: i64 = i64::MIN;
 
 /// Most bits of a limb.
 const LIMB_BITS: u32 = 8;
+/// Most bits of a limb of steps, so that products of two have at most eight.
+const STEP_LIMB_BITS: u32 = 4;
 /// Bits of a squared contribution: 7² is below 2⁶.
 const CONTRIBUTION_BITS: u32 = 6;
 
@@ -55,12 +64,14 @@ impl Values {
     ///
     /// The fingerprint is a keyed hash of two sums over all units with a value, of a mix of the unit's record key with its
     /// step, and with one minus it: the same for x, 2x, x + 1 and −x, at whichever node and in whichever order the units
-    /// were imported. Record keys are secret, so nobody outside can aim at a fingerprint.
+    /// were imported. Record keys are secret, so nobody outside can aim at a fingerprint. That of one of several parts is of one of
+    /// these sums and the part's weight, so that x + y and x − y, and x + y and x + 2y, have others; those of all parts are joined.
     pub fn constants(
         &self,
         secret: &RecordKeySecret,
         unit_type: UnitType,
         keys: &[[u16; 3]],
+        form: &PartForm,
     ) -> ColumnConstants {
         let mut sums = [0_u64; 2];
         for (step, [a, b, c]) in self.steps.iter().zip(keys).filter(|(step, _)| **step <= STEPS) {
@@ -69,12 +80,22 @@ impl Values {
                 *sum = sum.wrapping_add(mix(mix(key).wrapping_add(u64::from(step))));
             }
         }
+        let (fingerprint, parts) = match &form.joint {
+            None => (secret.column_fingerprint(unit_type.as_str(), sums), 1),
+            // A part that is the same for everybody says nothing of the column.
+            Some(JointPart { weight: 0, parts, .. }) => ([0; 8], *parts),
+            Some(JointPart { weight, negated, parts, .. }) => {
+                let sum = sums[usize::from(*negated)];
+                (secret.part_fingerprint(unit_type.as_str(), sum, *weight), *parts)
+            }
+        };
         ColumnConstants {
-            fingerprint: secret.column_fingerprint(unit_type.as_str(), sums),
+            fingerprint,
             mean: self.whole.mean,
             width: self.whole.width,
             square_mean: self.whole.square_mean,
-            square_width: self.whole.square_width,
+            // (a + b + …)² is at most as many times a² + b² + … as there are of them.
+            square_width: self.whole.square_width.saturating_mul(u64::from(parts)),
         }
     }
 }
@@ -88,65 +109,106 @@ fn mix(x: u64) -> u64 {
     x ^ x >> 31
 }
 
-/// Shares of a sum for each category or cell of each of the three that a code becomes.
-pub struct Sums {
-    /// Of offsets.
-    pub offsets: Share<u128>,
-    /// Of squares; where they are asked for.
-    pub squares: Option<Share<u128>>,
-    /// Of squared contributions.
-    pub contributions: Share<u128>,
-}
-
 /// What a code becomes.
-#[derive(Clone, Copy)]
-enum Number {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Number {
+    /// How far it lies above the smallest.
     Offset,
+    /// The square of its distance from the centre.
     Square,
+    /// The square of its contribution (rule 10).
     Contribution,
+    /// Without its sign. Of one of several parts, where it may have either.
+    Size,
+    /// In steps above the smallest ([`StepForm`]). Of one of several parts.
+    Steps,
+    /// The square of its steps. Of one of several parts.
+    SquaredSteps,
 }
 
-/// How a value column travels.
+/// Shares of a sum for each category or cell of each number that a code becomes.
+pub struct Sums(BTreeMap<Number, Share<u128>>);
+
+impl Sums {
+    /// The sums of a number.
+    ///
+    /// # Panics
+    /// Where codes of this form do not become it.
+    pub fn of(&self, number: Number) -> &Share<u128> {
+        self.0.get(&number).expect("a number that the form has")
+    }
+
+    /// How many numbers there are.
+    pub fn numbers(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The same with shares made of them.
+    pub fn map(&self, of: impl Fn(&Share<u128>) -> Share<u128>) -> Self {
+        Self(self.0.iter().map(|(number, share)| (*number, of(share))).collect())
+    }
+}
+
+/// How a value column, or a part of one, travels.
 #[derive(Clone, Debug)]
 pub struct Limbs {
-    coding: Coding,
-    squares: bool,
+    form: PartForm,
 }
 
 impl Limbs {
-    /// The form of a column.
-    pub fn of(column: &ValueColumn) -> Self {
-        Self { coding: column.coding, squares: column.squares }
+    /// The form of the part that is on a side, if there is one.
+    pub fn of(column: &ValueColumn, side: Side) -> Option<Self> {
+        column.part(side).map(|form| Self { form })
     }
 
     /// The numbers that a code becomes, in the order of their limbs.
-    fn numbers(&self) -> impl Iterator<Item = Number> {
-        let squares = self.squares.then_some(Number::Square);
-        std::iter::once(Number::Offset).chain(squares).chain([Number::Contribution])
+    fn numbers(&self) -> Vec<Number> {
+        use Number as N;
+        let PartForm { coding, squares, joint } = &self.form;
+        match joint {
+            None if *squares => vec![N::Offset, N::Square, N::Contribution],
+            None => vec![N::Offset, N::Contribution],
+            Some(_) if coding.low < 0 && coding.high > 0 => {
+                vec![N::Offset, N::Contribution, N::Size, N::Steps, N::SquaredSteps]
+            }
+            Some(_) => vec![N::Offset, N::Contribution, N::Steps, N::SquaredSteps],
+        }
     }
 
     /// One of them.
     #[inline(always)]
     fn number(&self, number: Number, code: i64) -> u64 {
         match number {
-            Number::Offset => self.coding.offset(code),
-            Number::Square => self.coding.square(code),
-            Number::Contribution => self.coding.contribution(code).pow(2),
+            Number::Offset => self.form.coding.offset(code),
+            Number::Square => self.form.coding.square(code),
+            Number::Contribution => self.form.coding.contribution(code).pow(2),
+            Number::Size => code.unsigned_abs(),
+            Number::Steps => self.steps(code),
+            Number::SquaredSteps => self.steps(code).pow(2),
         }
+    }
+
+    fn steps(&self, code: i64) -> u64 {
+        self.form.joint.map_or(0, |joint| joint.steps.steps(&self.form.coding, code))
     }
 
     /// Number and width of the limbs of each of them.
     fn cuts(&self) -> Vec<(usize, u32)> {
-        let cut = |number: Number| {
-            let bits = match number {
-                Number::Offset => self.coding.offset_bits(),
-                Number::Square => self.coding.square_bits(),
-                Number::Contribution => CONTRIBUTION_BITS,
+        let cut = |number: &Number| {
+            let coding = &self.form.coding;
+            let bits_of = |most: u64| (u64::BITS - most.leading_zeros()).max(1);
+            let (bits, of_limb) = match number {
+                Number::Offset => (coding.offset_bits(), LIMB_BITS),
+                Number::Square => (coding.square_bits(), LIMB_BITS),
+                Number::Contribution => (CONTRIBUTION_BITS, LIMB_BITS),
+                Number::Size => (bits_of(coding.bound()), LIMB_BITS),
+                Number::Steps => (bits_of(self.steps(coding.high)), STEP_LIMB_BITS),
+                Number::SquaredSteps => (bits_of(self.steps(coding.high).pow(2)), LIMB_BITS),
             };
-            let limbs = bits.div_ceil(LIMB_BITS);
+            let limbs = bits.div_ceil(of_limb);
             (limbs as usize, bits.div_ceil(limbs))
         };
-        self.numbers().map(cut).collect()
+        self.numbers().iter().map(cut).collect()
     }
 
     /// Bits of each column that travels.
@@ -154,11 +216,23 @@ impl Limbs {
         self.cuts().into_iter().flat_map(|(limbs, bits)| std::iter::repeat_n(bits as u8, limbs)).collect()
     }
 
+    /// Which columns are limbs of the steps, lowest first, and how many bits each has.
+    pub fn step_limbs(&self) -> (Range<usize>, u32) {
+        let mut first = 0;
+        for (number, (limbs, bits)) in self.numbers().into_iter().zip(self.cuts()) {
+            if number == Number::Steps {
+                return (first..first + limbs, bits);
+            }
+            first += limbs;
+        }
+        (first..first, 0)
+    }
+
     /// The columns that travel, of codes in row order. A row without a value has zeros.
     pub fn columns(&self, mut codes: impl ExactSizeIterator<Item = i64>) -> Vec<Vec<u8>> {
         /// Rows at a time, number after number: each is then a loop without branches.
         const ROWS: usize = 1024;
-        let (rows, cuts) = (codes.len(), self.cuts());
+        let (rows, cuts, all) = (codes.len(), self.cuts(), self.numbers());
         let count = cuts.iter().map(|(limbs, _)| limbs).sum();
         let mut columns: Vec<Vec<u8>> = (0..count).map(|_| Vec::with_capacity(rows)).collect();
         let (mut some, mut numbers) = (Vec::with_capacity(ROWS), Vec::with_capacity(ROWS));
@@ -166,12 +240,15 @@ impl Limbs {
             some.clear();
             some.extend(codes.by_ref().take(ROWS));
             let mut columns = columns.iter_mut();
-            for (number, (limbs, bits)) in self.numbers().zip(&cuts) {
+            for (number, (limbs, bits)) in all.iter().zip(&cuts) {
                 numbers.clear();
                 match number {
                     Number::Offset => self.enter(Number::Offset, &some, &mut numbers),
                     Number::Square => self.enter(Number::Square, &some, &mut numbers),
                     Number::Contribution => self.enter(Number::Contribution, &some, &mut numbers),
+                    Number::Size => self.enter(Number::Size, &some, &mut numbers),
+                    Number::Steps => self.enter(Number::Steps, &some, &mut numbers),
+                    Number::SquaredSteps => self.enter(Number::SquaredSteps, &some, &mut numbers),
                 }
                 for (limb, column) in (0..*limbs as u32).zip(columns.by_ref()) {
                     let (shift, mask) = (limb * bits, (1 << bits) - 1);
@@ -189,53 +266,182 @@ impl Limbs {
         numbers.extend(codes.iter().map(of_code));
     }
 
-    /// Shares of the sums of the three, from shares of the sums of their limbs.
-    pub fn join(&self, limbs: &[Share<u128>]) -> Sums {
-        let mut limbs = limbs.iter();
-        let mut joined = self.cuts().into_iter().map(|(count, bits)| {
+    /// Shares of the sums of the numbers, from shares of the sums of their limbs: takes as many as there are.
+    ///
+    /// # Panics
+    /// Where there are fewer.
+    pub fn join<'a>(&self, limbs: &mut impl Iterator<Item = &'a Share<u128>>) -> Sums {
+        let joined = self.numbers().into_iter().zip(self.cuts()).map(|(number, (count, bits))| {
             let first = limbs.next().expect("a share for each limb").times(1);
-            (1..count as u32).fold(first, |sum, limb| {
+            let sum = (1..count as u32).fold(first, |sum, limb| {
                 sum.plus(&limbs.next().expect("a share for each limb").times(1 << (limb * bits)))
-            })
+            });
+            (number, sum)
         });
-        let offsets = joined.next().expect("offsets");
-        let squares = if self.squares { joined.next() } else { None };
-        Sums { offsets, squares, contributions: joined.next().expect("contributions") }
+        Sums(joined.collect())
     }
 
     /// This owner's sums by category, in clear: its shares where it owns the column, as the other's are zero. Categories outside
     /// `0..categories` count nowhere.
     pub fn totals(&self, categories: usize, by_unit: &[u32], codes: &[i64]) -> Sums {
-        let mut sums = vec![vec![0_u128; categories]; 2 + usize::from(self.squares)];
+        let numbers = self.numbers();
+        let mut sums = vec![vec![0_u128; categories]; numbers.len()];
         for (category, code) in by_unit.iter().zip(codes) {
             let category = *category as usize;
             if category < categories && *code != NO_VALUE {
-                for (sums, number) in sums.iter_mut().zip(self.numbers()) {
-                    sums[category] = sums[category].plus(u128::from(self.number(number, *code)));
+                for (sums, number) in sums.iter_mut().zip(&numbers) {
+                    sums[category] = sums[category].plus(u128::from(self.number(*number, *code)));
                 }
             }
         }
-        let mut sums = sums.into_iter().map(Share::from_elements);
-        Sums {
-            offsets: sums.next().expect("offsets"),
-            squares: if self.squares { sums.next() } else { None },
-            contributions: sums.next().expect("contributions"),
-        }
+        Sums(numbers.into_iter().zip(sums.into_iter().map(Share::from_elements)).collect())
     }
 
     /// The part of a worker that adds nothing.
     pub fn nothing(&self, length: usize) -> Sums {
-        Sums {
-            offsets: Share::zeros(length),
-            squares: self.squares.then(|| Share::zeros(length)),
-            contributions: Share::zeros(length),
+        Sums(self.numbers().into_iter().map(|number| (number, Share::zeros(length))).collect())
+    }
+}
+
+/// The sides that have columns in a question's product, in the order in which its results have them.
+pub fn sides(question: &Question) -> Vec<Side> {
+    [Side::Left, Side::Right].into_iter().chain(question.factors().map(|(side, _)| side)).collect()
+}
+
+/// Products of limbs of two parts' steps.
+pub struct StepProducts {
+    /// Places of the parts in the column's list, the first before the second among the sides.
+    pub parts: (usize, usize),
+    /// Of each product the columns, and by how many bits it counts.
+    pub limbs: Vec<(Cross, u32)>,
+}
+
+/// All products of parts' steps that a joint value column needs, in the order in which a product has them.
+pub fn step_products(question: &Question) -> Vec<StepProducts> {
+    let Some(column) = question.value().filter(|column| column.is_joint()) else { return Vec::new() };
+    let sides = sides(question);
+    let place = |side: Side| sides.iter().position(|of| *of == side);
+    let parts = column.parts.iter().enumerate().filter_map(|(part, of)| {
+        let (limbs, bits) = Limbs::of(column, of.side)?.step_limbs();
+        Some((place(of.side)?, part, limbs, bits))
+    });
+    let mut parts: Vec<_> = parts.collect();
+    parts.sort_by_key(|(place, ..)| *place);
+    let mut products = Vec::new();
+    for (at, (first, first_part, limbs, bits)) in parts.iter().enumerate() {
+        for (second, second_part, other_limbs, other_bits) in &parts[at + 1..] {
+            let pairs = limbs.clone().enumerate().flat_map(|(low, limb)| {
+                other_limbs.clone().enumerate().map(move |(high, other)| {
+                    let shift = low as u32 * bits + high as u32 * other_bits;
+                    (Cross { first: (*first, limb), second: (*second, other) }, shift)
+                })
+            });
+            products.push(StepProducts { parts: (*first_part, *second_part), limbs: pairs.collect() });
         }
     }
+    products
+}
 
-    /// What is added to an offset to make it a code.
-    pub fn lowest(&self) -> u128 {
-        i128::from(self.coding.low) as u128
+/// Shares of what protection needs of a value column, by cell.
+pub struct CellValues {
+    /// Sums of codes.
+    pub sums: Share<u128>,
+    /// Sums of squares, where they are shown.
+    pub squares: Option<Share<u128>>,
+    /// What is judged by rule 10.
+    pub evidence: Vec<Evidence>,
+}
+
+/// The factors f of a column's evidence on dominance ([`Evidence`]): of the whole, and where it is joint of what remains of it
+/// when an owner takes its own part away, for each owner.
+fn evidence_factors(column: &ValueColumn) -> Vec<u64> {
+    let parts = column.parts.len();
+    match parts {
+        0 | 1 => vec![1],
+        _ => subsets(parts).iter().map(|of| if of.len() == 1 { 1 } else { JOINT_FACTOR }).collect(),
     }
+}
+
+/// All parts, and all but each one.
+fn subsets(parts: usize) -> Vec<Vec<usize>> {
+    let all = std::iter::once((0..parts).collect());
+    all.chain((0..parts).map(|left_out| (0..parts).filter(|part| *part != left_out).collect())).collect()
+}
+
+/// f of evidence that rests on steps: eighths.
+const JOINT_FACTOR: u64 = 8;
+/// A contribution is in sevenths.
+const SEVENTHS: u128 = 49;
+
+/// What protection needs, from sums by cell: units, and of each part, and of products of steps.
+///
+/// Of one part, Σx² is bounded by contributions. Of several, with u their steps ([`StepForm`]): w = 2^a·(Σu − O) is the distance of
+/// a code from the centre C but for e, |e| ≤ ε, so
+///
+/// ```text
+/// Q    = Σ(Σu − O)² = Σᵢ Σuᵢ² + 2 Σᵢⱼ Σuᵢuⱼ − 2·O·Σᵢ Σuᵢ + n·O²
+/// 8Σx² = 8Σ(x − C)² + 16·C·Σx − 8n·C²  ≤  9·4^a·Q + 72n·ε² + 16·C·Σx − 8n·C²
+/// ```
+///
+/// since (w + e)² ≤ 9/8·w² + 9·e². Where a = 0 there is no e, and 8·Q stands for 9·Q. That bounds the squares of sums over any of
+/// the parts, so also of what is left when one is taken away.
+pub fn cell_values(
+    column: &ValueColumn,
+    counts: &Share<u128>,
+    parts: &[Sums],
+    products: &[(usize, usize, Share<u128>)],
+) -> CellValues {
+    // From offsets to codes.
+    let codes = |part: usize| {
+        let lowest = i128::from(column.parts[part].coding.low) as u128;
+        parts[part].of(Number::Offset).plus(&counts.times(lowest))
+    };
+    let bounded = |part: usize| {
+        let bound = u128::from(column.parts[part].coding.bound());
+        parts[part].of(Number::Contribution).times(bound * bound)
+    };
+    if !column.is_joint() {
+        let sums = codes(0);
+        let squares = column.squares.then(|| parts[0].of(Number::Square).times(1));
+        let evidence = vec![Evidence { sum: sums.times(1), energy: bounded(0) }];
+        return CellValues { sums, squares, evidence };
+    }
+    let steps = column.steps();
+    let zero = || Share::zeros(counts.len());
+    // Q, C and Σx of some of the parts.
+    let quadratic = |of: &[usize]| {
+        let (offset, centre) = steps.centre(of.iter().map(|part| &column.parts[*part].coding));
+        let offset = u128::from(offset);
+        let own = of.iter().fold(zero(), |sum, part| {
+            let of_steps = parts[*part].of(Number::Steps).times((2 * offset).negated());
+            sum.plus(parts[*part].of(Number::SquaredSteps)).plus(&of_steps)
+        });
+        let both = products.iter().filter(|(first, second, _)| of.contains(first) && of.contains(second));
+        let all = both.fold(own, |sum, (_, _, product)| sum.plus(&product.times(2)));
+        let sums = of.iter().fold(zero(), |sum, part| sum.plus(&codes(*part)));
+        (all.plus(&counts.times(offset * offset)), i128::from(centre), sums)
+    };
+    let evidence = |of: Vec<usize>| match of[..] {
+        [alone] => {
+            let signed = column.parts[alone].coding.low < 0 && column.parts[alone].coding.high > 0;
+            let sum = if signed { parts[alone].of(Number::Size).times(1) } else { codes(alone) };
+            Evidence { sum, energy: bounded(alone) }
+        }
+        _ => {
+            let (squares, centre, sum) = quadratic(&of);
+            let (farthest, factor) = match steps.shift {
+                0 => (0, 8),
+                _ => (u128::from(steps.farthest(of.len())), 9),
+            };
+            let of_units = (72 * farthest * farthest).minus((8 * centre * centre) as u128);
+            let energy = squares.times(factor << (2 * steps.shift));
+            let energy = energy.plus(&counts.times(of_units)).plus(&sum.times((16 * centre) as u128));
+            Evidence { sum, energy: energy.times(SEVENTHS) }
+        }
+    };
+    let (squares, _, sums) = quadratic(&(0..parts.len()).collect::<Vec<_>>());
+    let evidence = subsets(parts.len()).into_iter().map(evidence).collect();
+    CellValues { sums, squares: column.squares.then_some(squares), evidence }
 }
 
 /// The public shape of a value column's protection under the rules in force.
@@ -243,22 +449,24 @@ pub fn shape(column: &ValueColumn, rules: &Rules) -> ValueShape {
     ValueShape {
         squares: column.squares,
         sum_bits: column.coding.offset_bits(),
-        square_bits: column.coding.square_bits(),
-        bound: column.coding.bound(),
+        square_bits: column.square_bits(),
         units_min: rules.statistic_units_min,
         dominance_percent_max: rules.dominance_percent_max(),
+        evidence: evidence_factors(column),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use kobling_model::interval::Interval;
+    use kobling_model::value::{Coding, Summed, ValuePart};
 
     use super::*;
 
     fn limbs(low: f64, high: f64, squares: bool) -> Limbs {
         let bounds = Interval::new(low, high, true).expect("in order");
-        Limbs { coding: Coding::of(&bounds, low).expect("small enough"), squares }
+        let coding = Coding::of(&bounds, low).expect("small enough");
+        Limbs { form: PartForm { coding, squares, joint: None } }
     }
 
     #[test]
@@ -278,7 +486,7 @@ mod tests {
     fn limbs_are_the_numbers_that_a_code_becomes_cut_up() {
         for (low, high) in [(0.0, 1_300_000.0), (-1e10, 1e10), (-5.0, 2.0)] {
             let limbs = limbs(low, high, true);
-            let (least, most) = (limbs.coding.low, limbs.coding.high);
+            let (least, most) = (limbs.form.coding.low, limbs.form.coding.high);
             let codes = [least, most, least + 1, (least + most) / 2, NO_VALUE];
             let columns = limbs.columns(codes.into_iter());
             let in_bits =
@@ -293,10 +501,38 @@ mod tests {
                         parts.map(|(limb, column)| u64::from(column[row]) << (limb as u32 * bits)).sum()
                     })
                     .collect();
-                let coding = limbs.coding;
+                let coding = limbs.form.coding;
                 let expected =
                     [coding.offset(*code), coding.square(*code), coding.contribution(*code).pow(2)];
                 assert_eq!(joined, expected);
+            }
+        }
+    }
+
+    /// A column of numbers within these bounds, about these centres, on the left side, the right, and others.
+    fn summed(bounds: &[(f64, f64, f64)]) -> ValueColumn {
+        let within = |(low, high, centre): &(f64, f64, f64)| {
+            (Interval::new(*low, *high, true).expect("in order"), *centre)
+        };
+        let Summed { coding, parts } =
+            Summed::of(&bounds.iter().map(within).collect::<Vec<_>>()).expect("small enough");
+        let sides = [Side::Left, Side::Right].into_iter().chain((0..).map(Side::Other));
+        let part = |(side, (coding, weight))| ValuePart { side, coding, weight, negated: false };
+        let parts = sides.zip(parts).map(part).collect();
+        ValueColumn { name: "sum".into(), parts, coding, squares: true }
+    }
+
+    #[test]
+    fn limbs_of_steps_have_at_most_four_bits_and_all_limbs_fit_a_product() {
+        for column in [summed(&[(-1e10, 1e10, 0.0), (-1e9, 1e10, 0.0)]), summed(&[(0.0, 1.0, 0.0); 8])] {
+            for part in &column.parts {
+                let limbs = Limbs::of(&column, part.side).expect("a part");
+                let (steps, bits) = limbs.step_limbs();
+                assert!((1..=4).contains(&bits) && !steps.is_empty() && steps.len() <= 3);
+                assert!(
+                    limbs.bits().len() <= kobling_crypto::protocol::narrow_product::ProductShape::VALUES_MAX
+                );
+                assert!(limbs.bits()[steps].iter().all(|of| u32::from(*of) == bits));
             }
         }
     }

@@ -35,6 +35,7 @@ use crate::error::{Ending, NodeError};
 use crate::peer::{LinkTransport, Purpose};
 use crate::protect::{self, Cleared};
 use crate::share::{Item, items, owner_of, purpose};
+use crate::values::Limbs;
 use crate::watched::{Failures, Watched};
 
 /// A worker's links.
@@ -169,7 +170,8 @@ impl Task {
             // What one owner counts in clear are its shares; the other worker's are zero.
             (None, Some(totals)) => sums.of_totals(totals, constants),
             (None, None) => {
-                let limbs = self.value().map(|(_, limbs)| limbs);
+                let column = self.question().value();
+                let limbs = column.and_then(|column| Limbs::of(column, Side::Left));
                 let categories = self.question().left.categories();
                 sums.of_totals(&Totals::zeros(categories, limbs.as_ref()), constants)
             }
@@ -295,7 +297,7 @@ impl Task {
         columns.numbers.get(*number)
     }
 
-    /// This worker's shares of the value column's constants.
+    /// This worker's shares of the value column's constants: of all its parts together.
     fn constants(
         &self,
         side: Side,
@@ -303,16 +305,23 @@ impl Task {
         sharing: &mut [Shared],
     ) -> Result<ConstantShares, ProtocolError> {
         let step = attempt::product_step();
-        let Some((owner, _)) = self.value() else { return Ok(ConstantShares::default()) };
-        if owner == side {
-            return Ok(columns.constants.entered());
+        let mut all = ConstantShares::default();
+        for part in self.question().value().into_iter().flat_map(|column| &column.parts) {
+            if part.side == side {
+                all = all.plus(&columns.constants.entered());
+                continue;
+            }
+            let place = self.question().factors().position(|(side, _)| side == part.side);
+            let shares =
+                |shared: &&mut Shared| place.is_some_and(|place| shared.item == Item::Columns(place));
+            let share = match sharing.iter_mut().find(shares) {
+                // The other worker's, which it enters whole.
+                None => continue,
+                Some(Shared { seed: Some(seed), .. }) => ConstantShares::at_left(&step, seed)?,
+                Some(shared) => ConstantShares::at_right(&step, &mut shared.channel)?,
+            };
+            all = all.plus(&share);
         }
-        let place = self.question().factors().position(|(side, _)| side == owner);
-        let shares = |shared: &&mut Shared| place.is_some_and(|place| shared.item == Item::Columns(place));
-        match sharing.iter_mut().find(shares) {
-            None => Ok(ConstantShares::default()),
-            Some(Shared { seed: Some(seed), .. }) => ConstantShares::at_left(&step, seed),
-            Some(shared) => ConstantShares::at_right(&step, &mut shared.channel),
-        }
+        Ok(all)
     }
 }

@@ -387,7 +387,7 @@ impl<'a, 's> Checker<'a, '_, 's> {
         let of_dimensions = |dimension: &Dimension| dimension.expression.size() + dimension.categories.len();
         let of_dimensions: usize =
             asked.dimensions.iter().map(|(_, dimension)| of_dimensions(dimension)).sum();
-        let of_value = asked.value.as_ref().map_or(0, |(_, expression)| expression.size());
+        let of_value = asked.value.iter().map(|(_, expression)| expression.size()).sum::<usize>();
         self.spend(of_filters + of_dimensions + of_value + 1, statement.span)?;
         let all: Vec<_> = self.datasets[active].filters.iter().chain(filters).cloned().collect();
         let sides = match sides(&self.known, &self.sources, &population, &all, asked, &mut self.joint_work) {

@@ -238,7 +238,7 @@ fn bounds(summands: &[Summand]) -> (i64, i64) {
 }
 
 /// Owners whose values an expression uses.
-fn owners<'k>(known: &'k [Known], expression: &Expression) -> Vec<&'k OwnerId> {
+pub(crate) fn owners<'k>(known: &'k [Known], expression: &Expression) -> Vec<&'k OwnerId> {
     let mut owners = Vec::new();
     let mut open = vec![expression];
     while let Some(expression) = open.pop() {

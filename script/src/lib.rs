@@ -20,6 +20,7 @@ mod function;
 mod joint;
 pub mod lexer;
 pub mod limits;
+mod linear;
 mod locality;
 mod lower;
 mod near;

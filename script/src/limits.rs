@@ -20,6 +20,8 @@ pub const QUESTIONS_MAX: usize = 1_000;
 pub const TABLE_CELLS_MAX: usize = 100_000;
 /// Owners of one question: two workers, and those that share their columns to them.
 pub const QUESTION_OWNERS_MAX: usize = 10;
+/// Owners whose numbers add up to one that is summed.
+pub const VALUE_PARTS_MAX: usize = 8;
 /// Pairs of columns that are multiplied in every row of a question with three owners or more.
 pub const COLUMN_PAIRS_MAX: usize = 1 << 24;
 /// Values that an owner's part of a column over several owners may have before only its class is used.

@@ -8,13 +8,11 @@ use kobling_model::joint::{Input, Joint, Sum, WholeNumber};
 use kobling_model::plan::{Category, Dimension, Fragment, Place, Side, Source};
 
 use crate::ast::{Expr, ExprKind};
-use crate::diagnostic::{Reported, Reporter, Span};
 use crate::joint::{self, JointColumn, JointInput, Known, Obstacle, Summand};
 use crate::limits::{
     COLUMN_PAIRS_MAX, JOINED_COLUMNS_MAX, JOINT_COMBINATIONS_MAX, QUESTION_FACTORS_MAX, QUESTION_OWNERS_MAX,
 };
-use crate::lower::{Lowered, Owners};
-use crate::problem::Problem;
+use crate::lower::Owners;
 
 /// A condition. Those without an owner go to the population's; those over several are computed on shares.
 #[derive(Clone, Debug)]
@@ -49,18 +47,6 @@ fn terms(condition: &Expr, joined_by: BinaryOperator) -> Vec<&Expr> {
     terms
 }
 
-/// The one owner of a number that is summed, or none for a constant.
-pub(crate) fn single_owner(
-    lowered: &Lowered,
-    span: Span,
-    reporter: &mut Reporter<'_>,
-) -> Result<Option<OwnerId>, Reported> {
-    if lowered.owners.len() > 1 {
-        return Err(reporter.report(span, Problem::MixedOwners { columns: columns(&lowered.owners) }));
-    }
-    Ok(lowered.owners.keys().next().cloned())
-}
-
 /// A column of each owner, for messages.
 pub(crate) fn columns(owners: &Owners) -> Vec<(String, OwnerId)> {
     owners.iter().map(|(owner, name)| (name.clone(), owner.clone())).collect()
@@ -78,8 +64,8 @@ pub(crate) struct Population {
 #[derive(Default)]
 pub(crate) struct Asked {
     pub(crate) dimensions: Vec<(Owners, Dimension)>,
-    /// The number summed in each cell.
-    pub(crate) value: Option<(Option<OwnerId>, Expression)>,
+    /// The number summed in each cell: what each owner adds to it.
+    pub(crate) value: Vec<(Option<OwnerId>, Expression)>,
 }
 
 /// The sides of a question, and what is between them.
@@ -92,14 +78,16 @@ pub(crate) struct Sides {
     pub(crate) conditions: Vec<Joint>,
     /// Where each dimension went, in the order given.
     pub(crate) places: Vec<Place>,
-    /// Where the value went; left where there is none.
-    pub(crate) value: Side,
+    /// Where each part of the value went.
+    pub(crate) value: Vec<Side>,
 }
 
 /// Columns that a category has for record keys, beside its own.
 const RECORD_KEY_COLUMNS: usize = 3;
-/// Columns that a category has for a number, at most.
+/// Columns that a category has for a number of one owner's, at most.
 const VALUE_COLUMNS: usize = 24;
+/// Sums that a category has for the product of two owners' numbers.
+const CROSSES: usize = 9;
 
 impl Sides {
     /// All fragments with their sides.
@@ -122,9 +110,8 @@ impl Sides {
         let shared =
             others.map(|fragment| fragment.categories().saturating_add(1)).fold(1, usize::saturating_mul);
         let columns = |side: Side, keys: usize| {
-            let shared_value = matches!(self.value, Side::Other(_));
-            let values =
-                if self.has_value() && (self.value == side || shared_value) { VALUE_COLUMNS } else { 0 };
+            let values = self.value.iter().filter(|of| **of == side || matches!(of, Side::Other(_)));
+            let values = VALUE_COLUMNS * values.count();
             let fragment = self.fragments().find(|(of, _)| *of == side);
             let categories = fragment.map_or(1, |(_, fragment)| fragment.categories());
             categories.saturating_mul(1 + keys + values).saturating_mul(shared)
@@ -141,12 +128,16 @@ impl Sides {
     fn joined_columns(&self) -> usize {
         let others = self.others.iter().map(Fragment::categories);
         let widest = others.chain(self.sums.iter().map(Sum::categories)).max().unwrap_or(1).max(1);
-        let heads = 1 + RECORD_KEY_COLUMNS + if self.has_value() { VALUE_COLUMNS } else { 0 };
+        let parts = self.value.len();
+        let heads =
+            1 + RECORD_KEY_COLUMNS + VALUE_COLUMNS * parts + CROSSES * parts * parts.saturating_sub(1) / 2;
         self.combinations().div_ceil(widest).saturating_mul(heads)
     }
 
-    fn has_value(&self) -> bool {
-        self.fragments().any(|(_, fragment)| fragment.value.is_some())
+    /// Whether columns are joined row by row: classes are, and so are two owners' numbers that are not left's and right's.
+    fn is_joined(&self) -> bool {
+        let shared = self.value.iter().any(|side| matches!(side, Side::Other(_)));
+        !self.sums.is_empty() || self.value.len() > 1 && shared
     }
 }
 
@@ -163,7 +154,7 @@ pub(crate) enum NoSides {
 /// Puts every filter and dimension, and the value, on its owner's side, and takes apart what several owners have together.
 ///
 /// The second worker is the owner with most categories after the population's: what it has travels once, what others have
-/// multiplies it. Who that is follows from the script alone.
+/// multiplies it. Where several owners' numbers add up to the value it is one of these. Who that is follows from the script alone.
 pub(crate) fn sides(
     known: &[Known],
     sources: &[(OwnerId, Source)],
@@ -206,7 +197,7 @@ pub(crate) fn sides(
     for (owners, dimension) in dimensions.iter().filter(|(owners, _)| !of_several(owners)) {
         counts(owners.keys().next(), dimension.categories.len());
     }
-    counts(value.as_ref().and_then(|(owner, _)| owner.as_ref()), 1);
+    value.iter().for_each(|(owner, _)| counts(owner.as_ref(), 1));
     for input in compiled.columns.iter().flat_map(|column| &column.inputs) {
         if let JointInput::Own(owner, dimension) = input {
             counts(Some(owner), dimension.categories.len());
@@ -219,8 +210,10 @@ pub(crate) fn sides(
     if categories.len() >= QUESTION_OWNERS_MAX {
         return Err(NoSides::Owners(involved()));
     }
-    // Of those with as many categories the first by name.
-    let right = categories.iter().rev().max_by_key(|(_, categories)| **categories).map(|(owner, _)| *owner);
+    // Numbers that add up are multiplied with each other: best at the workers. Of those with as many categories the first by name.
+    let adds_up = |owner: &OwnerId| value.len() > 1 && value.iter().any(|(of, _)| of.as_ref() == Some(owner));
+    let right = categories.iter().rev().max_by_key(|(owner, categories)| (adds_up(owner), **categories));
+    let right = right.map(|(owner, _)| *owner);
     let others = categories.keys().copied().filter(|owner| Some(*owner) != right);
     let mut workshop = Workshop::new(sources, &population.owner, right, others);
     workshop.builders[0].source(population.source);
@@ -240,9 +233,9 @@ pub(crate) fn sides(
             Place::Own { side, dimension }
         });
     }
-    let mut of_value = Side::Left;
-    if let Some((owner, expression)) = &value {
-        of_value = workshop.side(owner.as_ref());
+    let mut of_value = Vec::with_capacity(value.len());
+    for (owner, expression) in &value {
+        of_value.push(workshop.side(owner.as_ref()));
         let builder = workshop.of(owner.as_ref());
         builder.fragment.value = Some(builder.bind(expression));
     }
@@ -262,10 +255,10 @@ pub(crate) fn sides(
     let too_many = sides.conditions.len() + sides.joints.len() > 0
         && sides.combinations() > JOINT_COMBINATIONS_MAX
         || sides.factors() > QUESTION_FACTORS_MAX
-        || if sides.sums.is_empty() {
-            !sides.others.is_empty() && sides.pairs() > COLUMN_PAIRS_MAX
-        } else {
+        || if sides.is_joined() {
             sides.joined_columns() > JOINED_COLUMNS_MAX
+        } else {
+            !sides.others.is_empty() && sides.pairs() > COLUMN_PAIRS_MAX
         };
     if too_many { Err(NoSides::Combinations(involved())) } else { Ok(sides) }
 }

@@ -3,21 +3,28 @@
 use kobling_model::OwnerId;
 use kobling_model::expression::Expression;
 use kobling_model::plan::{Show, Side};
-use kobling_model::value::{Coding, ValueColumn, bounds_and_centre};
+use kobling_model::value::{Summed, ValueColumn, ValuePart, bounds_and_centre};
 
 use crate::ast::Name;
 use crate::check::Checker;
 use crate::diagnostic::Reported;
-use crate::locality::single_owner;
+use crate::joint::owners;
+use crate::limits::VALUE_PARTS_MAX;
+use crate::linear::{Linear, Part};
+use crate::locality::{Filter, columns};
+use crate::lower::Owners;
 use crate::problem::Problem;
 
 /// A column whose numbers can be summed.
 pub(crate) struct Number {
     name: String,
-    owner: Option<OwnerId>,
-    /// Over the script's sources.
-    expression: Expression,
-    coding: Coding,
+    /// What each owner computes, over the script's sources; constants have no owner.
+    parts: Vec<(Option<OwnerId>, Expression)>,
+    summed: Summed,
+    /// Whether the first part enters the sum with a minus.
+    negated: bool,
+    /// Conditions under which it is not missing, beside those of its parts.
+    conditions: Vec<Filter>,
 }
 
 impl Number {
@@ -27,26 +34,57 @@ impl Number {
         if column.lowered.is_text() {
             return Err(checker.report(name.span, Problem::TextSummarized { name: text }));
         }
-        let owner = single_owner(&column.lowered, name.span, checker.reporter)?;
-        let expression = column.lowered.expression;
-        let Some((bounds, centre)) = bounds_and_centre(&expression, &checker.constants) else {
+        let (of_owners, expression) = (column.lowered.owners, column.lowered.expression);
+        let (mut parts, mut negated, mut conditions) = (Vec::new(), false, Vec::new());
+        if of_owners.len() <= 1 {
+            parts.push((of_owners.into_keys().next(), expression));
+        } else {
+            let linear = Linear::of(&checker.known, &expression);
+            let linear = linear.filter(|linear| linear.parts.len() <= VALUE_PARTS_MAX);
+            let Some(Linear { parts: several, conditions: when, .. }) = linear else {
+                let columns = columns(&of_owners);
+                return Err(checker.report(name.span, Problem::MixedOwners { columns }));
+            };
+            negated = several.values().next().is_some_and(|part| part.is_subtracted);
+            for (owner, Part { expression, .. }) in several {
+                parts.push((Some(owner), expression));
+            }
+            for expression in when {
+                let used = owners(&checker.known, &expression).into_iter();
+                let named = |owner: &OwnerId| Some((owner.clone(), of_owners.get(owner)?.clone()));
+                let owners: Owners = used.filter_map(named).collect();
+                conditions.push(Filter { owners, size: expression.size(), expression });
+            }
+        }
+        let bounded = parts.iter().map(|(_, expression)| bounds_and_centre(expression, &checker.constants));
+        let Some(bounded) = bounded.collect::<Option<Vec<_>>>() else {
             return Err(checker.report(name.span, Problem::NoBounds { name: text }));
         };
-        let Some(coding) = Coding::of(&bounds, centre) else {
-            let bound = bounds.low.abs().max(bounds.high.abs());
+        let Some(summed) = Summed::of(&bounded) else {
+            let bounds = bounded.iter().map(|(bounds, _)| bounds.low.abs().max(bounds.high.abs()));
+            let bound = bounds.fold(0.0, f64::max);
             return Err(checker.report(name.span, Problem::BoundsTooLarge { name: text, bound }));
         };
-        Ok(Self { name: text, owner, expression, coding })
+        Ok(Self { name: text, parts, summed, negated, conditions })
     }
 
-    /// What its owner computes.
-    pub(crate) fn asked(&self) -> (Option<OwnerId>, Expression) {
-        (self.owner.clone(), self.expression.clone())
+    /// What its owners compute.
+    pub(crate) fn asked(&self) -> Vec<(Option<OwnerId>, Expression)> {
+        self.parts.clone()
     }
 
-    /// How it stands in a table that shows this of it.
-    pub(crate) fn column(self, side: Side, shows: &[Show]) -> ValueColumn {
+    /// Conditions of a question, those of this number among them.
+    pub(crate) fn filters(&self, of_question: &[Filter]) -> Vec<Filter> {
+        of_question.iter().chain(&self.conditions).cloned().collect()
+    }
+
+    /// How it stands in a table that shows this of it, its parts on these sides.
+    pub(crate) fn column(self, sides: &[Side], shows: &[Show]) -> ValueColumn {
         let squares = shows.contains(&Show::StandardDeviation);
-        ValueColumn { name: self.name, side, coding: self.coding, squares }
+        let negated = self.negated;
+        let part = |(side, (coding, weight)): (&Side, _)| ValuePart { side: *side, coding, weight, negated };
+        let Summed { coding, parts } = self.summed;
+        let parts = sides.iter().zip(parts).map(part).collect();
+        ValueColumn { name: self.name, parts, coding, squares }
     }
 }

@@ -6,7 +6,8 @@
 //! is joined before the last factor, plus those of the last. A [`Factor`] has its columns in shares of the workers: those
 //! of a further owner ([`super::shared_columns`]), or classes of a difference of two owners' dates.
 //!
-//! *Heads* are what is wanted: ones, the three limbs of the record key, left's values, right's, each factor's. A *stage*
+//! *Heads* are what is wanted: ones, the three limbs of the record key, left's values, right's, each factor's, and products of two
+//! owners' values. A *stage*
 //! takes the columns P of all heads so far and those of an operand Z, and makes each head's columns times Z's, row by row.
 //! In the first stage P is left's own, its one-hot columns with the head's number in place of the one, and Z is right's
 //! own, with a one or a value. In every other Z is a factor, and of P and Z both have shares. The last stage's products

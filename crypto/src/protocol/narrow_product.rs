@@ -80,7 +80,7 @@ pub(crate) mod tests;
 
 use self::block::{WorkerRows, Writer};
 pub(super) use self::shape::LIMBS;
-pub use self::shape::{OwnerShape, ProductShape};
+pub use self::shape::{Cross, OwnerShape, ProductShape};
 
 /// The category of a row that is in none.
 pub const NO_CATEGORY: u32 = u32::MAX;
@@ -103,7 +103,7 @@ pub struct ProductShares {
     pub counts: Share<u128>,
     /// Sum of each limb of the record keys of those rows.
     pub keys: [Share<u16>; LIMBS],
-    /// Sum of each value over those rows: left's values, right's, then each other's.
+    /// Sum of each value over those rows: left's values, right's, then each other's; then of each product of two values.
     pub values: Vec<Share<u128>>,
 }
 

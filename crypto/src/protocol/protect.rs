@@ -130,13 +130,13 @@ impl CellShares {
         Self {
             counts: Share::zeros(shape.cells),
             keys: [(); 3].map(|()| Share::zeros(shape.cells)),
-            values: values.map(|values| ValueShares::zeros(shape.cells, values.squares)),
+            values: values.map(|values| ValueShares::zeros(shape.cells, values)),
         }
     }
 
     fn has(&self, shape: &ProtectShape) -> bool {
         let values_fit = match (&self.values, shape.program.values()) {
-            (Some(values), Some(values_shape)) => values.has(shape.cells, values_shape.squares),
+            (Some(values), Some(values_shape)) => values.fit(shape.cells, values_shape),
             (None, None) => true,
             _ => false,
         };

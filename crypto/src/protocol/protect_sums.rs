@@ -1,9 +1,11 @@
 //! Noise, dominance and suppression for the sums of a value column, while they are still in shares.
 //!
-//! Beside its count a cell has the sum s of its units' codes, the sum d of the squares of their contributions (sizes in
-//! sevenths of the public bound M, rounded up), and, if asked for, the sum q of squared distances from a public centre. The
-//! column's owner enters secret constants of the whole, unfiltered column: its fingerprint, mean m and winsorised width w,
-//! and mean m₂ and width w₂ of its squares. Where it is no worker, it has [shared](super::shared_constants) them.
+//! Beside its count a cell has the sum s of its units' codes, if asked for the sum q of squared distances from a public centre,
+//! and *evidence* on dominance: sums of numbers each with an *energy*, which is at least 49 times the sum of their squares. Of a
+//! column of one owner that is s itself, with M²·d: d is the sum of the squares of contributions, sizes in sevenths of the public
+//! bound M, rounded up. A column that several owners' numbers add up to has more: it must hold also for whoever takes its own part away.
+//! Owners enter secret constants of whole, unfiltered columns: fingerprint, mean m and winsorised width w, and mean m₂ and
+//! width w₂ of squares. An owner that is no worker has [shared](super::shared_constants) them; those of several add up.
 //!
 //! The noise comes from one more block of the cipher for each cell, AES-128(k, Z ‖ fingerprint), where counts have their
 //! column id. Of its 16 bytes:
@@ -16,7 +18,7 @@
 //!
 //! ```text
 //! s' = s + e·m + z·w + t            q' = q + e·m₂ + z₂·w₂ + t₂
-//! dominated = [ K·s² < M²·(16 + h)·d ],   K = ⌊16·49·κ² / 2⌋
+//! dominated = some of [ f·K·s² < (16 + h)·E ],   K = ⌊16·49·κ² / 2⌋     s, E of each piece of evidence, f its public factor
 //! hidden = [c' < units] ∨ dominated
 //! out = s' + hidden·(2¹²⁷ − s'), plus a fresh sharing of zero
 //! ```
@@ -25,12 +27,12 @@
 //! is known up to e·m modulo w, which gives e and so the exact count away; t covers every residue.
 //!
 //! Why the dominance test holds: let a ≥ b be the two largest of the cell's absolute values and S ≥ |s| their sum over all
-//! units. If a + b > κ·S, then Σx² ≥ a² + b² ≥ (a + b)²/2 > κ²·S²/2 ≥ κ²·s²/2, and M²·d/49 ≥ Σx²; so K·s² < 16·M²·d. A cell
+//! units. If a + b > κ·S, then Σx² ≥ a² + b² ≥ (a + b)²/2 > κ²·S²/2 ≥ κ²·s²/2, and E/49f ≥ Σx²; so f·K·s² < 16·E. A cell
 //! that passes has no two units with more than κ of it. The test is stricter than the rule, never laxer; h, keyed by the
 //! set of units, makes it stricter still by up to 7/16, so that where the threshold lies cannot be told from outside.
 //!
-//! All numbers are in ℤ/2¹²⁸. With |code| ≤ 10¹⁰ and up to 2²⁴ units, |s| < 2⁵⁸ and d < 2³⁰, so K·s² and M²·(16 + h)·d stay
-//! below 2¹²⁶ and the sign of their difference is its top bit.
+//! All numbers are in ℤ/2¹²⁸. With |code| ≤ 10¹⁰ and up to 2²⁴ units, |s| < 2⁵⁷·³, so f·K·s² < 2¹²⁶ for f ≤ 8, and whoever makes
+//! E keeps (16 + h)·E below 2¹²⁶ too: then the sign of their difference is its top bit.
 //!
 //! *Learnt by anybody:* nothing; every message is a masked wire of the engine.
 //!
@@ -57,17 +59,21 @@ pub struct ValueShape {
     pub sum_bits: u32,
     /// T₂: 2^T₂ is more than the largest square.
     pub square_bits: u32,
-    /// M: the largest absolute code.
-    pub bound: u64,
     /// Rule 7: statistics of fewer perturbed units than this are hidden.
     pub units_min: u32,
     /// κ of rule 10, in whole percent.
     pub dominance_percent_max: u32,
+    /// f of each piece of evidence on dominance.
+    pub evidence: Vec<u64>,
 }
 
 impl ValueShape {
-    /// Largest absolute code.
+    /// Largest absolute code that numbers are sized for.
     pub const BOUND_MAX: u64 = 10_000_000_000;
+    /// Most pieces of evidence.
+    pub const EVIDENCE_MAX: usize = 16;
+    /// Largest f.
+    pub const FACTOR_MAX: u64 = 8;
     /// Bits of the cipher's output that make t, and t₂.
     const DITHER_BITS_MAX: u32 = 48;
 
@@ -75,7 +81,8 @@ impl ValueShape {
         let bits = 1..=Self::DITHER_BITS_MAX;
         bits.contains(&self.sum_bits)
             && bits.contains(&self.square_bits)
-            && self.bound <= Self::BOUND_MAX
+            && (1..=Self::EVIDENCE_MAX).contains(&self.evidence.len())
+            && self.evidence.iter().all(|factor| (1..=Self::FACTOR_MAX).contains(factor))
             && self.units_min > 0
             && self.dominance_percent_max <= 100
     }
@@ -94,27 +101,38 @@ pub struct ValueShares {
     pub sums: Share<u128>,
     /// Sum of squared distances from the centre; given exactly where they are asked for.
     pub squares: Option<Share<u128>>,
-    /// Sum of squared contributions.
-    pub contributions: Share<u128>,
+    /// What is judged by rule 10, as many pieces as the shape has factors.
+    pub evidence: Vec<Evidence>,
     /// Shares of the column's constants.
     pub constants: ConstantShares,
 }
 
+/// Shares of a sum of numbers in each cell, and of f times 49 times a bound of the sum of their squares.
+#[derive(Debug)]
+pub struct Evidence {
+    /// s.
+    pub sum: Share<u128>,
+    /// E; (16 + h)·E is below 2¹²⁶.
+    pub energy: Share<u128>,
+}
+
 impl ValueShares {
     /// The part of a worker that adds nothing, or the dealer's dummies.
-    pub fn zeros(cells: usize, squares: bool) -> Self {
+    pub fn zeros(cells: usize, shape: &ValueShape) -> Self {
+        let nothing = || Evidence { sum: Share::zeros(cells), energy: Share::zeros(cells) };
         Self {
             sums: Share::zeros(cells),
-            squares: squares.then(|| Share::zeros(cells)),
-            contributions: Share::zeros(cells),
+            squares: shape.squares.then(|| Share::zeros(cells)),
+            evidence: shape.evidence.iter().map(|_| nothing()).collect(),
             constants: ConstantShares::default(),
         }
     }
 
-    pub(crate) fn has(&self, cells: usize, squares: bool) -> bool {
+    pub(crate) fn fit(&self, cells: usize, shape: &ValueShape) -> bool {
         self.sums.len() == cells
-            && self.contributions.len() == cells
-            && self.squares.as_ref().map(Share::len) == squares.then_some(cells)
+            && self.evidence.len() == shape.evidence.len()
+            && self.evidence.iter().all(|of| of.sum.len() == cells && of.energy.len() == cells)
+            && self.squares.as_ref().map(Share::len) == shape.squares.then_some(cells)
     }
 }
 
@@ -170,8 +188,9 @@ pub(crate) fn perturb(
     let constant = |share: u128| Share::from_elements(vec![share; cells]);
     let constants = &values.constants;
     let (mean, width) = (constant(constants.mean), constant(constants.width));
-    let mut factors =
-        vec![(change, &mean), (&z, &width), (&values.sums, &values.sums), (&values.contributions, &h)];
+    let mut factors = vec![(change, &mean), (&z, &width)];
+    factors.extend(values.evidence.iter().flat_map(|of| [(&of.sum, &of.sum), (&of.energy, &h)]));
+    let of_evidence = 2..factors.len();
     let (square_mean, square_width);
     let z_2 = changes.next();
     if let Some(z_2) = &z_2 {
@@ -185,18 +204,39 @@ pub(crate) fn perturb(
         Some(squares) if shape.squares => {
             let t_2 = number(shape.square_bits);
             let t_2 = centred(engine, t_2, shape.square_bits);
-            Some(squares.plus(&products[4]).plus(&products[5]).plus(&t_2))
+            let of_squares = &products[of_evidence.end..];
+            Some(squares.plus(&of_squares[0]).plus(&of_squares[1]).plus(&t_2))
         }
         _ => None,
     };
 
-    let bound = u128::from(shape.bound);
-    let largest = values.contributions.times(16).plus(&products[3]).times(bound * bound);
-    let margin = products[2].times(shape.dominance_factor()).minus(&largest);
-    let margin = Summands::of(engine, &margin, 128);
-    let mut bits = to_bits(engine, &[margin])?.remove(0);
-    let dominated = bits.pop().expect("128 bits");
+    let evidence = values.evidence.iter().zip(&shape.evidence).zip(products[of_evidence].chunks_exact(2));
+    let margins = evidence.map(|((of, factor), products)| {
+        let largest = of.energy.times(16).plus(&products[1]);
+        let margin = products[0].times(u128::from(*factor) * shape.dominance_factor()).minus(&largest);
+        Summands::of(engine, &margin, 128)
+    });
+    let margins: Vec<_> = margins.collect();
+    let mut dominated: Vec<BitShare> = Vec::new();
+    for mut bits in to_bits(engine, &margins)? {
+        dominated.push(bits.pop().expect("128 bits"));
+    }
+    let dominated = any(engine, dominated)?;
     Ok(PerturbedSums { sums, squares, dominated })
+}
+
+/// Where any of some bits is set; half as many each round.
+fn any(engine: &mut Engine<'_>, mut bits: Vec<BitShare>) -> Result<BitShare, ProtocolError> {
+    while bits.len() > 1 {
+        let unset: Vec<BitShare> = bits.iter().map(|bit| engine.not(bit)).collect();
+        let pairs: Vec<_> = unset.chunks_exact(2).map(|pair| (&pair[0], &pair[1])).collect();
+        let mut joined: Vec<BitShare> = engine.and(&pairs)?.iter().map(|both| engine.not(both)).collect();
+        if bits.len() % 2 == 1 {
+            joined.extend(bits.pop());
+        }
+        bits = joined;
+    }
+    Ok(bits.pop().expect("a shape that was checked has evidence"))
 }
 
 /// Sums as they may be handed over.
@@ -250,6 +290,8 @@ mod tests {
         sums: Vec<i128>,
         squares: Vec<u128>,
         contributions: Vec<u128>,
+        /// M.
+        bound: u64,
         constants: ColumnConstants,
         /// Who enters them; a further owner where there is none.
         owner: Option<Role>,
@@ -263,9 +305,9 @@ mod tests {
             squares,
             sum_bits: u64::BITS - (2 * world_bound).leading_zeros(),
             square_bits: 41,
-            bound: world_bound,
             units_min: 15,
             dominance_percent_max: 90,
+            evidence: vec![1],
         }
     }
 
@@ -310,6 +352,7 @@ mod tests {
                     },
                 },
                 counts,
+                bound,
             }
         }
 
@@ -354,7 +397,7 @@ mod tests {
                     shape.square_bits,
                 );
             let h = u128::from(output[2] & 7);
-            let bound = u128::from(shape.bound).pow(2);
+            let bound = u128::from(self.bound).pow(2);
             let left = 317 * self.sums[cell].pow(2) as u128;
             let hidden = (count as i32) < 15 || left < bound * (16 + h) * self.contributions[cell];
             let shown = |number: i128| if hidden { SUPPRESSED_SUM } else { number as u128 };
@@ -403,7 +446,10 @@ mod tests {
                     values: Some(ValueShares {
                         sums: own(engine, &sums),
                         squares: values.squares.then(|| own(engine, &squares)),
-                        contributions: own(engine, &contributions),
+                        evidence: vec![Evidence {
+                            sum: own(engine, &sums),
+                            energy: own(engine, &contributions).times(u128::from(self.bound).pow(2)),
+                        }],
                         constants: self.entered(engine.role()),
                     }),
                 };

@@ -59,6 +59,17 @@ impl ColumnConstants {
 }
 
 impl ConstantShares {
+    /// Those of two columns that add up to one: the numbers are added, and the fingerprints joined by XOR.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        let (own, others) = (self.numbers(), other.numbers());
+        let mut numbers = [own[0] ^ others[0]; 5];
+        for at in 1..numbers.len() {
+            numbers[at] = own[at].plus(others[at]);
+        }
+        Self::of_numbers(numbers)
+    }
+
     fn numbers(&self) -> [u128; 5] {
         let fingerprint = u128::from(u64::from_le_bytes(self.fingerprint));
         [fingerprint, self.mean, self.width, self.square_mean, self.square_width]

@@ -12,7 +12,7 @@ use crate::protocol::lookup::PerturbationTable;
 use crate::protocol::narrow_product::ProductShares;
 use crate::protocol::narrow_product::tests::{World, shape};
 use crate::protocol::protect::{self, CellShares, Program, ProtectShape, ReleasedShares, Verdict};
-use crate::protocol::protect_sums::{ValueShape, ValueShares};
+use crate::protocol::protect_sums::{Evidence, ValueShape, ValueShares};
 use crate::protocol::shared_constants::{self, ColumnConstants};
 use crate::ring::{Ring, Word};
 use crate::roles::Role;
@@ -531,9 +531,9 @@ fn protection(input: Input, number: u64) -> View {
         squares: true,
         sum_bits: 22,
         square_bits: 41,
-        bound: BOUND,
         units_min: 15,
         dominance_percent_max: 90,
+        evidence: vec![1, 8],
     };
     let (counted, values) = ((0..CELLS).collect(), Some(values));
     let program = Program::Table { small_max: 4, small_percent_max: 100, counted, values };
@@ -550,10 +550,12 @@ fn protection(input: Input, number: u64) -> View {
             square_mean: 1 << 20,
             square_width: 1 << 30,
         };
+        let mut evidence = || Evidence { sum: entered(units * u128::from(BOUND)), energy: entered(1 << 90) };
+        let evidence = vec![evidence(), evidence()];
         Some(ValueShares {
             sums: entered(units * u128::from(BOUND)),
             squares: Some(entered(1 << 60)),
-            contributions: entered(units * 49),
+            evidence,
             constants: if engine.role() == Role::Left { constants.entered() } else { Default::default() },
         })
     })

@@ -1,12 +1,12 @@
 //! A value column while it is evaluated: codes, and what the protection needs to know of the whole column.
 
 use kobling_model::interval::Interval;
-use kobling_model::value::Coding;
+use kobling_model::value::PartForm;
 
 use crate::values::{NO_VALUE, STEPS, Values, WholeColumn};
 
 pub(super) struct Column {
-    coding: Coding,
+    form: PartForm,
     bounds: Interval,
     codes: Vec<i64>,
     steps: Vec<u32>,
@@ -16,9 +16,9 @@ pub(super) struct Column {
 }
 
 impl Column {
-    pub(super) fn new(coding: Coding, bounds: Interval, units: usize) -> Self {
+    pub(super) fn new(form: PartForm, bounds: Interval, units: usize) -> Self {
         let (codes, steps) = (Vec::with_capacity(units), Vec::with_capacity(units));
-        Self { coding, bounds, codes, steps, count: 0, sum: 0, squares: 0 }
+        Self { form, bounds, codes, steps, count: 0, sum: 0, squares: 0 }
     }
 
     /// The next units' values; not a number where missing.
@@ -30,10 +30,10 @@ impl Column {
                 self.steps.push(u32::MAX);
                 continue;
             }
-            let code = self.coding.code(*value, &self.bounds);
+            let code = self.form.coding.code(*value, &self.bounds);
             self.count += 1;
             self.sum += i128::from(code);
-            self.squares += u128::from(self.coding.square(code));
+            self.squares += u128::from(self.form.square(code));
             let above = self.bounds.clamp(*value) - self.bounds.low;
             let place = if width > 0.0 { above / width } else { 0.0 };
             self.codes.push(code);
@@ -42,8 +42,8 @@ impl Column {
     }
 
     pub(super) fn finish(self) -> Values {
-        let Self { coding, bounds, .. } = self;
-        let [low, high] = [bounds.low, bounds.high].map(|bound| coding.code(bound, &bounds));
+        let Self { form, bounds, .. } = self;
+        let [low, high] = [bounds.low, bounds.high].map(|bound| form.coding.code(bound, &bounds));
         let count = self.count.max(1);
         Values {
             codes: self.codes,
@@ -53,7 +53,7 @@ impl Column {
                 mean: (self.sum / i128::from(count)) as i64,
                 width: high.abs_diff(low),
                 square_mean: (self.squares / u128::from(count)) as u64,
-                square_width: coding.square(low).max(coding.square(high)),
+                square_width: form.square(low).max(form.square(high)),
             },
         }
     }

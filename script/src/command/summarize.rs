@@ -50,10 +50,11 @@ pub(crate) fn check(
     populated?;
     let filters = filters?;
     for number in numbers.into_iter().collect::<Result<Vec<_>, _>>()? {
-        let asked = Asked { dimensions: Vec::new(), value: Some(number.asked()) };
+        let asked = Asked { dimensions: Vec::new(), value: number.asked() };
+        let filters = number.filters(&filters);
         let shape = |sides: &Sides| {
             let shows = vec![Show::Frequency, Show::Mean, Show::StandardDeviation];
-            let value = Some(number.column(sides.value, &shows));
+            let value = Some(number.column(&sides.value, &shows));
             QuestionKind::Table(TableShape { variables: Vec::new(), shows, value, missing: false })
         };
         checker.ask(&active, &filters, asked, shape, statement)?;

@@ -72,11 +72,12 @@ pub(crate) fn check(
     let (value, filters) = (value?, filters?);
     bounded(checker, &dimensions, &population.owner, statement)?;
     let names = dimensions.iter().map(|(_, dimension)| dimension.name.clone()).collect::<Vec<_>>();
-    let asked = Asked { dimensions, value: value.as_ref().map(Number::asked) };
+    let filters = value.as_ref().map_or_else(|| filters.clone(), |number| number.filters(&filters));
+    let asked = Asked { dimensions, value: value.as_ref().map_or_else(Vec::new, Number::asked) };
     let shape = |sides: &Sides| {
         let place = |(name, place): (String, &Place)| TableVariable { name, place: *place };
         let variables = names.into_iter().zip(&sides.places).map(place).collect();
-        let value = value.map(|number| number.column(sides.value, &settings.shows));
+        let value = value.map(|number| number.column(&sides.value, &settings.shows));
         QuestionKind::Table(TableShape { variables, shows: settings.shows, value, missing: settings.missing })
     };
     checker.ask(&active, &filters, asked, shape, statement)

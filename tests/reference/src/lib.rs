@@ -16,13 +16,17 @@ use kobling_model::expression::{BinaryOperator, Expression, Function, Value};
 use kobling_model::interval::Interval;
 use kobling_model::joint::{Input, Joint};
 use kobling_model::plan::{
-    Category, Dimension, Fragment, Place, Plan, Question, QuestionKind, Show, Side, Source, TableShape,
+    Category, Dimension, Fragment, Place, Plan, Question, QuestionKind, Side, Source, TableShape,
     TableVariable,
 };
 use kobling_model::rules::{Refusal, Rules};
 use kobling_model::table::{Axis, Cell, Statistics, Summary, Table};
 use kobling_model::{DatastoreId, Day, OwnerId, UnitType, VariableName};
 use ring::hmac;
+
+mod values;
+
+use self::values::ValueColumn;
 
 /// How a question must end.
 #[derive(Clone, Debug, PartialEq)]
@@ -232,7 +236,7 @@ pub fn answer_with_cells(
 }
 
 /// True count, key sums and sums of values of one cell.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrueCell {
     /// Units.
     pub count: u64,
@@ -242,200 +246,8 @@ pub struct TrueCell {
     pub sum: i128,
     /// Sum of their squared distances from the centre.
     pub squares: i128,
-    /// Sum of their squared sizes in sevenths of the bound.
-    pub sizes: i128,
-}
-
-/// A value column over all units of its owner, unfiltered: what `docs/PROTECTION.md` says of sums.
-struct ValueColumn<'a> {
-    column: &'a kobling_model::value::ValueColumn,
-    fragment: &'a Fragment,
-    expression: &'a Expression,
-    bounds: Interval,
-    fingerprint: [u8; 8],
-    mean: i128,
-    width: i128,
-    square_mean: i128,
-    square_width: i128,
-}
-
-impl<'a> ValueColumn<'a> {
-    fn of(question: &'a Question, registers: &Registers, secret: &[u8; 32]) -> Option<Self> {
-        let column = question.value()?;
-        let fragment = question.fragment(column.side).expect("the value's side is there");
-        let expression = fragment.value.as_ref().expect("the value's expression is there");
-        let bounds: Vec<_> = fragment.sources.iter().map(|source| registers.winsorised(source)).collect();
-        let bounds = Interval::of(expression, &bounds).expect("a checked value has bounds");
-        let mut whole = Self {
-            column,
-            fragment,
-            expression,
-            bounds,
-            fingerprint: [0; 8],
-            mean: 0,
-            width: whole_width(column, &bounds),
-            square_mean: 0,
-            square_width: 0,
-        };
-        let [low, high] = [bounds.low, bounds.high].map(|bound| whole.code(bound));
-        whole.square_width = whole.square(low).max(whole.square(high));
-        let (mut count, mut mixed) = (0, [0_u64; 2]);
-        for identity in registers.identities(fragment) {
-            let Some(value) = whole.value(registers, identity) else { continue };
-            let code = whole.code(value);
-            count += 1;
-            whole.mean += code;
-            whole.square_mean += whole.square(code);
-            let width = bounds.high - bounds.low;
-            let place = if width > 0.0 { (bounds.clamp(value) - bounds.low) / width } else { 0.0 };
-            let step = (place * 1_048_576.0).round() as u64;
-            let [a, b, c] = record_key(secret, question.unit_type, identity).map(u64::from);
-            for (sum, step) in mixed.iter_mut().zip([step, 1_048_576 - step]) {
-                *sum = sum.wrapping_add(mix(mix(a + (b << 16) + (c << 32)).wrapping_add(step)));
-            }
-        }
-        whole.mean /= count.max(1);
-        whole.square_mean /= count.max(1);
-        mixed.sort_unstable();
-        let mut message = Vec::new();
-        let sums = mixed.map(u64::to_le_bytes);
-        let parts: [&[u8]; 4] =
-            [b"kobling column v1", question.unit_type.as_str().as_bytes(), &sums[0], &sums[1]];
-        for part in parts {
-            message.extend((part.len() as u32).to_le_bytes());
-            message.extend(part);
-        }
-        let digest = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), &message);
-        whole.fingerprint.copy_from_slice(&digest.as_ref()[..8]);
-        Some(whole)
-    }
-
-    /// The value at a unit, not yet brought within bounds.
-    fn value(&self, registers: &Registers, identity: &str) -> Option<f64> {
-        let values: Vec<Datum> =
-            self.fragment.sources.iter().map(|source| registers.value(source, identity)).collect();
-        match evaluate(self.expression, &values)? {
-            Value::Number(number) => Some(number),
-            Value::Text(text) => panic!("a text as a value: {text}"),
-        }
-    }
-
-    fn code(&self, value: f64) -> i128 {
-        code(self.column, &self.bounds, value)
-    }
-
-    fn square(&self, code: i128) -> i128 {
-        let coding = self.column.coding;
-        let centre = i128::from(coding.centre);
-        let farthest = (i128::from(coding.high) - centre).max(centre - i128::from(coding.low));
-        // Distances keep twenty bits.
-        let (mut unit, mut rest) = (1, farthest);
-        while rest >= 1 << 20 {
-            (unit, rest) = (2 * unit, rest / 2);
-        }
-        (((code - centre).abs() + unit / 2) / unit).pow(2)
-    }
-
-    fn bound(&self) -> i128 {
-        let coding = self.column.coding;
-        i128::from(coding.low).abs().max(i128::from(coding.high).abs())
-    }
-
-    fn add(&self, cell: &mut TrueCell, value: f64) {
-        let code = self.code(value);
-        cell.sum += code;
-        cell.squares += self.square(code);
-        let bound = self.bound().max(1);
-        cell.sizes += ((7 * code.abs() + bound - 1) / bound).pow(2);
-    }
-
-    /// Perturbed sum and sum of squares of a cell; none where they are hidden.
-    fn protected(
-        &self,
-        cell: &TrueCell,
-        perturbed: u64,
-        table: &Perturbation,
-        keys: &Keys,
-        rules: &Rules,
-    ) -> Option<(i128, i128)> {
-        let output = cipher(cell, &self.fingerprint, &keys.noise_key);
-        let e = i128::from(perturbed) - i128::from(cell.count);
-        let large = |key: u8| i128::from(table.0.last().expect("rows")[usize::from(key)]);
-        let dither = |from: usize, width: i128| {
-            let bits = (128 - width.leading_zeros()).max(1);
-            let mut bytes = [0; 16];
-            bytes[..6].copy_from_slice(&output[from..from + 6]);
-            (i128::from_le_bytes(bytes) & ((1 << bits) - 1)) - (1 << (bits - 1))
-        };
-        let coding = self.column.coding;
-        let largest_square = self.square(i128::from(coding.low)).max(self.square(i128::from(coding.high)));
-        let sum = cell.sum
-            + e * self.mean
-            + large(output[0]) * self.width
-            + dither(3, i128::from(coding.high) - i128::from(coding.low));
-        let squares = cell.squares
-            + e * self.square_mean
-            + large(output[1]) * self.square_width
-            + dither(9, largest_square);
-        let kappa = rules.two_largest_percent_max.min(100 - rules.others_percent_of_largest_min);
-        let factor = 16 * 49 * i128::from(kappa).pow(2) / 20_000;
-        let dominated =
-            factor * cell.sum.pow(2) < self.bound().pow(2) * i128::from(16 + output[2] % 8) * cell.sizes;
-        (!dominated && perturbed >= u64::from(rules.statistic_units_min)).then_some((sum, squares))
-    }
-
-    /// What is shown of a cell.
-    fn statistics(&self, shape: &TableShape, count: u64, (sum, squares): (i128, i128)) -> Statistics {
-        let coding = self.column.coding;
-        let scaled = |code: f64| match coding.decimals {
-            decimals @ 0.. => code / 10_f64.powi(decimals),
-            decimals => code * 10_f64.powi(-decimals),
-        };
-        let three = |value: f64| format!("{value:.2e}").parse::<f64>().expect("a number");
-        let shows = |show| shape.shows.contains(&show);
-        let n = count as f64;
-        let mean = sum as f64 / n;
-        let centre = coding.centre as f64;
-        let farthest = (coding.high - coding.centre).max(coding.centre - coding.low);
-        let mut unit = 1.0;
-        while farthest as f64 / unit >= 1_048_576.0 {
-            unit *= 2.0;
-        }
-        let variance = unit * unit * (squares as f64 / n) - (mean - centre) * (mean - centre);
-        let deviation = (variance >= 0.0).then(|| (variance * n / (n - 1.0)).sqrt());
-        let decimals = usize::try_from(coding.decimals.max(0)).expect("not negative");
-        let whole_sum = format!("{:.decimals$}", scaled(sum as f64)).parse().expect("a number");
-        Statistics {
-            mean: shows(Show::Mean).then(|| three(scaled(mean))),
-            standard_deviation: deviation
-                .filter(|_| shows(Show::StandardDeviation))
-                .map(|deviation| three(scaled(deviation))),
-            sum: shows(Show::Sum).then_some(whole_sum),
-        }
-    }
-}
-
-/// The whole number that stands for a value.
-fn code(column: &kobling_model::value::ValueColumn, bounds: &Interval, value: f64) -> i128 {
-    let decimals = column.coding.decimals;
-    let value = bounds.clamp(value);
-    let scaled = match decimals {
-        0.. => value * 10_f64.powi(decimals),
-        _ => value / 10_f64.powi(-decimals),
-    };
-    (scaled.round() as i128).clamp(column.coding.low.into(), column.coding.high.into())
-}
-
-fn whole_width(column: &kobling_model::value::ValueColumn, bounds: &Interval) -> i128 {
-    code(column, bounds, bounds.high) - code(column, bounds, bounds.low)
-}
-
-/// SplitMix64's last step.
-fn mix(x: u64) -> u64 {
-    let mut x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
+    /// What rule 10 judges: sums, each with a bound of the sum of squares.
+    pub evidence: Vec<(i128, i128)>,
 }
 
 fn answer_question(
@@ -462,7 +274,7 @@ fn answer_question(
         QuestionKind::Table(shape) => match protected_table(question, shape, &perturbed, rules) {
             Outcome::Table(table) => {
                 let summary = sums.map(|(column, sums)| Summary {
-                    variable: column.column.name.clone(),
+                    variable: column.name().to_owned(),
                     cells: (sums.into_iter().zip(&perturbed))
                         .map(|(sums, count)| {
                             let statistics = sums.map(|sums| column.statistics(shape, *count, sums));
@@ -497,17 +309,17 @@ fn cells_of(
         let Some(place) = place(question, registers, identity) else { continue };
         let value = match column {
             None => None,
-            Some(column) => match column.value(registers, identity) {
+            Some(column) => match column.values(registers, identity) {
                 // Without a value, in no cell.
                 None => continue,
-                value => value,
+                values => values,
             },
         };
         let record_key = record_key(record_key_secret, question.unit_type, identity);
         for at in form.cells_of(&place) {
             cells[at].count += 1;
-            if let (Some(column), Some(value)) = (column, value) {
-                column.add(&mut cells[at], value);
+            if let (Some(column), Some(values)) = (column, &value) {
+                column.add(&mut cells[at], values);
             }
             for (sum, limb) in cells[at].keys.iter_mut().zip(record_key) {
                 *sum += u64::from(limb);

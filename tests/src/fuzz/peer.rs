@@ -9,7 +9,7 @@ use kobling_crypto::channel::{
 };
 use kobling_crypto::protocol::classes::ClassShape;
 use kobling_crypto::protocol::lookup::PerturbationTable;
-use kobling_crypto::protocol::narrow_product::{OwnerShape, ProductShape};
+use kobling_crypto::protocol::narrow_product::{Cross, OwnerShape, ProductShape};
 use kobling_crypto::protocol::protect::{Program, ProtectShape};
 use kobling_crypto::protocol::protect_sums::ValueShape;
 use kobling_node::peer::{Link, LinkTransport};
@@ -115,9 +115,9 @@ pub(super) fn computation_seeds() -> Vec<Vec<u8>> {
         squares: true,
         sum_bits: 21,
         square_bits: 40,
-        bound: 1_300_000,
         units_min: 15,
         dominance_percent_max: 90,
+        evidence: vec![1, 8],
     };
     let table_program = Program::Table {
         small_max: 4,
@@ -133,8 +133,15 @@ pub(super) fn computation_seeds() -> Vec<Vec<u8>> {
         vec![owner(2, &[]), owner(5, &[8, 8])],
     );
     let classes = ClassShape::new(65_536, 1, 17, vec![30, 60, 90], vec![1, 3], 1);
-    let joined =
-        Product::new(65_536, owner(3, &[7]), owner(1, &[]), true, vec![owner(4, &[])], vec![classes]);
+    let joined = Product::new(
+        65_536,
+        owner(3, &[4]),
+        owner(1, &[]),
+        true,
+        vec![owner(4, &[4])],
+        vec![classes],
+        vec![Cross { first: (0, 0), second: (2, 0) }],
+    );
     [
         Computation { product: Some(Product::Narrow(product)), protect: protect(20, table_program.clone()) },
         Computation { product: Some(joined), protect: protect(20, table_program) },

@@ -103,7 +103,7 @@ fn difference(trials: u64, keys: &Keys, table: &Perturbation) -> f64 {
         let is_in = trial % 2 == 0;
         let limbs = |key: u64| [key & 0xffff, key >> 16 & 0xffff, key >> 32 & 0xffff];
         let without = TrueCell { count: 200 + random() % 1000, keys: limbs(random()), ..TrueCell::default() };
-        let mut with = without;
+        let mut with = without.clone();
         if is_in {
             with.count += 1;
             with.keys.iter_mut().zip(limbs(random())).for_each(|(sum, limb)| *sum += limb);

@@ -1,5 +1,6 @@
 //! The public shape of a joined product: which columns are multiplied with which, one stage after the other.
 
+use std::collections::BTreeMap;
 use std::iter;
 use std::ops::Range;
 
@@ -7,7 +8,7 @@ use crate::protocol::ProtocolError;
 use crate::protocol::blocks;
 use crate::protocol::lift::{Tile, lifted_at_once, stretch_rows};
 use crate::protocol::narrow_product::shape::ONE_BITS;
-use crate::protocol::narrow_product::{LIMBS, OwnerShape, ProductShape};
+use crate::protocol::narrow_product::{Cross, LIMBS, OwnerShape, ProductShape};
 use crate::protocol::stretch_sums::{Products, Term};
 use crate::ring::Ring;
 
@@ -26,13 +27,15 @@ pub struct JoinedShape {
     pub right_is_everyone: bool,
     /// Those that come as shares, one-hot columns of categories and then each value's; at least one.
     pub factors: Vec<OwnerShape>,
+    /// Values whose products are summed too, of any two owners; factors count from 2.
+    pub crosses: Vec<Cross>,
 }
 
 /// One multiplication, row by row: heads of so many columns with all columns of an operand.
 ///
 /// Heads that come in: ones, the limbs of the record key, left's values, then those of the operands before. Heads that come
 /// out: each of these with the operand's one-hot columns, then the first, of ones, with the columns of each of the operand's
-/// values. Within a head are left's categories, then those of each operand so far, the last fastest.
+/// values, then products of values: the head of one that came in with the columns of one of the operand's. Within a head are left's categories, then those of each operand so far, the last fastest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stage {
     /// The factor that is the operand; none for right's own columns.
@@ -42,6 +45,8 @@ pub(super) struct Stage {
     heads: usize,
     columns: usize,
     operand: OwnerShape,
+    /// Of each product of values that is made here, the head that comes in and the operand's value.
+    crossed: Vec<(usize, usize)>,
 }
 
 impl Stage {
@@ -72,7 +77,7 @@ impl Stage {
 
     /// Heads that come out.
     fn heads_after(&self) -> usize {
-        self.heads + self.operand.values.len()
+        self.heads + self.operand.values.len() + self.crossed.len()
     }
 
     /// Columns that come out.
@@ -91,8 +96,13 @@ impl Stage {
         if heads.start < self.heads {
             return (heads.start * self.columns..heads.end * self.columns, 0..categories);
         }
-        let matrix = 1 + heads.start - self.heads;
-        (0..self.columns, matrix * categories..(matrix + 1) * categories)
+        let value = heads.start - self.heads;
+        let (head, value) = match value.checked_sub(self.operand.values.len()) {
+            None => (0, value),
+            Some(cross) => self.crossed[cross],
+        };
+        let matrix = 1 + value;
+        (head * self.columns..(head + 1) * self.columns, matrix * categories..(matrix + 1) * categories)
     }
 }
 
@@ -109,15 +119,25 @@ impl JoinedShape {
         factors: Vec<OwnerShape>,
     ) -> Self {
         let block_rows = ProductShape::BLOCK_ROWS;
-        let mut shape = Self { rows, block_rows, left, right, right_is_everyone, factors };
-        shape.block_rows = blocks::block_rows(shape.widest());
-        shape
+        let crosses = Vec::new();
+        Self { rows, block_rows, left, right, right_is_everyone, factors, crosses }.in_blocks()
+    }
+
+    /// The same with products of values.
+    pub fn crossed(self, crosses: Vec<Cross>) -> Self {
+        Self { crosses, ..self }.in_blocks()
+    }
+
+    fn in_blocks(mut self) -> Self {
+        self.block_rows = blocks::block_rows(self.widest());
+        self
     }
 
     /// The columns of the two workers, as those of a product without others.
     pub(super) fn workers(&self) -> ProductShape {
         let (left, right) = (self.left.clone(), self.right.clone());
-        ProductShape { rows: self.rows, block_rows: self.block_rows, left, right, others: Vec::new() }
+        let (others, crosses) = (Vec::new(), Vec::new());
+        ProductShape { rows: self.rows, block_rows: self.block_rows, left, right, others, crosses }
     }
 
     /// The factors in the order in which they are joined: the widest last, since what comes of the last is not sent by row.
@@ -129,18 +149,41 @@ impl JoinedShape {
 
     /// All stages; the last one's products are summed over the rows.
     pub(super) fn stages(&self) -> Vec<Stage> {
-        let right = (!self.right_is_everyone).then_some((None, &self.right));
-        let factors = self.joined().into_iter().map(|factor| (Some(factor), &self.factors[factor]));
+        self.laid_out().0
+    }
+
+    /// All stages, and the head that each value, and each product of values, has from its stage on.
+    fn laid_out(&self) -> (Vec<Stage>, BTreeMap<(usize, usize), usize>, Vec<usize>) {
+        let own = 1 + LIMBS;
+        let mut heads_of: BTreeMap<_, _> =
+            (0..self.left.values.len()).map(|value| ((0, value), own + value)).collect();
+        let mut crosses_at = vec![0; self.crosses.len()];
+        let right = (!self.right_is_everyone).then_some((None, 1, &self.right));
+        let of_factor = |factor: usize| (Some(factor), 2 + factor, &self.factors[factor]);
         let mut stages: Vec<Stage> = Vec::new();
-        for (factor, operand) in right.into_iter().chain(factors) {
+        for (factor, owner, operand) in right.into_iter().chain(self.joined().into_iter().map(of_factor)) {
             let (heads, columns) = match stages.last() {
                 Some(before) => (before.heads_after(), before.columns_after()),
-                None => (1 + LIMBS + self.left.values.len(), self.left.categories),
+                None => (own + self.left.values.len(), self.left.categories),
             };
+            let mut crossed = Vec::new();
+            for (cross, at) in self.crosses.iter().zip(&mut crosses_at) {
+                // Made where the one that is joined last comes in.
+                let (before, value) = match () {
+                    () if cross.second.0 == owner => (cross.first, cross.second.1),
+                    () if cross.first.0 == owner => (cross.second, cross.first.1),
+                    () => continue,
+                };
+                if let Some(head) = heads_of.get(&before) {
+                    *at = heads + operand.values.len() + crossed.len();
+                    crossed.push((*head, value));
+                }
+            }
+            heads_of.extend((0..operand.values.len()).map(|value| ((owner, value), heads + value)));
             let is_shared = !stages.is_empty();
-            stages.push(Stage { factor, is_shared, heads, columns, operand: operand.clone() });
+            stages.push(Stage { factor, is_shared, heads, columns, operand: operand.clone(), crossed });
         }
-        stages
+        (stages, heads_of, crosses_at)
     }
 
     /// Cells of every result: left's categories, right's, then each factor's, the last one fastest.
@@ -149,21 +192,23 @@ impl JoinedShape {
         owners.fold(1, |product, owner| product.saturating_mul(owner.categories))
     }
 
+    /// All that have columns, as products of values count them.
+    fn owners(&self) -> Vec<&OwnerShape> {
+        [&self.left, &self.right].into_iter().chain(&self.factors).collect()
+    }
+
     /// What is lifted, in the order of the results: its head after the last stage, and bits.
     fn lifted(&self) -> Vec<(usize, u8)> {
-        let numbered = |first: usize, bits: &[u8]| (first..).zip(bits.to_vec()).collect::<Vec<_>>();
-        let own = 1 + LIMBS;
-        let of_left = numbered(own, &self.left.values);
-        let of_right = numbered(own + self.left.values.len(), &self.right.values);
-        let mut first = own + self.left.values.len() + self.right.values.len();
-        let mut of_factors = vec![Vec::new(); self.factors.len()];
-        for factor in self.joined() {
-            let values = &self.factors[factor].values;
-            of_factors[factor] = numbered(first, values);
-            first += values.len();
-        }
-        let lifted = iter::once((0, ONE_BITS)).chain(of_left).chain(of_right);
-        lifted.chain(of_factors.into_iter().flatten()).collect()
+        let (_, heads_of, crosses_at) = self.laid_out();
+        let owners = self.owners();
+        let values = owners.iter().enumerate().flat_map(|(owner, shape)| {
+            let values = shape.values.iter().enumerate();
+            values.map(move |(value, bits)| ((owner, value), *bits))
+        });
+        let values = values.map(|(value, bits)| (heads_of.get(&value).copied().unwrap_or(0), bits));
+        let crosses = self.crosses.iter().zip(crosses_at);
+        let crosses = crosses.map(|(cross, head)| (head, cross.bits(&owners).unwrap_or(8)));
+        iter::once((0, ONE_BITS)).chain(values).chain(crosses).collect()
     }
 
     /// The tile of each result that is lifted.
@@ -260,12 +305,15 @@ impl JoinedShape {
         let usable = self.rows <= ProductShape::ROWS_MAX
             && (1..=Self::FACTORS_MAX).contains(&self.factors.len())
             && owners.into_iter().all(OwnerShape::usable)
+            && self.crosses.len() <= Cross::MAX
+            && self.crosses.iter().all(|cross| cross.bits(&self.owners()).is_some())
             && (!self.right_is_everyone || self.right == OwnerShape { categories: 1, values: Vec::new() })
             && widest <= ProductShape::COLUMNS_MAX
             && blocks::bearable(self.block_rows, widest)
             && sums(self.stages()) <= ProductShape::PAIRS_MAX
             && lifted_at_once(&self.tiles(), self.rows, self.block_rows) <= ProductShape::LIFTED_MAX;
-        let expected = "1 to 65536 categories of each owner and factor, at most 24 values of 1 to 8 bits, 1 to 8 factors, one \
+        let expected = "1 to 65536 categories of each owner and factor, at most 24 values of 1 to 8 bits, 1 to 8 factors, at \
+                        most 256 products of values of 8 bits together, one \
                         category and no value at a right that is everyone, at most 2^19 columns by row, 2^24 sums and 2^24 to \
                         lift, blocks of a power of two rows, at most 2048 and 16 MiB";
         if usable { Ok(self) } else { Err(ProtocolError::Shape { expected }) }

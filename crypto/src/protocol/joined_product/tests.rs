@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::channel::ChannelError;
 use crate::kernel::one_hot;
-use crate::protocol::narrow_product::tests::{Opened, Rows, World, opened, outsides, shape as narrow};
+use crate::protocol::narrow_product::tests::{
+    Opened, Rows, World, crosses, opened, outsides, shape as narrow,
+};
 use crate::protocol::narrow_product::{LIMBS, NO_CATEGORY, OwnerShape, ProductShape};
 use crate::protocol::shared_columns::{self, ColumnsAtLeft, ColumnsAtRight, DealtColumns};
 use crate::seeds::Ledger;
@@ -98,9 +100,13 @@ pub(crate) struct Outcome {
 
 impl Joined {
     fn new(world: World, right_is_everyone: bool) -> Self {
-        let ProductShape { rows, block_rows, left, right, others } = world.shape.clone();
-        let shape = JoinedShape { rows, block_rows, left, right, right_is_everyone, factors: others };
         let mut world = world;
+        let owners: Vec<&OwnerShape> =
+            [&world.shape.left, &world.shape.right].into_iter().chain(&world.shape.others).collect();
+        let crosses = crosses(&owners);
+        world.shape.crosses.clone_from(&crosses);
+        let ProductShape { rows, block_rows, left, right, others: factors, .. } = world.shape.clone();
+        let shape = JoinedShape { rows, block_rows, left, right, right_is_everyone, factors, crosses };
         if right_is_everyone {
             world.owners[1].categories.fill(0);
         }
@@ -271,7 +277,10 @@ fn it_agrees_with_the_product_in_which_shares_are_multiplied_out() {
     .into_iter()
     .enumerate()
     {
-        let joined = Joined::owned(World::random(seed as u8, narrow(700, 128, owners)), false);
+        let mut joined = Joined::owned(World::random(seed as u8, narrow(700, 128, owners)), false);
+        // There, products of values are of the workers' only.
+        joined.shape.crosses.retain(|cross| cross.second.0 == 1);
+        joined.world.shape.crosses.clone_from(&joined.shape.crosses);
         assert!(joined.results() == opened(&joined.world.run(&Ledger::shared())), "{owners:?}");
     }
 }
@@ -426,7 +435,8 @@ fn inputs_outside_the_shape_are_refused_before_anything_is_sent() {
     // A factor whose shares have another number of columns.
     assert_eq!(refused(&joined.shape, &joined.world, 2), both_refused);
     // Two factors where there is one.
-    let more = JoinedShape { factors: vec![owner(3, &[]), owner(3, &[])], ..joined.shape.clone() };
+    let factors = vec![owner(3, &[]), owner(3, &[])];
+    let more = JoinedShape { factors, crosses: vec![], ..joined.shape.clone() };
     let ran = both([&more; 2], [&joined.world; 2], 3);
     assert_eq!([ran.left, ran.right, ran.dealer], [const { Some(ProtocolError::Input) }; 3]);
     // Somebody is missing where right is everyone.
@@ -436,6 +446,7 @@ fn inputs_outside_the_shape_are_refused_before_anything_is_sent() {
         left: owner(3, &[]),
         right: owner(1, &[]),
         right_is_everyone: true,
+        crosses: vec![],
         ..joined.shape.clone()
     };
     let ran = both([&everyone; 2], [&world; 2], 3);

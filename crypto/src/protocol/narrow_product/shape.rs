@@ -25,6 +25,30 @@ pub struct ProductShape {
     pub right: OwnerShape,
     /// Those of the owners that share their columns to the workers.
     pub others: Vec<OwnerShape>,
+    /// Values whose products are summed too: here of left's with right's.
+    pub crosses: Vec<Cross>,
+}
+
+/// Values of two owners whose products, row by row, are summed: of each its owner (0 is left, 1 right, then the others) and
+/// which of that owner's values it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cross {
+    /// The owner that comes first.
+    pub first: (usize, usize),
+    /// The other one.
+    pub second: (usize, usize),
+}
+
+impl Cross {
+    /// Most of them in a product.
+    pub const MAX: usize = 256;
+
+    /// Bits of the products; none where the values are not there, or of one owner, or their products have more than eight.
+    pub(in crate::protocol) fn bits(&self, owners: &[&OwnerShape]) -> Option<u8> {
+        let bits = |(owner, value): (usize, usize)| owners.get(owner)?.values.get(value).copied();
+        let bits = bits(self.first)?.checked_add(bits(self.second)?)?;
+        (self.first.0 < self.second.0 && bits <= 8).then_some(bits)
+    }
 }
 
 /// The columns of one owner.
@@ -107,12 +131,18 @@ impl ProductShape {
 
     /// The shape with blocks of a size that suits caches and messages; all parties compute the same.
     pub fn new(rows: usize, left: OwnerShape, right: OwnerShape, others: Vec<OwnerShape>) -> Self {
-        let mut shape = Self { rows, block_rows: Self::BLOCK_ROWS, left, right, others };
+        let block_rows = Self::BLOCK_ROWS;
+        let mut shape = Self { rows, block_rows, left, right, others, crosses: Vec::new() };
         // With more others than are taken, sets of them are not worth counting: the shape is refused when it is used.
         if shape.others.len() <= Self::OTHERS_MAX {
             shape.block_rows = blocks::block_rows(shape.left_width().max(shape.right_width()));
         }
         shape
+    }
+
+    /// The same with products of values. They cost no columns, only sums.
+    pub fn crossed(self, crosses: Vec<Cross>) -> Self {
+        Self { crosses, ..self }
     }
 
     /// Cells of every result: left's categories, right's, then each other's, the last one fastest.
@@ -196,7 +226,7 @@ impl ProductShape {
         self.right_families().last().map_or(0, |family| family.columns.end)
     }
 
-    /// What is lifted, in the order of the results: counts, left's values, right's, each other's.
+    /// What is lifted, in the order of the results: counts, left's values, right's, each other's, crosses.
     fn wanted(&self) -> impl Iterator<Item = Wanted> + '_ {
         let plain = |bits, left, right| Wanted { bits, left, right, valued: None };
         let of_left = move |(at, bits): (usize, &u8)| plain(*bits, Weight::Value(at), Weight::One);
@@ -205,10 +235,15 @@ impl ProductShape {
             valued: Some((other, at)),
             ..plain(bits, Weight::One, Weight::One)
         });
+        let of_cross = move |cross: &Cross| {
+            let bits = cross.bits(&[&self.left, &self.right]).unwrap_or(8);
+            plain(bits, Weight::Value(cross.first.1), Weight::Value(cross.second.1))
+        };
         std::iter::once(plain(ONE_BITS, Weight::One, Weight::One))
             .chain(self.left.values.iter().enumerate().map(of_left))
             .chain(self.right.values.iter().enumerate().map(of_right))
             .chain(of_others)
+            .chain(self.crosses.iter().map(of_cross))
     }
 
     /// The tile of each result that is lifted.
@@ -276,12 +311,14 @@ impl ProductShape {
         let bearable = |width: usize| width <= Self::COLUMNS_MAX && blocks::bearable(self.block_rows, width);
         let usable = self.rows <= Self::ROWS_MAX
             && self.others.len() <= Self::OTHERS_MAX
+            && self.crosses.len() <= Cross::MAX
+            && self.crosses.iter().all(|cross| cross.bits(&[&self.left, &self.right]).is_some())
             && [&self.left, &self.right].into_iter().chain(&self.others).all(OwnerShape::usable)
             && [self.left_width(), self.right_width()].into_iter().all(bearable)
             && self.left_width() * self.right_width() <= Self::PAIRS_MAX
             && lifted_at_once(&self.tiles(), self.rows, self.block_rows) <= Self::LIFTED_MAX;
         let expected = "1 to 65536 categories at each owner, at most 24 values of 1 to 8 bits, at most 8 owners besides the \
-                        workers, at most 2^24 pairs of columns and of sums to lift, blocks of a power of two rows, at most 2048 and 16 MiB";
+                        workers, at most 256 products of a value of left's and one of right's of 8 bits together, at most 2^24 pairs of columns and of sums to lift, blocks of a power of two rows, at most 2048 and 16 MiB";
         if usable { Ok(self) } else { Err(ProtocolError::Shape { expected }) }
     }
 

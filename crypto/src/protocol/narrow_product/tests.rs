@@ -24,6 +24,15 @@ impl Rows {
     }
 }
 
+/// Products of the first values of any two owners, where they are small enough, and one of last values.
+pub(in crate::protocol) fn crosses(owners: &[&OwnerShape]) -> Vec<Cross> {
+    let last = |owner: usize| owners[owner].values.len().saturating_sub(1);
+    let pairs = (0..owners.len()).flat_map(|second| (0..second).map(move |first| (first, second)));
+    let firsts = pairs.map(|(first, second)| Cross { first: (first, 0), second: (second, 0) });
+    let lasts = Cross { first: (0, last(0)), second: (1, last(1)) };
+    firsts.chain([lasts]).filter(|cross| cross.bits(owners).is_some()).collect()
+}
+
 pub(crate) struct World {
     pub(crate) shape: ProductShape,
     /// Left, right, then the others.
@@ -82,9 +91,9 @@ impl World {
     /// The results in the clear.
     pub(in crate::protocol) fn clear(&self) -> Opened {
         let cells = self.shape.cells();
-        let values = self.owners.iter().map(|owner| owner.values.len()).sum();
+        let values: usize = self.owners.iter().map(|owner| owner.values.len()).sum();
         let (mut counts, mut keys) = (vec![0; cells], [(); LIMBS].map(|()| vec![0_u16; cells]));
-        let mut sums = vec![vec![0; cells]; values];
+        let mut sums = vec![vec![0; cells]; values + self.shape.crosses.len()];
         for row in 0..self.shape.rows {
             let mut digits = self.owners.iter().zip(self.shape.owners());
             let cell = digits.try_fold(0, |cell, (owner, shape)| {
@@ -97,8 +106,11 @@ impl World {
                 sums[cell] = sums[cell].wrapping_add(limb);
             }
             let values = self.owners.iter().flat_map(|owner| &owner.values);
-            for (sums, values) in sums.iter_mut().zip(values) {
-                sums[cell] += u128::from(values[row]);
+            let values = values.map(|values| u128::from(values[row]));
+            let value = |(owner, value): (usize, usize)| u128::from(self.owners[owner].values[value][row]);
+            let crosses = self.shape.crosses.iter().map(|cross| value(cross.first) * value(cross.second));
+            for (sums, number) in sums.iter_mut().zip(values.chain(crosses)) {
+                sums[cell] += number;
             }
         }
         (counts, keys, sums)
@@ -170,7 +182,8 @@ pub(crate) fn shape(rows: usize, block_rows: usize, owners: &[(usize, &[u8])]) -
     };
     let mut owners = owners.iter().map(owner);
     let (left, right) = (owners.next().expect("left"), owners.next().expect("right"));
-    ProductShape { rows, block_rows, left, right, others: owners.collect() }
+    let crosses = crosses(&[&left, &right]);
+    ProductShape { rows, block_rows, left, right, others: owners.collect(), crosses }
 }
 
 #[test]
