@@ -158,17 +158,12 @@ impl RecordKeySecret {
         self.record_keys(unit_type).record_key(identity)
     }
 
-    /// The fingerprint of a whole column of one unit type, from two sums over its units whose order says nothing.
-    pub fn column_fingerprint(&self, unit_type: &str, sums: [u64; 2]) -> [u8; 8] {
-        let (first, second) = (sums[0].min(sums[1]).to_le_bytes(), sums[0].max(sums[1]).to_le_bytes());
-        let hash = keyed_hash(&self.0, &[b"kobling column v1", unit_type.as_bytes(), &first, &second]);
-        hash[..8].try_into().expect("a hash has 32 bytes")
-    }
-
-    /// The fingerprint of one of several columns that add up to one, from a sum over its units and its weight among them.
-    pub fn part_fingerprint(&self, unit_type: &str, sum: u64, weight: u32) -> [u8; 8] {
-        let (sum, weight) = (sum.to_le_bytes(), weight.to_le_bytes());
-        let hash = keyed_hash(&self.0, &[b"kobling part v1", unit_type.as_bytes(), &sum, &weight]);
+    /// The fingerprint of a whole column of one unit type, or of a part of one, from a sum over its units whose order says nothing
+    /// and what else its noise is made with.
+    pub fn column_fingerprint(&self, unit_type: &str, is_part: bool, sum: u64, numbers: [u64; 4]) -> [u8; 8] {
+        let purpose: &[u8] = if is_part { b"kobling part v2" } else { b"kobling column v2" };
+        let [a, b, c, d] = numbers.map(u64::to_le_bytes);
+        let hash = keyed_hash(&self.0, &[purpose, unit_type.as_bytes(), &sum.to_le_bytes(), &a, &b, &c, &d]);
         hash[..8].try_into().expect("a hash has 32 bytes")
     }
 

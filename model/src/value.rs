@@ -44,12 +44,8 @@ pub struct ValueColumn {
 pub struct ValuePart {
     /// Whose fragment has it.
     pub side: Side,
-    /// Its form: with the decimals of the whole.
+    /// Its form, in the unit of the whole.
     pub coding: Coding,
-    /// How wide its public bounds are, in 2⁻²⁰ of those of all parts together.
-    pub weight: u32,
-    /// Whether its fingerprint is that of its negative: so that a column and its negative have one.
-    pub negated: bool,
 }
 
 /// Numbers of several owners before it is known which sides they are on.
@@ -57,47 +53,37 @@ pub struct ValuePart {
 pub struct Summed {
     /// The whole.
     pub coding: Coding,
-    /// Form and weight of each.
-    pub parts: Vec<(Coding, u32)>,
+    /// The form of each.
+    pub parts: Vec<Coding>,
 }
 
 impl Summed {
     /// What numbers within these bounds, about these centres, add up to; none where a bound exceeds
     /// [`Coding::BOUND_MAX`].
     pub fn of(parts: &[(Interval, f64)]) -> Option<Self> {
-        if let [(bounds, centre)] = parts {
-            let coding = Coding::of(bounds, *centre)?;
-            return Some(Self { coding, parts: vec![(coding, Self::WEIGHTS)] });
-        }
         let sum = |of: fn(&(Interval, f64)) -> f64| parts.iter().map(of).sum::<f64>();
         let whole = parts.iter().all(|(bounds, _)| bounds.whole);
         let all = Interval::new(sum(|(of, _)| of.low), sum(|(of, _)| of.high), whole)?;
-        let mut decimals = Coding::of(&all, sum(|(_, centre)| *centre))?.decimals;
-        let (codings, coding) = loop {
-            let codings = parts.iter().map(|(bounds, centre)| Coding::within(bounds, *centre, decimals));
-            let codings = codings.collect::<Option<Vec<_>>>()?;
-            let sum = |of: fn(&Coding) -> i64| codings.iter().map(of).sum::<i64>();
-            let (low, high, centre) = (sum(|of| of.low), sum(|of| of.high), sum(|of| of.centre));
-            let coding = Coding { decimals, low, high, centre };
-            if codings.iter().chain([&coding]).all(|of| of.bound() <= Coding::LARGEST as u64) {
-                break (codings, coding);
-            }
-            decimals -= 1;
-        };
-        let width = |(bounds, _): &(Interval, f64)| bounds.high - bounds.low;
-        let together: f64 = parts.iter().map(width).sum();
-        let weight = |part| (width(part) / together * f64::from(Self::WEIGHTS)).round() as u32;
-        let weights = parts.iter().map(|part| if together > 0.0 { weight(part) } else { 0 });
-        let parts: Vec<_> = codings.into_iter().zip(weights).collect();
-        let (shift, steps) = (StepForm::shift(&parts), parts.len() as i64);
+        let largest = |bounds: &Interval| bounds.low.abs().max(bounds.high.abs());
+        let largest = parts.iter().map(|(bounds, _)| largest(bounds)).fold(largest(&all), f64::max);
+        if largest.is_nan() || largest > Coding::BOUND_MAX {
+            return None;
+        }
+        // Widths are added, not taken of the whole: a constant that is added changes nothing.
+        let unit = unit(parts.iter().map(|(bounds, _)| bounds.high - bounds.low).sum(), largest);
+        let decimals = decimals(&all);
+        let parts: Vec<Coding> =
+            parts.iter().map(|(bounds, centre)| Coding::within(bounds, *centre, unit, decimals)).collect();
+        if let [alone] = parts[..] {
+            return Some(Self { coding: alone, parts });
+        }
+        let sum = |of: fn(&Coding) -> i64| parts.iter().map(of).sum::<i64>();
+        let (low, high) = (sum(|of| of.low), sum(|of| of.high));
         // The centre of the whole lies in the middle between steps.
-        let half = steps * ((1_i64 << shift) >> 1);
-        let centre = coding.centre.saturating_sub(coding.low).saturating_sub(half).max(0) >> shift << shift;
-        Some(Self { coding: Coding { centre: coding.low + half + centre, ..coding }, parts })
+        let (_, centre) = StepForm { shift: StepForm::shift(parts.iter()) }.centre(parts.iter());
+        let coding = Coding { unit: Exact(unit), from: Exact(all.low), decimals, low, high, centre };
+        Some(Self { coding, parts })
     }
-
-    /// All weights together.
-    pub const WEIGHTS: u32 = 1 << 20;
 }
 
 /// How squares of a sum of several owners' numbers come about: each number is cut into steps of 2^shift codes above its smallest,
@@ -115,8 +101,8 @@ impl StepForm {
     /// Bits of the steps of the widest part, at most.
     pub const BITS: u32 = 12;
 
-    fn shift(parts: &[(Coding, u32)]) -> u32 {
-        parts.iter().map(|(coding, _)| coding.offset_bits()).max().unwrap_or(0).saturating_sub(Self::BITS)
+    fn shift<'a>(parts: impl Iterator<Item = &'a Coding>) -> u32 {
+        parts.map(Coding::offset_bits).max().unwrap_or(0).saturating_sub(Self::BITS)
     }
 
     /// u: the steps of a code of a part.
@@ -160,10 +146,6 @@ pub struct JointPart {
     pub parts: u32,
     /// How squares come about.
     pub steps: StepForm,
-    /// As in [`ValuePart`].
-    pub weight: u32,
-    /// As in [`ValuePart`].
-    pub negated: bool,
 }
 
 impl PartForm {
@@ -188,19 +170,13 @@ impl ValueColumn {
 
     /// How squares come about where it is joint.
     pub fn steps(&self) -> StepForm {
-        let parts: Vec<_> = self.parts.iter().map(|part| (part.coding, part.weight)).collect();
-        StepForm { shift: StepForm::shift(&parts) }
+        StepForm { shift: StepForm::shift(self.parts.iter().map(|part| &part.coding)) }
     }
 
     /// What the owner on a side needs to know of its part, if it has one.
     pub fn part(&self, side: Side) -> Option<PartForm> {
         let part = self.parts.iter().find(|part| part.side == side)?;
-        let joint = JointPart {
-            parts: self.parts.len() as u32,
-            steps: self.steps(),
-            weight: part.weight,
-            negated: part.negated,
-        };
+        let joint = JointPart { parts: self.parts.len() as u32, steps: self.steps() };
         let joint = self.is_joint().then_some(joint);
         Some(PartForm { coding: part.coding, squares: self.squares, joint })
     }
@@ -222,20 +198,39 @@ impl ValueColumn {
     }
 }
 
-/// The form of a value column on shares: a fixed-point number x·10^decimals, rounded half away from zero, in public
-/// bounds.
+/// The form of a value column on shares: whole numbers of units above the lower public bound.
+///
+/// The unit is a fixed part of the width of the bounds. So a·x + b has the codes of x for every a above 0 and every b, and with
+/// them its sums, and the noise of these: whoever asks for a column in other units learns nothing new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Coding {
-    /// Decimal digits kept; negative: digits before the point that are dropped.
+    /// What one stands for.
+    pub unit: Exact,
+    /// The lower bound, which is entered as 0.
+    pub from: Exact,
+    /// Decimals that a sum is shown with; negative: digits before the point that are not shown.
     pub decimals: i32,
-    /// Smallest code.
+    /// Smallest code: the lower bound in units, rounded.
     pub low: i64,
     /// Largest code.
     pub high: i64,
     /// The code that squares are taken about.
     pub centre: i64,
 }
+
+/// A number that is the same only bit by bit.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Exact(pub f64);
+
+impl PartialEq for Exact {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_bits() == other.0.to_bits()
+    }
+}
+
+impl Eq for Exact {}
 
 /// Most units that sums are sized for.
 pub const UNITS_MAX: u64 = 1 << 24;
@@ -247,50 +242,43 @@ impl Coding {
     pub const BOUND_MAX: f64 = 1e15;
     /// Steps that contributions are rounded up to.
     pub const CONTRIBUTION_STEPS: u64 = 7;
+    /// Units from one bound to the other: 21 bits, three limbs of seven.
+    pub const UNITS: i64 = (1 << 21) - 1;
     /// Bits kept of a distance from the centre before it is squared.
     const SQUARED_BITS: u32 = 20;
 
     /// The coding of a column within these bounds, squared about `centre`; none where a bound exceeds
     /// [`Self::BOUND_MAX`].
-    ///
-    /// Whole numbers keep all digits, and enough decimals that the bound has four; others have at least seven
-    /// digits at the bound. Digits beyond [`Self::LARGEST`] are dropped.
     pub fn of(bounds: &Interval, centre: f64) -> Option<Self> {
-        let largest = bounds.low.abs().max(bounds.high.abs());
-        if largest.is_nan() || largest > Self::BOUND_MAX {
-            return None;
-        }
-        let wanted = if bounds.whole { 1e3 } else { 1e6 };
-        let mut decimals = 0;
-        while largest > 0.0 && decimals < 12 && scale(largest, decimals) < wanted {
-            decimals += 1;
-        }
-        while scale(largest, decimals) > Self::LARGEST as f64 {
-            decimals -= 1;
-        }
-        Self::within(bounds, centre, decimals)
+        Summed::of(&[(*bounds, centre)]).map(|summed| summed.coding)
     }
 
-    /// The same with so many decimals.
-    fn within(bounds: &Interval, centre: f64, decimals: i32) -> Option<Self> {
-        let largest = bounds.low.abs().max(bounds.high.abs());
-        if largest.is_nan() || largest > Self::BOUND_MAX {
-            return None;
-        }
-        let code = |value: f64| scale(value, decimals).round() as i64;
-        let (low, high) = (code(bounds.low), code(bounds.high));
-        let centre = if centre.is_finite() { code(bounds.clamp(centre)) } else { low + (high - low) / 2 };
-        Some(Self { decimals, low, high, centre })
+    fn within(bounds: &Interval, centre: f64, unit: f64, decimals: i32) -> Self {
+        let units = |above: f64| (above / unit).round() as i64;
+        let low = units(bounds.low);
+        let high = low + units(bounds.high - bounds.low);
+        let centre = match centre.is_finite() {
+            true => low + units(bounds.clamp(centre) - bounds.low),
+            false => low + (high - low) / 2,
+        };
+        Self { unit: Exact(unit), from: Exact(bounds.low), decimals, low, high, centre }
     }
 
     /// The code of a value that is brought within `bounds` first.
     pub fn code(&self, value: f64, bounds: &Interval) -> i64 {
-        (scale(bounds.clamp(value), self.decimals).round() as i64).clamp(self.low, self.high)
+        let above = (bounds.clamp(value) - self.from.0) / self.unit.0;
+        self.low.saturating_add(above.round() as i64).clamp(self.low, self.high)
     }
 
     /// The number that a code, or a sum of codes, stands for.
     pub fn value(&self, code: f64) -> f64 {
-        scale(code, -self.decimals)
+        code * self.unit.0
+    }
+
+    /// The same as it is shown of a sum.
+    pub fn sum(&self, code: i128) -> f64 {
+        let scaled = scale(self.value(code as f64), self.decimals);
+        scale(scaled.round(), -self.decimals)
     }
 
     /// Largest absolute code that is in bounds.
@@ -360,6 +348,33 @@ pub fn bounds_and_centre(
     Some((bounds, bounds.clamp(centre)))
 }
 
+/// What a code of a column of this width stands for. Large numbers that lie close together have larger units.
+fn unit(width: f64, largest: f64) -> f64 {
+    let mut unit = match width {
+        width if width > 0.0 => width / Coding::UNITS as f64,
+        _ if largest > 0.0 => largest,
+        _ => 1.0,
+    };
+    // A few units below: codes are rounded.
+    while largest / unit > (Coding::LARGEST - 16) as f64 {
+        unit *= 2.0;
+    }
+    unit
+}
+
+/// Decimals that a sum is shown with: none of whole numbers, of others at least seven digits at the bound.
+fn decimals(bounds: &Interval) -> i32 {
+    let largest = bounds.low.abs().max(bounds.high.abs());
+    let mut decimals = 0;
+    while !bounds.whole && largest > 0.0 && decimals < 12 && scale(largest, decimals) < 1e6 {
+        decimals += 1;
+    }
+    while scale(largest, decimals) > Coding::LARGEST as f64 {
+        decimals -= 1;
+    }
+    decimals
+}
+
 /// `value` · 10^decimals.
 fn scale(value: f64, decimals: i32) -> f64 {
     // Powers of ten up to 10²² are exact, so there is one rounding.
@@ -389,23 +404,68 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_keep_their_digits_and_others_seven() {
+    fn a_unit_is_a_fixed_part_of_the_width_and_sums_keep_the_digits_of_the_values() {
         let wages = coding(0.0, 1_300_000.0, true, 400_000.0);
-        assert_eq!(wages, Coding { decimals: 0, low: 0, high: 1_300_000, centre: 400_000 });
-        assert_eq!((wages.offset_bits(), wages.square_shift()), (21, 0));
+        assert_eq!((wages.low, wages.high, wages.offset_bits(), wages.decimals), (0, Coding::UNITS, 21, 0));
+        assert_eq!((wages.centre, wages.square_shift()), (645_277, 1));
+        assert_eq!((wages.value(wages.high as f64), wages.sum(645_277 * 10)), (1_300_000.0, 3_999_999.0));
         let indicator = coding(0.0, 1.0, true, 0.3);
-        assert_eq!(indicator, Coding { decimals: 3, low: 0, high: 1000, centre: 300 });
+        assert_eq!((indicator.high, indicator.sum(Coding::UNITS as i128 * 12 + 5)), (Coding::UNITS, 12.0));
         assert_eq!(coding(-2.5, 80.25, false, 9.0).decimals, 5);
-        assert_eq!(coding(0.0, 0.0, true, 0.0), Coding { decimals: 0, low: 0, high: 0, centre: 0 });
+        let constant = coding(0.0, 0.0, true, 0.0);
+        assert_eq!((constant.low, constant.high, constant.centre), (0, 0, 0));
+        let seven = coding(7.0, 7.0, true, 7.0);
+        assert_eq!((seven.low, seven.high, seven.sum(3)), (1, 1, 21.0));
     }
 
     #[test]
-    fn the_largest_bounds_lose_digits_and_larger_ones_are_refused() {
-        let largest = coding(-1e10, 1e10, true, 0.0);
-        assert_eq!((largest.decimals, largest.high), (0, Coding::LARGEST));
-        let larger = coding(0.0, 1e15, true, 1e15);
-        assert_eq!((larger.decimals, larger.high), (-5, Coding::LARGEST));
+    fn a_column_in_other_units_or_from_another_zero_has_the_same_offsets() {
+        let (low, high) = (-20_000.0, 1_300_000.0);
+        let wages = coding(low, high, true, 4e5);
+        let values = [low, -3.0, 0.0, 1.0, 17.5, 399_999.0, 1_234_567.0, high];
+        for (a, b) in [(2.0, 0.0), (1.0, 1e6), (0.001, 3.0), (1.0 / 3.0, -77.0), (12.0, 0.5)] {
+            let other = coding(a * low + b, a * high + b, false, a * 4e5 + b);
+            let within = |low: f64, high: f64| Interval::new(low, high, false).expect("in order");
+            for value in values {
+                let code = wages.code(value, &within(low, high));
+                let moved = other.code(a * value + b, &within(a * low + b, a * high + b));
+                assert_eq!(wages.offset(code), other.offset(moved), "{a} {b} {value}");
+            }
+            assert_eq!(wages.high - wages.low, other.high - other.low);
+            assert_eq!(wages.centre - wages.low, other.centre - other.low);
+        }
+    }
+
+    #[test]
+    fn numbers_far_from_zero_have_larger_units_and_too_large_ones_are_refused() {
+        let days = coding(18_000.0, 18_001.0, true, 18_000.5);
+        assert!(days.high <= Coding::LARGEST && days.high - days.low < Coding::UNITS && days.low < days.high);
+        let largest = coding(-1e15, 1e15, true, 0.0);
+        assert_eq!((largest.decimals, largest.high - largest.low), (-5, Coding::UNITS));
         assert_eq!(Coding::of(&Interval::new(0.0, 1.1e15, true).expect("in order"), 0.0), None);
+    }
+
+    #[test]
+    fn numbers_that_add_up_share_a_unit_and_their_offsets_add_up_to_those_of_the_whole() {
+        let within =
+            |low: f64, high: f64, centre: f64| (Interval::new(low, high, true).expect("in order"), centre);
+        let parts = [within(0.0, 1_300_000.0, 4e5), within(-90.0, 60_000.0, 1e3)];
+        let summed = Summed::of(&parts).expect("small enough");
+        let [wages, others] = summed.parts[..] else { panic!("two parts") };
+        assert_eq!((wages.unit, others.unit), (summed.coding.unit, summed.coding.unit));
+        assert_eq!(wages.low + others.low, summed.coding.low);
+        assert_eq!(wages.high + others.high, summed.coding.high);
+        assert!(summed.coding.offset_bits() <= 22);
+        // In other units, and with a constant added to one of them.
+        let moved = [within(77.0, 2_600_077.0, 8e5 + 77.0), within(-180.0, 120_000.0, 2e3)];
+        let moved = Summed::of(&moved).expect("small enough");
+        for (part, of) in moved.parts.iter().zip(&summed.parts) {
+            assert_eq!(
+                (part.high - part.low, part.centre - part.low),
+                (of.high - of.low, of.centre - of.low)
+            );
+        }
+        assert_eq!(Summed::of(&[parts[0], within(0.0, 1.1e15, 0.0)]), None);
     }
 
     #[test]
@@ -415,6 +475,7 @@ mod tests {
             (-1e10, 1e10, true, -1e10),
             (-0.01, 3.0, false, 1.0),
             (5.0, 5.0, true, 5.0),
+            (1e9, 1e9 + 1.0, true, 1e9),
         ] {
             let bounds = Interval::new(low, high, whole).expect("in order");
             let coding = coding(low, high, whole, centre);
@@ -432,8 +493,12 @@ mod tests {
     #[test]
     fn a_contribution_is_never_rounded_down() {
         let coding = coding(-700.0, 7000.0, true, 0.0);
-        assert_eq!([0, 1, 1000, 1001, 7000].map(|code| coding.contribution(code)), [0, 1, 1, 2, 7]);
-        assert_eq!(coding.contribution(-700), 1);
+        let bound = coding.bound() as i64;
+        assert_eq!(
+            [0, 1, bound / 7, bound / 7 + 1, bound].map(|code| coding.contribution(code)),
+            [0, 1, 1, 2, 7]
+        );
+        assert_eq!(coding.contribution(coding.low), 1);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use kobling_crypto::share::Share;
 use kobling_model::UnitType;
 use kobling_model::plan::{Question, Side};
 use kobling_model::rules::Rules;
-use kobling_model::value::{JointPart, PartForm, ValueColumn};
+use kobling_model::value::{PartForm, ValueColumn};
 
 /// The code of a unit without a value.
 pub const NO_VALUE: i64 = i64::MIN;
@@ -36,23 +36,17 @@ const CONTRIBUTION_BITS: u32 = 6;
 pub struct Values {
     /// By unit number; [`NO_VALUE`] where missing.
     pub codes: Vec<i64>,
-    /// By unit number: where the value lies between the secret bounds, from 0 to [`STEPS`]; beyond where missing.
-    pub steps: Vec<u32>,
     /// What the protection needs to know of the whole column.
     pub whole: WholeColumn,
 }
-
-/// Steps that a value brought to [0, 1] is rounded to before it is fingerprinted: enough to tell columns apart, few enough
-/// that the rounding of a double does not.
-pub const STEPS: u32 = 1 << 20;
 
 /// Constants of a whole, unfiltered column. Secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WholeColumn {
     /// Mean of the codes.
     pub mean: i64,
-    /// Distance of the secret bounds.
-    pub width: u64,
+    /// Codes of the secret bounds.
+    pub bounds: (i64, i64),
     /// Mean of the squares.
     pub square_mean: u64,
     /// Largest square within the secret bounds.
@@ -62,10 +56,11 @@ pub struct WholeColumn {
 impl Values {
     /// What the owner enters.
     ///
-    /// The fingerprint is a keyed hash of two sums over all units with a value, of a mix of the unit's record key with its
-    /// step, and with one minus it: the same for x, 2x, x + 1 and −x, at whichever node and in whichever order the units
-    /// were imported. Record keys are secret, so nobody outside can aim at a fingerprint. That of one of several parts is of one of
-    /// these sums and the part's weight, so that x + y and x − y, and x + y and x + 2y, have others; those of all parts are joined.
+    /// The fingerprint is a keyed hash of a sum over all units with a value, of a mix of the unit's record key with its code, and
+    /// of where the secret bounds and the centre lie: of all, in units above the smallest code, that the column's noise is made
+    /// with. Two columns with the same fingerprint have the same codes and are protected with the same numbers, so that their
+    /// released sums are the same but for what is public; columns with others have other noise. Record keys are secret, so nobody
+    /// outside can aim at a fingerprint. Those of all parts of a column are joined.
     pub fn constants(
         &self,
         secret: &RecordKeySecret,
@@ -73,26 +68,19 @@ impl Values {
         keys: &[[u16; 3]],
         form: &PartForm,
     ) -> ColumnConstants {
-        let mut sums = [0_u64; 2];
-        for (step, [a, b, c]) in self.steps.iter().zip(keys).filter(|(step, _)| **step <= STEPS) {
+        let coding = &form.coding;
+        let mut sum = 0_u64;
+        for (code, [a, b, c]) in self.codes.iter().zip(keys).filter(|(code, _)| **code != NO_VALUE) {
             let key = u64::from(*a) | u64::from(*b) << 16 | u64::from(*c) << 32;
-            for (sum, step) in sums.iter_mut().zip([*step, STEPS - *step]) {
-                *sum = sum.wrapping_add(mix(mix(key).wrapping_add(u64::from(step))));
-            }
+            sum = sum.wrapping_add(mix(mix(key).wrapping_add(coding.offset(*code))));
         }
-        let (fingerprint, parts) = match &form.joint {
-            None => (secret.column_fingerprint(unit_type.as_str(), sums), 1),
-            // A part that is the same for everybody says nothing of the column.
-            Some(JointPart { weight: 0, parts, .. }) => ([0; 8], *parts),
-            Some(JointPart { weight, negated, parts, .. }) => {
-                let sum = sums[usize::from(*negated)];
-                (secret.part_fingerprint(unit_type.as_str(), sum, *weight), *parts)
-            }
-        };
+        let (lowest, highest) = self.whole.bounds;
+        let numbers = [lowest, highest, coding.high, coding.centre].map(|code| coding.offset(code));
+        let parts = form.joint.map_or(1, |joint| joint.parts);
         ColumnConstants {
-            fingerprint,
+            fingerprint: secret.column_fingerprint(unit_type.as_str(), parts > 1, sum, numbers),
             mean: self.whole.mean,
-            width: self.whole.width,
+            width: highest.abs_diff(lowest),
             square_mean: self.whole.square_mean,
             // (a + b + …)² is at most as many times a² + b² + … as there are of them.
             square_width: self.whole.square_width.saturating_mul(u64::from(parts)),
@@ -517,7 +505,7 @@ mod tests {
         let Summed { coding, parts } =
             Summed::of(&bounds.iter().map(within).collect::<Vec<_>>()).expect("small enough");
         let sides = [Side::Left, Side::Right].into_iter().chain((0..).map(Side::Other));
-        let part = |(side, (coding, weight))| ValuePart { side, coding, weight, negated: false };
+        let part = |(side, coding)| ValuePart { side, coding };
         let parts = sides.zip(parts).map(part).collect();
         ValueColumn { name: "sum".into(), parts, coding, squares: true }
     }

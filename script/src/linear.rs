@@ -16,18 +16,11 @@ use crate::joint::{Known, owners};
 /// A number taken apart.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Linear {
-    /// What each owner computes, and whether it enters the sum with a minus.
-    pub(crate) parts: BTreeMap<OwnerId, Part>,
+    /// What each owner computes.
+    pub(crate) parts: BTreeMap<OwnerId, Expression>,
     /// It is missing where one of them does not hold.
     pub(crate) conditions: Vec<Expression>,
     constant: f64,
-}
-
-/// One owner's number, its factors within.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Part {
-    pub(crate) expression: Expression,
-    pub(crate) is_subtracted: bool,
 }
 
 impl Linear {
@@ -38,7 +31,7 @@ impl Linear {
         if linear.constant != 0.0 {
             let constant = Expression::Constant(fold::number(linear.constant)?);
             let first = linear.parts.values_mut().next()?;
-            first.expression = binary(BinaryOperator::Add, first.expression.clone(), constant);
+            *first = binary(BinaryOperator::Add, first.clone(), constant);
         }
         (!linear.parts.is_empty()).then_some(linear)
     }
@@ -90,12 +83,11 @@ impl Linear {
                 binary(BinaryOperator::Multiply, expression.clone(), factor)
             }
         };
-        let is_subtracted = factor < 0.0;
         match self.parts.get_mut(owner) {
             None => {
-                self.parts.insert(owner.clone(), Part { expression: term, is_subtracted });
+                self.parts.insert(owner.clone(), term);
             }
-            Some(part) => part.expression = binary(BinaryOperator::Add, part.expression.clone(), term),
+            Some(part) => *part = binary(BinaryOperator::Add, part.clone(), term),
         }
     }
 }

@@ -735,13 +735,13 @@ impl Problem {
                     (belonging(columns, "belongs to", " and "), belonging(columns, "tilhører", " og "));
                 say(
                     format!(
-                        "{list}: nobody holds both values of a unit, so a sum or mean of this cannot be computed yet"
+                        "{list}: this is no sum of each owner's numbers, and nobody holds all values of a unit, so a sum or mean of it cannot be computed"
                     ),
-                    "summarize each owner's variable, or group the other's and tabulate by it",
+                    "summarize sums and differences of owners' numbers, such as `x + y` or `(x - y) / 30`, or one owner's variable, in groups or under a condition of the others'",
                     format!(
-                        "{liste}: ingen har begge verdiene for en enhet, så sum eller gjennomsnitt av dette kan ikke beregnes ennå"
+                        "{liste}: dette er ingen sum av hver eiers tall, og ingen har alle verdiene for en enhet, så sum eller gjennomsnitt av det kan ikke beregnes"
                     ),
-                    "summer hver eiers variabel, eller grupper den andres og tabuler etter den",
+                    "bruk summer og differanser av eiernes tall, som `x + y` eller `(x - y) / 30`, eller én eiers variabel, i grupper eller under en betingelse om de andres",
                 )
             }
             Self::NotAcross { columns, obstacle } => {

@@ -10,7 +10,7 @@ use crate::check::Checker;
 use crate::diagnostic::Reported;
 use crate::joint::owners;
 use crate::limits::VALUE_PARTS_MAX;
-use crate::linear::{Linear, Part};
+use crate::linear::Linear;
 use crate::locality::{Filter, columns};
 use crate::lower::Owners;
 use crate::problem::Problem;
@@ -21,8 +21,6 @@ pub(crate) struct Number {
     /// What each owner computes, over the script's sources; constants have no owner.
     parts: Vec<(Option<OwnerId>, Expression)>,
     summed: Summed,
-    /// Whether the first part enters the sum with a minus.
-    negated: bool,
     /// Conditions under which it is not missing, beside those of its parts.
     conditions: Vec<Filter>,
 }
@@ -35,7 +33,7 @@ impl Number {
             return Err(checker.report(name.span, Problem::TextSummarized { name: text }));
         }
         let (of_owners, expression) = (column.lowered.owners, column.lowered.expression);
-        let (mut parts, mut negated, mut conditions) = (Vec::new(), false, Vec::new());
+        let (mut parts, mut conditions) = (Vec::new(), Vec::new());
         if of_owners.len() <= 1 {
             parts.push((of_owners.into_keys().next(), expression));
         } else {
@@ -45,10 +43,7 @@ impl Number {
                 let columns = columns(&of_owners);
                 return Err(checker.report(name.span, Problem::MixedOwners { columns }));
             };
-            negated = several.values().next().is_some_and(|part| part.is_subtracted);
-            for (owner, Part { expression, .. }) in several {
-                parts.push((Some(owner), expression));
-            }
+            parts.extend(several.into_iter().map(|(owner, expression)| (Some(owner), expression)));
             for expression in when {
                 let used = owners(&checker.known, &expression).into_iter();
                 let named = |owner: &OwnerId| Some((owner.clone(), of_owners.get(owner)?.clone()));
@@ -65,7 +60,7 @@ impl Number {
             let bound = bounds.fold(0.0, f64::max);
             return Err(checker.report(name.span, Problem::BoundsTooLarge { name: text, bound }));
         };
-        Ok(Self { name: text, parts, summed, negated, conditions })
+        Ok(Self { name: text, parts, summed, conditions })
     }
 
     /// What its owners compute.
@@ -81,8 +76,7 @@ impl Number {
     /// How it stands in a table that shows this of it, its parts on these sides.
     pub(crate) fn column(self, sides: &[Side], shows: &[Show]) -> ValueColumn {
         let squares = shows.contains(&Show::StandardDeviation);
-        let negated = self.negated;
-        let part = |(side, (coding, weight)): (&Side, _)| ValuePart { side: *side, coding, weight, negated };
+        let part = |(side, coding): (&Side, _)| ValuePart { side: *side, coding };
         let Summed { coding, parts } = self.summed;
         let parts = sides.iter().zip(parts).map(part).collect();
         ValueColumn { name: self.name, parts, coding, squares }

@@ -161,11 +161,51 @@ fn a_difference_of_two_owners_dates_is_classed_where_the_column_changes() {
     assert_eq!(condition.sums[0].classes.first().map(|(first, _)| *first), Some(1));
 }
 
+/// Whose numbers add up to a value column.
+fn sides(column: &ValueColumn) -> Vec<Side> {
+    column.parts.iter().map(|part| part.side).collect()
+}
+
+#[test]
+fn a_value_is_cut_into_a_number_of_each_owner() {
+    let value = |made: &str| {
+        let question = last(&format!("generate x = {made}\ntabulate kjønn, summarize(x) mean std"));
+        let value = question.value().expect("a value").clone();
+        (question, value)
+    };
+    let (question, sum) = value("lønn + 1000 * stadium");
+    assert_eq!(sides(&sum), [Side::Right, Side::Left]);
+    assert!(question.right.expect("krg").value.is_some() && question.left.value.is_some());
+    // What a factor, a constant and the order change: nothing that noise depends on.
+    let form = |made: &str| {
+        let (_, value) = value(made);
+        let form = |coding: &Coding| (coding.high - coding.low, coding.centre - coding.low);
+        value.parts.iter().map(|part| (part.side, form(&part.coding))).collect::<Vec<_>>()
+    };
+    let plain = form("lønn + 1000 * stadium");
+    for same in ["1000 * stadium + lønn", "3 * (lønn + stadium * 1000)", "lønn / 2 + 500 * stadium - 77"] {
+        assert_eq!(form(same), plain, "{same}");
+    }
+    // Another factor of one of them does.
+    assert_ne!(form("lønn + 2000 * stadium"), plain);
+    // Where others' values are in a condition only, it is one of the question's.
+    let (question, alone) = value("lønn if stadium == 1");
+    assert_eq!((sides(&alone), question.right.expect("krg").filters.len()), (vec![Side::Left], 1));
+    let (question, both) = value("lønn - stadium if stadium > lønn");
+    assert_eq!((sides(&both).len(), question.conditions.len()), (2, 1));
+}
+
 #[test]
 fn what_cannot_be_computed_across_owners_says_why() {
     for (statement, code) in [
         ("generate x = lønn * stadium\nsummarize x", "mixed-owners"),
-        ("generate x = lønn if stadium == 1\ntabulate kjønn, summarize(x)", "mixed-owners"),
+        (
+            "generate x = lønn - stadium\nreplace x = 0 if stadium == 1\ntabulate kjønn, summarize(x)",
+            "mixed-owners",
+        ),
+        ("generate x = floor((lønn - stadium) / 12)\nsummarize x", "mixed-owners"),
+        ("generate x = lønn / stadium\nsummarize x", "mixed-owners"),
+        ("generate x = stadium + ln(lønn)\nsummarize x", "no-bounds"),
         ("generate x = lønn * doser\ngenerate y = x > 5\ntabulate y", ""),
         ("generate x = lønn / sivstand > doser\ntabulate x", "not-across-owners"),
         ("generate x = (lønn - doser) / 3 + (lønn - stadium) / 7 > 0\ntabulate x", "not-across-owners"),
@@ -353,11 +393,11 @@ fn the_number_is_its_owners_and_no_other_fragment_has_it() {
     assert_eq!((right.owner.as_str(), right.dimensions.len()), ("krg", 0));
     assert_eq!(right.value.as_ref().map(written).as_deref(), Some("($0 * 2)"));
     assert!(theirs.left.value.is_none());
-    assert_eq!(theirs.value().map(|value| value.side), Some(Side::Right));
+    assert_eq!(theirs.value().map(sides), Some(vec![Side::Right]));
     let constant = last("generate en = 1\ntabulate stadium, summarize(en)");
-    assert_eq!(constant.value().map(|value| value.side), Some(Side::Left));
+    assert_eq!(constant.value().map(sides), Some(vec![Side::Left]));
     let third = last("tabulate kjønn stadium, summarize(doser)");
-    assert_eq!(third.value().map(|value| value.side), Some(Side::Other(0)));
+    assert_eq!(third.value().map(sides), Some(vec![Side::Other(0)]));
     assert!(third.others[0].value.is_some() && third.right.is_some_and(|right| right.value.is_none()));
 }
 
@@ -381,18 +421,21 @@ fn summarize_asks_one_question_for_each_variable_over_the_whole_dataset() {
 
 #[test]
 fn bounds_come_from_the_catalogue_through_the_expression() {
-    let coding = |rest: &str| value(rest).coding;
-    let wages = Coding { decimals: 0, low: 0, high: 1_500_000, centre: 400_000 };
-    assert_eq!(coding("summarize lønn"), wages);
-    let thousands = Coding { decimals: 3, low: 0, high: 1_500_000, centre: 400_000 };
-    assert_eq!(coding("generate t = lønn / 1000\nsummarize t"), thousands);
+    // Bounds and centre, as the coding has them.
+    let coded = |rest: &str| {
+        let Coding { unit, from, low, high, centre, decimals } = value(rest).coding;
+        let of = |code: i64| from.0 + (code - low) as f64 * unit.0;
+        (decimals, of(low), of(high).round(), of(centre).round())
+    };
+    assert_eq!(coded("summarize lønn"), (0, 0.0, 1_500_000.0, 400_000.0));
+    assert_eq!(coded("generate t = lønn / 1000\nsummarize t"), (3, 0.0, 1500.0, 400.0));
     // Of a code list without public constants, from its codes, those that say why there is no value too.
-    assert_eq!(coding("summarize sivstand"), Coding { decimals: 2, low: 0, high: 1000, centre: 500 });
-    assert_eq!(coding("summarize stadium"), Coding { decimals: 3, low: 1000, high: 4000, centre: 2500 });
+    assert_eq!(coded("summarize sivstand"), (0, 0.0, 10.0, 5.0));
+    assert_eq!(coded("generate x = 2 * stadium\nsummarize x"), (0, 2.0, 8.0, 5.0));
     let some = "generate x = lønn if kjønn == \"2\"\nreplace x = -5 if lønn == 0\nsummarize x";
-    assert_eq!((coding(some).low, coding(some).high), (-5, 1_500_000));
+    assert_eq!((coded(some).1, coded(some).2), (-5.0, 1_500_000.0));
     let died = "import db/BEFOLKNING_DOEDS_DATO as død\nsummarize død";
-    assert_eq!(coding(died), Coding { decimals: 0, low: 3600, high: 20_000, centre: 10_000 });
+    assert_eq!(coded(died), (0, 3600.0, 20_000.0, 10_000.0));
 }
 
 #[test]

@@ -3,13 +3,12 @@
 use kobling_model::interval::Interval;
 use kobling_model::value::PartForm;
 
-use crate::values::{NO_VALUE, STEPS, Values, WholeColumn};
+use crate::values::{NO_VALUE, Values, WholeColumn};
 
 pub(super) struct Column {
     form: PartForm,
     bounds: Interval,
     codes: Vec<i64>,
-    steps: Vec<u32>,
     count: u64,
     sum: i128,
     squares: u128,
@@ -17,27 +16,22 @@ pub(super) struct Column {
 
 impl Column {
     pub(super) fn new(form: PartForm, bounds: Interval, units: usize) -> Self {
-        let (codes, steps) = (Vec::with_capacity(units), Vec::with_capacity(units));
-        Self { form, bounds, codes, steps, count: 0, sum: 0, squares: 0 }
+        let codes = Vec::with_capacity(units);
+        Self { form, bounds, codes, count: 0, sum: 0, squares: 0 }
     }
 
     /// The next units' values; not a number where missing.
     pub(super) fn add(&mut self, values: &[f64]) {
-        let width = self.bounds.high - self.bounds.low;
         for value in values {
             if value.is_nan() {
                 self.codes.push(NO_VALUE);
-                self.steps.push(u32::MAX);
                 continue;
             }
             let code = self.form.coding.code(*value, &self.bounds);
             self.count += 1;
             self.sum += i128::from(code);
             self.squares += u128::from(self.form.square(code));
-            let above = self.bounds.clamp(*value) - self.bounds.low;
-            let place = if width > 0.0 { above / width } else { 0.0 };
             self.codes.push(code);
-            self.steps.push((place * f64::from(STEPS)).round() as u32);
         }
     }
 
@@ -47,11 +41,10 @@ impl Column {
         let count = self.count.max(1);
         Values {
             codes: self.codes,
-            steps: self.steps,
             whole: WholeColumn {
                 // Toward zero; below the coding's resolution.
                 mean: (self.sum / i128::from(count)) as i64,
-                width: high.abs_diff(low),
+                bounds: (low, high),
                 square_mean: (self.squares / u128::from(count)) as u64,
                 square_width: form.square(low).max(form.square(high)),
             },

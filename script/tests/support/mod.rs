@@ -247,11 +247,14 @@ pub fn described_plan(plan: &Plan) -> String {
                     .expect("memory");
                 if let Some(value) = &shape.value {
                     let squares = if value.squares { " with squares" } else { "" };
-                    let Coding { decimals, low, high, centre } = value.coding;
+                    let Coding { decimals, low, high, centre, .. } = value.coding;
+                    let sides: Vec<String> =
+                        value.parts.iter().map(|part| format!("{:?}", part.side)).collect();
                     writeln!(
                         out,
-                        "  value: {} ({:?}) {low}..{high} about {centre}, {decimals} decimals{squares}",
-                        value.name, value.side
+                        "  value: {} ({}) {low}..{high} about {centre}, {decimals} decimals{squares}",
+                        value.name,
+                        sides.join(" + ")
                     )
                     .expect("memory");
                 }

@@ -52,12 +52,8 @@ impl Part<'_> {
 
     /// The whole number that stands for a value.
     fn code(&self, value: f64) -> i128 {
-        let value = self.bounds.clamp(value);
-        let scaled = match self.coding.decimals {
-            decimals @ 0.. => value * 10_f64.powi(decimals),
-            decimals => value / 10_f64.powi(-decimals),
-        };
-        (scaled.round() as i128).clamp(self.low(), self.high())
+        let units = (self.bounds.clamp(value) - self.coding.from.0) / self.coding.unit.0;
+        (self.low() + units.round() as i128).clamp(self.low(), self.high())
     }
 
     fn low(&self) -> i128 {
@@ -102,38 +98,29 @@ impl<'a> ValueColumn<'a> {
     fn enter_constants(&mut self, at: usize, question: &Question, registers: &Registers, secret: &[u8; 32]) {
         let part = &self.parts[at];
         let [low, high] = [part.bounds.low, part.bounds.high].map(|bound| part.code(bound));
-        let (mut count, mut mixed, mut sum, mut squares) = (0, [0_u64; 2], 0, 0);
+        let (mut count, mut mixed, mut sum, mut squares) = (0, 0_u64, 0, 0);
         for identity in registers.identities(part.fragment) {
             let Some(value) = part.value(registers, identity) else { continue };
             let code = part.code(value);
             count += 1;
             sum += code;
             squares += self.own_square(at, code);
-            let width = part.bounds.high - part.bounds.low;
-            let place = if width > 0.0 { (part.bounds.clamp(value) - part.bounds.low) / width } else { 0.0 };
-            let step = (place * 1_048_576.0).round() as u64;
             let [a, b, c] = record_key(secret, question.unit_type, identity).map(u64::from);
-            for (sum, step) in mixed.iter_mut().zip([step, 1_048_576 - step]) {
-                *sum = sum.wrapping_add(mix(mix(a + (b << 16) + (c << 32)).wrapping_add(step)));
-            }
+            let offset = (code - part.low()) as u64;
+            mixed = mixed.wrapping_add(mix(mix(a + (b << 16) + (c << 32)).wrapping_add(offset)));
         }
-        let of_part = &self.column.parts[at];
-        let unit_type = question.unit_type.as_str().as_bytes();
-        let message = if self.is_joint() {
-            let sum = mixed[usize::from(of_part.negated)];
-            list(&[b"kobling part v1", unit_type, &sum.to_le_bytes(), &of_part.weight.to_le_bytes()])
-        } else {
-            mixed.sort_unstable();
-            let [first, second] = mixed.map(u64::to_le_bytes);
-            list(&[b"kobling column v1", unit_type, &first, &second])
-        };
-        let digest = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), &message);
+        let purpose: &[u8] = if self.is_joint() { b"kobling part v2" } else { b"kobling column v2" };
+        let centre = i128::from(part.coding.centre);
+        let numbers = [low, high, part.high(), centre].map(|code| ((code - part.low()) as u64).to_le_bytes());
+        let mut message = vec![purpose, question.unit_type.as_str().as_bytes()];
+        let mixed = mixed.to_le_bytes();
+        message.push(&mixed);
+        message.extend(numbers.iter().map(|number| number.as_slice()));
+        let digest = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), &list(&message));
         let parts = self.parts.len() as i128;
         let square_width = self.own_square(at, low).max(self.own_square(at, high)) * parts;
-        if !self.is_joint() || of_part.weight > 0 {
-            for (byte, more) in self.fingerprint.iter_mut().zip(digest.as_ref()) {
-                *byte ^= more;
-            }
+        for (byte, more) in self.fingerprint.iter_mut().zip(digest.as_ref()) {
+            *byte ^= more;
         }
         self.mean += sum / count.max(1);
         self.width += high - low;
@@ -298,10 +285,7 @@ impl<'a> ValueColumn<'a> {
         (sum, squares): (i128, i128),
     ) -> Statistics {
         let coding = self.column.coding;
-        let scaled = |code: f64| match coding.decimals {
-            decimals @ 0.. => code / 10_f64.powi(decimals),
-            decimals => code * 10_f64.powi(-decimals),
-        };
+        let scaled = |code: f64| code * coding.unit.0;
         let three = |value: f64| format!("{value:.2e}").parse::<f64>().expect("a number");
         let shows = |show| shape.shows.contains(&show);
         let n = count as f64;
@@ -310,8 +294,13 @@ impl<'a> ValueColumn<'a> {
         let unit = self.unit() as f64;
         let variance = unit * unit * (squares as f64 / n) - (mean - centre) * (mean - centre);
         let deviation = (variance >= 0.0).then(|| (variance * n / (n - 1.0)).sqrt());
-        let decimals = usize::try_from(coding.decimals.max(0)).expect("not negative");
-        let whole_sum = format!("{:.decimals$}", scaled(sum as f64)).parse().expect("a number");
+        let whole_sum = match coding.decimals {
+            0.. => format!("{:.*}", coding.decimals as usize, scaled(sum as f64)).parse().expect("a number"),
+            dropped => {
+                let large = 10_f64.powi(-dropped);
+                (scaled(sum as f64) / large).round() * large
+            }
+        };
         Statistics {
             mean: shows(Show::Mean).then(|| three(scaled(mean))),
             standard_deviation: deviation
@@ -354,8 +343,7 @@ mod tests {
         };
         let Summed { coding, parts } =
             Summed::of(&bounds.iter().map(within).collect::<Vec<_>>()).expect("small enough");
-        let part =
-            |(at, (coding, weight))| ValuePart { side: Side::Other(at), coding, weight, negated: false };
+        let part = |(at, coding)| ValuePart { side: Side::Other(at), coding };
         let parts = parts.into_iter().enumerate().map(part).collect();
         kobling_model::value::ValueColumn { name: "sum".into(), parts, coding, squares: true }
     }

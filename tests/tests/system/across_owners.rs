@@ -132,3 +132,25 @@ fn sums_and_means_of_several_owners_numbers_equal_the_reference() {
         assert_eq!(world.ledger.lock().expect("not poisoned").reuses(), 0);
     }
 }
+
+#[test]
+fn a_sum_of_several_owners_numbers_in_other_words_has_the_same_noise_and_no_other_sum_has() {
+    let world = World::seeded(78);
+    let sums = |made: &str| -> Vec<Option<f64>> {
+        let rest = format!("{}generate x = {made}\ntabulate k b, summarize(x) sum", IMPORTS[0]);
+        let ran = world.check(&script(&world, &rest));
+        let summary = ran.tables[0].summary.clone().expect("a value column");
+        summary.cells.iter().map(|cell| cell.and_then(|cell| cell.sum)).collect()
+    };
+    let plain = sums("l + 50000 * t");
+    assert!(plain.iter().flatten().count() >= 6, "a case where all is hidden: {plain:?}");
+    let differs = |of: &[Option<f64>], factor: f64| {
+        let pairs = plain.iter().zip(of).filter_map(|(a, b)| Some((*a)? - (*b)? / factor));
+        pairs.fold(0.0, |most: f64, by| most.max(by.abs()))
+    };
+    let (doubled, turned) = (sums("2 * (50000 * t + l)"), sums("0 - l - 50000 * t"));
+    // Half of what a sum is rounded to.
+    assert!(differs(&doubled, 2.0) <= 1.0, "{plain:?} {doubled:?}");
+    // Another noise: were it the same, the sum of both would be twice that of every cell, and the truth their difference.
+    assert!(differs(&turned, -1.0) > 10_000.0, "{plain:?} {turned:?}");
+}

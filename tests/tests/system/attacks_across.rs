@@ -92,6 +92,50 @@ fn dominance(seed: u64) -> (usize, usize, usize) {
     (dominated, hidden_in_vain, shown)
 }
 
+/// A sum over two owners may be even where what one of them has of it is not: who has the even part takes it away.
+#[test]
+fn attack_13_a_sum_of_two_owners_numbers_is_hidden_where_two_people_dominate_what_one_of_them_has() {
+    let mut owners = few_rich(95);
+    let wages = values(&mut owners[0], "LONN", "2021-05-01");
+    let home = values(&mut owners[0], "BOSTED", "2020-01-01");
+    let site = values(&mut owners[1], "STED", "");
+    let weight = values(&mut owners[2], "VEKT", "");
+    let world = World::of(owners).found();
+    let ran = world.check(&script(
+        &world,
+        "import ssb/BOSTED 2020-01-01 as b\nimport ssb/LONN 2021-05-01 as l\nimport krg/STED as s\nimport fhi/VEKT as v\n\
+         generate samlet = l + 10000 * v\ntabulate b s if v > 100, summarize(samlet) sum",
+    ));
+    let summary = ran.tables[0].summary.as_ref().expect("sums");
+    let (mut parts_only, mut shown) = (0, 0);
+    for (row, place) in ["A", "B", "C", "D"].into_iter().enumerate() {
+        for (column, of_site) in ["C18", "C34", "C50"].into_iter().enumerate() {
+            let number = |of: &BTreeMap<String, String>, person: &str| of.get(person)?.parse::<f64>().ok();
+            let of_cell: Vec<(f64, f64)> = (wages.keys())
+                .filter(|person| home.get(*person).is_some_and(|home| home == place))
+                .filter(|person| site.get(*person).is_some_and(|site| site == of_site))
+                .filter_map(|person| Some((number(&wages, person)?, number(&weight, person)?)))
+                .filter(|(_, weight)| *weight > 100.0)
+                .collect();
+            let two_have = |of: fn(&(f64, f64)) -> f64| {
+                let mut numbers: Vec<f64> = of_cell.iter().map(of).collect();
+                numbers.sort_by(|a, b| b.total_cmp(a));
+                numbers.iter().take(2).sum::<f64>() > 0.9 * numbers.iter().sum::<f64>()
+            };
+            let of_wages = two_have(|(wage, _)| *wage);
+            let whole = two_have(|(wage, weight)| wage + 10_000.0 * weight);
+            let seen = summary.shown(Show::Sum, row * 4 + column).is_some();
+            parts_only += usize::from(of_wages && !whole);
+            shown += usize::from(seen);
+            assert!(!(of_wages && seen), "{place} {of_site}: two people's wages dominate, and it is shown");
+        }
+    }
+    println!(
+        "13: of 12 sums over two owners {parts_only} are even but for one owner's part: 0 of them shown; {shown} shown in all"
+    );
+    assert!(parts_only >= 1 && shown >= 1, "a case that says nothing: {parts_only}, {shown} shown");
+}
+
 /// How often who knows everybody but one person, and asks for a cell with and without that person's condition, is right about
 /// whether the person is in it, by the best guess there is.
 fn difference(trials: u64, keys: &Keys, table: &Perturbation) -> f64 {

@@ -2,9 +2,10 @@
 
 use std::cell::RefCell;
 
-use kobling_model::table::Cell;
+use kobling_model::table::{Cell, Statistics};
 use kobling_proto::platform::v1::JobState;
 use kobling_tests::dice::Dice;
+use kobling_tests::reference::{TrueCell, true_cells};
 use kobling_tests::registers::{Mix, standard};
 use kobling_tests::world::World;
 use proptest::prelude::*;
@@ -147,30 +148,47 @@ fn values_made_of_others_and_of_missing_ones_equal_the_reference() {
 }
 
 #[test]
-fn a_column_in_other_words_has_the_same_noise() {
+fn a_column_in_other_units_or_from_another_zero_has_the_same_noise_and_no_other_column_has() {
     let world = World::seeded(23);
-    let ends = ["summarize(l)", "summarize(m)", "summarize(p)"];
-    let means: Vec<Vec<Option<f64>>> = (ends.iter())
-        .map(|end| {
-            let result = world.check(&script(
-                &world,
-                &format!(
-                    "{SSB_FIRST}import ssb/LONN 2021-05-01 as l\ngenerate m = l * 10\ngenerate p = 0 - l\n\
-                     tabulate k s, {end} sum"
-                ),
-            ));
-            let summary = result.tables[0].summary.clone().expect("a value column");
-            summary.cells.iter().map(|cell| cell.and_then(|cell| cell.sum)).collect()
-        })
-        .collect();
-    assert!(means[0].iter().any(Option::is_some), "a case where all is hidden");
-    // The noise is the same part of the column's width; its finest digits are drawn at the column's own resolution.
-    for (l, m) in means[0].iter().zip(&means[1]) {
-        assert_eq!(l.is_some(), m.is_some());
-        if let (Some(l), Some(m)) = (l, m) {
-            assert!((10.0 * l - m).abs() <= 10.0 * 2_097_152.0, "{l} and {m}");
-        }
+    let columns = ["l", "l * 10", "l / 8 + 1000", "0 - l", "rowmin(l, 999999)"];
+    let made = (1..)
+        .zip(columns)
+        .map(|(at, column)| format!("generate x{at} = {column}\ntabulate k s, summarize(x{at}) sum\n"));
+    let text =
+        script(&world, &format!("{SSB_FIRST}import ssb/LONN 2021-05-01 as l\n{}", made.collect::<String>()));
+    let ran = world.check(&text);
+    let plan = world.plan(&text);
+    let (registers, keys) = (world.registers(), world.keys());
+    // How far each cell's sum lies from the truth, in widths of the column.
+    let errors: Vec<Vec<Option<f64>>> =
+        (ran.tables.iter().zip(plan.questions.iter().filter(|of| of.value().is_some())))
+            .map(|(table, question)| {
+                let coding = question.value().expect("a value").coding;
+                let cells = true_cells(question, &registers, &keys.record_key_secret);
+                let summary = table.summary.as_ref().expect("a summary");
+                let error = |(shown, cell): (&Option<Statistics>, &TrueCell)| {
+                    let from_truth = shown.as_ref()?.sum? - coding.value(cell.sum as f64);
+                    Some(from_truth / coding.value((coding.high - coding.low) as f64))
+                };
+                summary.cells.iter().zip(&cells).map(error).collect()
+            })
+            .collect();
+    let [plain, tenfold, moved, negated, clipped] = &errors[..] else { panic!("five tables") };
+    let pairs = |of: &[Option<f64>]| {
+        plain.iter().zip(of).filter_map(|(a, b)| Some(((*a)?, (*b)?))).collect::<Vec<_>>()
+    };
+    assert!(pairs(plain).len() >= 6, "a case where all is hidden");
+    for same in [tenfold, moved] {
+        // But for the rounding of codes, and of the constant that is added times the noise of the count.
+        assert!(pairs(same).iter().all(|(a, b)| (a - b).abs() < 0.05), "{plain:?} {same:?}");
     }
+    // Attack 14: were the noise of −x that of x, half their difference would be the true sum, to the noise of the count.
+    let size = |of: &[f64]| (of.iter().map(|x| x * x).sum::<f64>() / of.len() as f64).sqrt();
+    let all: Vec<f64> = plain.iter().flatten().copied().collect();
+    let halves: Vec<f64> = pairs(negated).iter().map(|(a, b)| (a - b) / 2.0).collect();
+    assert!(size(&halves) > 0.3 * size(&all), "{} of {}", size(&halves), size(&all));
+    let clipped: Vec<f64> = pairs(clipped).iter().map(|(a, b)| a - b).collect();
+    assert!(size(&clipped) > 0.3 * size(&all), "{} of {}", size(&clipped), size(&all));
 }
 
 #[test]

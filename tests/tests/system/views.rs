@@ -292,6 +292,12 @@ pub(super) fn nothing_in_clear(world: &World, rest: &str) {
     let short: HashSet<[u8; 6]> =
         needles.iter().map(|needle| needle[..6].try_into().expect("6 bytes")).collect();
 
+    // Few random windows get past these, so that millions of them are looked at quickly.
+    let most = numbers.iter().copied().max().expect("somebody");
+    let mut begins = vec![false; 1 << 16];
+    for needle in &short {
+        begins[usize::from(u16::from_le_bytes([needle[0], needle[1]]))] = true;
+    }
     for (what, bytes) in &streams {
         for window in bytes.windows(11).filter(|window| window.iter().all(u8::is_ascii_digit)) {
             assert!(!texts.contains(window), "{what} has an identity number as text");
@@ -299,9 +305,13 @@ pub(super) fn nothing_in_clear(world: &World, rest: &str) {
         for window in bytes.windows(8) {
             let window: [u8; 8] = window.try_into().expect("8 bytes");
             let found = [u64::from_le_bytes(window), u64::from_be_bytes(window)];
-            assert!(!found.iter().any(|number| numbers.contains(number)), "{what} has an identity number");
+            let found = found.iter().any(|number| *number <= most && numbers.contains(number));
+            assert!(!found, "{what} has an identity number");
         }
         for (at, window) in bytes.windows(6).enumerate() {
+            if !begins[usize::from(u16::from_le_bytes([window[0], window[1]]))] {
+                continue;
+            }
             let window: [u8; 6] = window.try_into().expect("6 bytes");
             if short.contains(&window) {
                 let here = &bytes[at..];

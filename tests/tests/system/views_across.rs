@@ -14,13 +14,16 @@ use super::views::{Shape, assert_uniform, masked, nothing_in_clear, shapes};
 const IMPORTS: &str = "import ssb/KJOENN as k\nimport ssb/BOSTED 2020-01-01 as b\nimport ssb/FODT as f\nimport krg/STED as s\n\
                        import krg/STADIUM as t\nimport krg/DIAGNOSE as dg\nimport fhi/DOSER 2020-06-01 as d\nimport fhi/VEKT as v\n";
 
-/// A question for each operator: columns of a third owner, its value, a class of two owners' numbers, one of three, and both at once.
-const QUESTIONS: [&str; 5] = [
+/// A question for each operator: columns of a third owner, its value, a class of two owners' numbers, one of three, both at once,
+/// and sums of what two owners' numbers add up to, the workers' and another's.
+const QUESTIONS: [&str; 7] = [
     "tabulate k s d",
     "tabulate k s, summarize(v) mean std",
     "generate sen = dg - f > 14000\ntabulate sen b",
     "generate tung = round(v) + 10 * t > 70 + round(f / 1000)\ntabulate tung k",
     "generate sen = dg - f > 14000\ntabulate sen d s, missing",
+    "generate dager = dg - f\ntabulate k, summarize(dager) mean std",
+    "generate sum = v + 10 * t\ntabulate k, summarize(sum) mean",
 ];
 
 fn ask(world: &World, rest: &str) -> Vec<Message> {
