@@ -5,11 +5,14 @@
 //! who knew their masks has kept the key of that one stream ([`StreamKey`]) and reads it again. R, the masks of everything
 //! else, and the lift are those of the attempt's own fresh seeds, as always.
 //!
-//! | columns | who keeps what | the party whose they are | in which products |
+//! | columns | who keeps the blocks | who keeps the key | the party whose they are |
 //! | --- | --- | --- | --- |
-//! | left's own, X − U | right the blocks, the dealer the key of U | sends nothing, and needs no mask | narrow without further owners; first stage of a joined one |
-//! | right's own, Y − V | left the blocks, the dealer and right the key of V: right multiplies with V | sends nothing | the same; not where right is everyone, who has none |
-//! | a further owner's, Z − S | right the blocks, left the key of S: S is left's share | sends nothing, and has no part | all |
+//! | left's own, X − U | right | the dealer | sends nothing, and needs no mask |
+//! | right's own, Y − V | left | the dealer; and right, which multiplies with V | sends nothing |
+//! | a further owner's, Z − S | right | left, whose share is S | sends nothing, and has no part |
+//!
+//! The workers' columns are kept in narrow products without further owners and in the first stage of joined ones, a further
+//! owner's in all. Of a right that is everyone there is nothing to keep.
 //!
 //! In a narrow product with further owners the workers' columns are multiplied with shares of that attempt, so X and Y are
 //! sent afresh, and Z − S alone is kept. The same holds of what the later stages of a joined product send.
