@@ -74,17 +74,20 @@ fn many_sessions_at_once_have_the_answers_of_one_and_leave_nothing_behind() {
     assert_eq!(world.ledger.lock().expect("not poisoned").reuses(), 0);
 }
 
-/// Bytes of each message of a product by row, of each attempt in order: what travelled for its questions.
+/// Bytes of the messages by row of each product, in order: what travelled for it.
 fn travelled(world: &World) -> Vec<BTreeMap<String, usize>> {
     let mut attempts: Vec<(AttemptId, BTreeMap<String, usize>)> = Vec::new();
     for message in world.tap.messages() {
         let step = message.step().to_owned();
-        if !["left", "right", "shared", "stage"].iter().any(|of| step.starts_with(&format!("product/{of}"))) {
+        if !step.starts_with("product/") {
             continue;
         }
         let attempt = message.link.attempt;
         if attempts.last().is_none_or(|(last, _)| *last != attempt) {
             attempts.push((attempt, BTreeMap::new()));
+        }
+        if !["left", "right", "shared", "stage"].iter().any(|of| step.starts_with(&format!("product/{of}"))) {
+            continue;
         }
         let (_, steps) = attempts.last_mut().expect("pushed");
         *steps.entry(step).or_default() += message.body().len();
