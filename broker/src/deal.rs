@@ -17,6 +17,7 @@ use kobling_crypto::attempt::{self, Ends};
 use kobling_crypto::channel::{
     Channel, ChannelError, FramedChannel, Header, StepName, Transport, TransportError,
 };
+use kobling_crypto::protocol::kept::MaskShelf;
 use kobling_model::OwnerId;
 use kobling_model::federation::Roles;
 use tokio::runtime::Handle;
@@ -47,6 +48,7 @@ pub(crate) async fn deal(run: &Run<'_>, order: &ComputeOrder, roles: &Roles) -> 
         me: roles.dealer.clone(),
         left: (roles.left.clone(), transport(to_left, ended.clone())),
         right: (roles.right.clone(), transport(to_right, ended)),
+        masks: run.session.masks.clone(),
     };
     tokio::task::spawn_blocking(move || dealer.deal())
         .await
@@ -59,11 +61,12 @@ struct Dealer {
     me: OwnerId,
     left: (OwnerId, LinkTransport),
     right: (OwnerId, LinkTransport),
+    masks: Arc<Mutex<MaskShelf>>,
 }
 
 impl Dealer {
     fn deal(self) -> Result<(), RunError> {
-        let Self { session, attempt, me, left, right } = self;
+        let Self { session, attempt, me, left, right, mut masks } = self;
         let first_failure = Failure::default();
         let ends = |peer| Ends { session: &session, attempt: &attempt, own: me.as_str(), peer };
         let (left_id, right_id) = (left.0.clone(), right.0.clone());
@@ -73,8 +76,14 @@ impl Dealer {
             first_failure: first_failure.clone(),
         };
         let (mut to_left, mut to_right) = (named(left), named(right));
-        let dealt =
-            attempt::deal(&mut to_left, ends(left_id.as_str()), &mut to_right, ends(right_id.as_str()), None);
+        let dealt = attempt::deal(
+            &mut to_left,
+            ends(left_id.as_str()),
+            &mut to_right,
+            ends(right_id.as_str()),
+            &mut masks,
+            None,
+        );
         dealt.map_err(|_| match lock(&first_failure.0).take() {
             Some((party, ChannelError::Closed { .. })) => RunError::Unreachable { party, step: "deal" },
             Some((party, ChannelError::TimedOut { .. })) => RunError::TimedOut { party, step: "deal" },

@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
+use kobling_crypto::protocol::kept::MaskShelf;
 use kobling_model::catalogue::{Catalogue, Datastore};
 use kobling_model::plan::Release;
 use kobling_model::record::Asker;
@@ -66,6 +67,8 @@ pub struct Session {
     /// All nodes that were told of the session, in roster order.
     pub parties: Vec<OwnerId>,
     incarnations: BTreeMap<OwnerId, Incarnation>,
+    /// Where the broker deals: stream keys of columns that travel once.
+    pub(crate) masks: Arc<Mutex<MaskShelf>>,
     alignments: tokio::sync::Mutex<BTreeMap<UnitType, u64>>,
     pub(crate) queue: mpsc::Sender<QueuedJob>,
     activity: Mutex<Activity>,
@@ -307,6 +310,7 @@ impl Broker {
             linking,
             parties,
             incarnations,
+            masks: Arc::default(),
             alignments: tokio::sync::Mutex::default(),
             queue,
             activity: Mutex::new(Activity { last: Instant::now(), jobs: 0 }),

@@ -5,18 +5,20 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use kobling_crypto::channel::{Channel, FramedChannel, StepName};
 use kobling_crypto::memory::{MemoryTransport, pair};
 use kobling_crypto::protocol::classes::{ClassShape, ClassesAtLeft, ClassesAtRight, DealtClasses};
 use kobling_crypto::protocol::engine::Engine;
 use kobling_crypto::protocol::factor::{DealtFactor, Factor};
 use kobling_crypto::protocol::joined_product::{self, JoinedShape};
+use kobling_crypto::protocol::kept::{Blocks, KeptKey, LeftColumns, Masks, RightColumns, Seeded};
 use kobling_crypto::protocol::lookup::PerturbationTable;
 use kobling_crypto::protocol::narrow_product::{self, LeftRows, NO_CATEGORY, OwnerShape, ProductShape};
 use kobling_crypto::protocol::protect::{self, CellShares, Program, ProtectShape};
 use kobling_crypto::protocol::protect_sums::ValueShape;
 use kobling_crypto::protocol::shared_columns::{
-    self, ColumnsAtLeft, ColumnsAtRight, DealtColumns, OwnerRows,
+    self, ColumnsAtLeft, ColumnsAtRight, DealtColumns, OwnerRows, ShareAtLeft, ShareAtRight,
 };
 use kobling_crypto::seeds::{EphemeralKey, PairSeed};
 
@@ -36,6 +38,9 @@ fn main() {
     let wages = &[7, 7, 7, 6];
     product(ProductShape::new(rows, owner(10, wages), owner(20, &[]), vec![]));
     product(ProductShape::new(rows, owner(10, &[]), owner(20, wages), vec![]));
+    // Twice in a session.
+    product_again(ProductShape::new(rows, owner(10, &[]), owner(20, &[]), vec![]));
+    product_again(ProductShape::new(rows, owner(10, wages), owner(20, &[]), vec![]));
     // A third owner, and a fourth.
     product(ProductShape::new(rows, owner(10, wages), owner(20, &[]), vec![owner(3, &[])]));
     product(ProductShape::new(rows, owner(10, &[]), owner(20, &[]), vec![owner(3, wages)]));
@@ -126,7 +131,7 @@ fn product(shape: ProductShape) {
 
     let (_, dealer) = timed(|| {
         let (right, left_seed, right_seed) = (&mut dealer_to_right, &dealer_left, &dealer_right);
-        narrow_product::deal(&name, &shape, right, left_seed, right_seed).expect("dealt");
+        narrow_product::deal(&name, &shape, right, left_seed.into(), right_seed.into()).expect("dealt");
     });
     let (mut others, mut sharing) = (Vec::new(), 0.0);
     for (at, owner) in shape.others.iter().enumerate() {
@@ -140,7 +145,7 @@ fn product(shape: ProductShape) {
         // The owner stays until the workers have ended.
         others.push((at_left, at_right, to_right));
     }
-    let (left_seeds, mut links): (Vec<_>, Vec<_>) =
+    let (left_seeds, links): (Vec<_>, Vec<_>) =
         others.iter_mut().map(|(seed, link, _)| (&*seed, link as &mut dyn Channel)).unzip();
     let started = Instant::now();
     let (left, right) = std::thread::scope(|scope| {
@@ -148,7 +153,9 @@ fn product(shape: ProductShape) {
             let rows = LeftRows { categories: &left, keys: &keys, values: &left_values };
             let link = &mut left_to_right;
             timed(|| {
-                narrow_product::left(&name, &shape, link, &left_dealer, &left_seeds, rows).expect("left ends")
+                let others = left_seeds.into_iter().map(ShareAtLeft::Seed).collect();
+                narrow_product::left(&name, &shape, link, &left_dealer, others, rows.into())
+                    .expect("left ends")
             })
             .1
         });
@@ -156,7 +163,8 @@ fn product(shape: ProductShape) {
             let rows = OwnerRows { categories: &right, values: &right_values };
             let (left, dealer) = (&mut right_to_left, &mut right_to_dealer);
             timed(|| {
-                narrow_product::right(&name, &shape, left, dealer, &right_dealer, &mut links, rows)
+                let others = links.into_iter().map(ShareAtRight::Owner).collect();
+                narrow_product::right(&name, &shape, left, dealer, &right_dealer, others, rows.into())
                     .expect("right ends")
             })
             .1
@@ -172,6 +180,66 @@ fn product(shape: ProductShape) {
         [left, right, dealer, sharing, started.elapsed().as_secs_f64()],
         &format!("{left_bytes} + {right_bytes} bytes a row and {lifting:.1} for lifting"),
     );
+}
+
+/// A product whose columns are kept, and another one on them.
+fn product_again(shape: ProductShape) {
+    let keys: Vec<[u16; 3]> = (0..shape.rows).map(|row| [row as u16, (row >> 3) as u16, 7]).collect();
+    let (left_categories, left_values) = rows_of(&shape.left, shape.rows, 0);
+    let (right_categories, right_values) = rows_of(&shape.right, shape.rows, 1);
+    let name = step("product");
+    let (mut at_left, mut at_right) = (Vec::<Bytes>::new(), Vec::<Bytes>::new());
+    let [mut left_key, mut right_key, mut own_key] = [const { None::<KeptKey> }; 3];
+    for is_kept in [false, true] {
+        let (mut left_to_right, mut right_to_left) = link("left", "right");
+        let (mut dealer_to_right, mut right_to_dealer) = link("dealer", "right");
+        let ((left_dealer, dealer_left), (right_dealer, dealer_right)) =
+            (seeds("left", "dealer"), seeds("right", "dealer"));
+        fn masks(is_kept: bool, key: &mut Option<KeptKey>) -> Masks<'_> {
+            if is_kept { Masks::Kept(key.as_ref().expect("a key")) } else { Masks::Keep(key) }
+        }
+        fn blocks(is_kept: bool, store: &mut Vec<Bytes>) -> Blocks<'_> {
+            if is_kept { Blocks::Kept(store) } else { Blocks::Keep(store) }
+        }
+        let (_, dealer) = timed(|| {
+            let of_left = Seeded { seed: &dealer_left, masks: masks(is_kept, &mut left_key) };
+            let of_right = Seeded { seed: &dealer_right, masks: masks(is_kept, &mut right_key) };
+            narrow_product::deal(&name, &shape, &mut dealer_to_right, of_left, of_right).expect("dealt");
+        });
+        let started = Instant::now();
+        let (left, right) = std::thread::scope(|scope| {
+            let left = scope.spawn(|| {
+                let rows = LeftRows { categories: &left_categories, keys: &keys, values: &left_values };
+                let columns = LeftColumns { rows, is_kept, of_right: blocks(is_kept, &mut at_left) };
+                let link = &mut left_to_right;
+                timed(|| narrow_product::left(&name, &shape, link, &left_dealer, vec![], columns)).1
+            });
+            let right = scope.spawn(|| {
+                let rows = OwnerRows { categories: &right_categories, values: &right_values };
+                let of_left = blocks(is_kept, &mut at_right);
+                let columns = RightColumns { rows, masks: masks(is_kept, &mut own_key), of_left };
+                let (left, dealer) = (&mut right_to_left, &mut right_to_dealer);
+                let seed = &right_dealer;
+                timed(|| narrow_product::right(&name, &shape, left, dealer, seed, vec![], columns)).1
+            });
+            (left.join().expect("left ends"), right.join().expect("right ends"))
+        });
+        let [left_bytes, right_bytes, lifting] = shape.bytes_per_row();
+        let kept = [&at_left, &at_right].map(|blocks| blocks.iter().map(Bytes::len).sum::<usize>() >> 20);
+        let bytes = match is_kept {
+            false => format!(
+                "{left_bytes} + {right_bytes} bytes a row and {lifting:.1} for lifting; kept MiB: {kept:?}"
+            ),
+            true => format!("no bytes a row but {lifting:.1} for lifting"),
+        };
+        tell(
+            if is_kept { "product on kept columns" } else { "product that keeps its columns" },
+            shape.rows,
+            &[&shape.left, &shape.right],
+            [left, right, dealer, 0.0, started.elapsed().as_secs_f64()],
+            &bytes,
+        );
+    }
 }
 
 /// Prints a product's seconds: of left, right, dealer, others, and on the wall.
@@ -204,8 +272,9 @@ fn joined(shape: JoinedShape) {
         let mut columns: Vec<_> = shape.factors.iter().map(|_| DealtColumns).collect();
         let mut factors: Vec<_> = columns.iter_mut().map(|factor| factor as &mut dyn DealtFactor).collect();
         let (left, right) = (&mut dealer_to_left, &mut dealer_to_right);
-        joined_product::deal(&name, &shape, left, right, &dealer_left, &dealer_right, &mut factors)
-            .expect("dealt");
+        let seeds = [&dealer_left, &dealer_right].map(Seeded::from);
+        let [of_left, of_right] = seeds;
+        joined_product::deal(&name, &shape, left, right, of_left, of_right, &mut factors).expect("dealt");
     });
     let (mut others, mut sharing) = (Vec::new(), 0.0);
     for (at, owner) in shape.factors.iter().enumerate() {
@@ -225,26 +294,28 @@ fn joined(shape: JoinedShape) {
     let (left, right) = std::thread::scope(|scope| {
         let left = scope.spawn(|| {
             let columns = left_seeds.iter().enumerate();
-            let columns = columns.map(|(at, seed)| ColumnsAtLeft::new(&name, &shape, at, seed));
+            let columns =
+                columns.map(|(at, seed)| ColumnsAtLeft::new(&name, &shape, at, ShareAtLeft::Seed(seed)));
             let mut columns = columns.collect::<Result<Vec<_>, _>>().expect("factors");
             let mut factors: Vec<_> = columns.iter_mut().map(|factor| factor as &mut dyn Factor).collect();
             let rows = LeftRows { categories: &left, keys: &keys, values: &left_values };
             let (right, dealer) = (&mut left_to_right, &mut left_to_dealer);
             timed(|| {
-                joined_product::left(&name, &shape, right, dealer, &left_dealer, &mut factors, rows)
+                joined_product::left(&name, &shape, right, dealer, &left_dealer, &mut factors, rows.into())
                     .expect("left ends")
             })
             .1
         });
         let right = scope.spawn(|| {
             let columns = links.into_iter().enumerate();
-            let columns = columns.map(|(at, link)| ColumnsAtRight::new(&name, &shape, at, link));
+            let columns =
+                columns.map(|(at, link)| ColumnsAtRight::new(&name, &shape, at, ShareAtRight::Owner(link)));
             let mut columns = columns.collect::<Result<Vec<_>, _>>().expect("factors");
             let mut factors: Vec<_> = columns.iter_mut().map(|factor| factor as &mut dyn Factor).collect();
             let rows = OwnerRows { categories: &right, values: &right_values };
             let (left, dealer) = (&mut right_to_left, &mut right_to_dealer);
             timed(|| {
-                joined_product::right(&name, &shape, left, dealer, &right_dealer, &mut factors, rows)
+                joined_product::right(&name, &shape, left, dealer, &right_dealer, &mut factors, rows.into())
                     .expect("right ends")
             })
             .1

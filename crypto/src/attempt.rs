@@ -5,8 +5,10 @@
 //!
 //! 1. On each link both ends send an ephemeral public key ([`introduce`]) and get a seed that only they have.
 //!    *Learnt:* nothing; the keys are made for this attempt and die with it.
-//! 2. Each worker sends the dealer the public shape of the computation ([`announce`]). The dealer goes on only if both
-//!    sent the same. *Learnt by the dealer:* the shape.
+//! 2. Each worker sends the dealer the public shape of the computation ([`announce`]), which also says whose columns travelled
+//!    before ([`kept`](crate::protocol::kept)). The dealer goes on only if both sent the same. Where columns did travel before,
+//!    it tells both whether it has their masks, in one byte. *Learnt by the dealer:* the shape, and which columns come again;
+//!    *by the workers:* whether it has the masks, which follows from what the session has asked and from the dealer's bound.
 //! 3. The workers compare digests of everything they take for granted: plan, question, rules, roles, shape
 //!    ([`agree`]). *Learnt:* whether they are the same.
 //! 4. The product, if several owners' data meet ([`narrow_product`], or [`joined_product`] where there are classes of sums), and
@@ -15,11 +17,14 @@
 
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
+
 use crate::channel::{Channel, ChannelError, StepName, farewell};
 use crate::protocol::classes::{ClassShape, DealtClasses};
 use crate::protocol::engine::Engine;
 use crate::protocol::factor::DealtFactor;
 use crate::protocol::joined_product::{self, JoinedShape};
+use crate::protocol::kept::{KeptError, KeptId, KeptKey, KeptMasks, Masks, Seeded};
 use crate::protocol::lookup::PerturbationTable;
 use crate::protocol::narrow_product::{self, Cross, OwnerShape, ProductShape};
 use crate::protocol::protect::{self, Program, ProtectShape};
@@ -33,8 +38,38 @@ use crate::seeds::{EphemeralKey, Ledger, PairSeed};
 pub struct Computation {
     /// The product, where the question has two owners or more.
     pub product: Option<Product>,
+    /// What of left's own columns travels.
+    pub of_left: Sharing,
+    /// What of right's own columns travels.
+    pub of_right: Sharing,
     /// Protection.
     pub protect: ProtectShape,
+}
+
+/// Whether the own columns of a worker travel in an attempt. See [`kept`](crate::protocol::kept) for what may be kept; of further
+/// owners' columns the dealer is not told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sharing {
+    /// They travel.
+    #[default]
+    Travel,
+    /// They travel, and are kept under this name, which is of this attempt.
+    Keep(KeptId),
+    /// They travelled in another attempt.
+    Kept(KeptId),
+}
+
+impl Sharing {
+    fn id(&self) -> Option<&KeptId> {
+        match self {
+            Self::Travel => None,
+            Self::Keep(id) | Self::Kept(id) => Some(id),
+        }
+    }
+
+    fn kept(&self) -> Option<&KeptId> {
+        if let Self::Kept(id) = self { Some(id) } else { None }
+    }
 }
 
 /// How the columns of several owners are multiplied.
@@ -151,16 +186,27 @@ pub fn introduce(
     })
 }
 
-/// Step 2 at a worker: tells the dealer the shape.
+/// Step 2 at a worker: tells the dealer the shape, and, where columns are kept, waits until the dealer has heard both.
 ///
 /// # Errors
-/// [`ProtocolError`].
+/// [`ProtocolError`]; `Kept` with `Unknown` where the dealer lacks masks: in another attempt the columns can travel.
 pub fn announce(dealer: &mut dyn Channel, computation: &Computation) -> Result<(), ProtocolError> {
+    if !computation.can_keep() {
+        return Err(ProtocolError::Shape { expected: KEEPABLE });
+    }
     let bytes = computation.as_told().to_bytes();
     let length = bytes.len() as u64;
     dealer.send(&step("attempt/shape-length"), 0, &[1, 8], length.to_le_bytes().to_vec())?;
     dealer.send(&step("attempt/shape"), 0, &[length, 1], bytes)?;
-    Ok(())
+    if computation.keeps_nothing_from_before() {
+        return Ok(());
+    }
+    let name = step("attempt/kept");
+    match dealer.receive(&name, 0, &[1, 1])?[..] {
+        [1] => Ok(()),
+        [0] => Err(KeptError::Unknown.at(&name)),
+        _ => Err(ChannelError::Unexpected { step: name }.into()),
+    }
 }
 
 /// Step 2 at the dealer.
@@ -186,6 +232,35 @@ pub fn agree(other: &mut dyn Channel, digest: &[u8; 32]) -> Result<(), ProtocolE
     if theirs[..] == digest[..] { Ok(()) } else { Err(ChannelError::Unexpected { step: name }.into()) }
 }
 
+/// Step 2 between owners: swaps what each has to say of columns that may travel once, of a size that both know.
+///
+/// # Errors
+/// [`ProtocolError::Channel`].
+pub fn offer(other: &mut dyn Channel, said: Vec<u8>) -> Result<Bytes, ProtocolError> {
+    let (name, shape) = (step("attempt/offer"), [1, said.len() as u64]);
+    other.send(&name, 0, &shape, said)?;
+    Ok(other.receive(&name, 0, &shape)?)
+}
+
+/// The same where one end decides for all: `decision` at that end, and none at the other, which is told.
+///
+/// # Errors
+/// [`ProtocolError::Channel`].
+pub fn decide(
+    other: &mut dyn Channel,
+    decision: Option<Vec<u8>>,
+    bytes: usize,
+) -> Result<Bytes, ProtocolError> {
+    let (name, shape) = (step("attempt/decision"), [1, bytes as u64]);
+    match decision {
+        Some(decision) => {
+            other.send(&name, 0, &shape, decision.clone())?;
+            Ok(decision.into())
+        }
+        None => Ok(other.receive(&name, 0, &shape)?),
+    }
+}
+
 /// Step 5 on one link.
 ///
 /// # Errors
@@ -197,15 +272,19 @@ pub fn part(channel: &mut dyn Channel) -> Result<(), ProtocolError> {
 /// The dealer's whole part in an attempt.
 ///
 /// It receives public keys, two copies of a public shape and two empty messages, and sends keys, masked
-/// corrections and two empty messages. Nothing that it sends or receives depends on anybody's data.
+/// corrections, two empty messages and, where columns are kept, two of a byte. Nothing that it sends or receives depends on anybody's data.
+///
+/// `masks` are those of the session. What is to be kept is put there when both workers have said that they have everything.
 ///
 /// # Errors
-/// [`ProtocolError::Shape`] where the workers announced different shapes; what links say otherwise.
+/// [`ProtocolError::Shape`] where the workers announced different shapes; [`ProtocolError::Kept`] where `masks` lacks what they
+/// want, has other masks under its name, or has something under a name that is to be kept; what links say otherwise.
 pub fn deal(
     left: &mut dyn Channel,
     left_ends: Ends<'_>,
     right: &mut dyn Channel,
     right_ends: Ends<'_>,
+    masks: &mut dyn KeptMasks,
     ledger: Option<&Arc<Mutex<Ledger>>>,
 ) -> Result<(), ProtocolError> {
     let left_seed = introduce(left, left_ends, ledger)?;
@@ -214,10 +293,21 @@ pub fn deal(
     if hear(right)? != computation {
         return Err(ProtocolError::Shape { expected: "the same shape from both workers" });
     }
+    let of_left = Dealt::of(computation.of_left, masks, &product_step().join("left")?);
+    let of_right = Dealt::of(computation.of_right, masks, &product_step().join("right")?);
+    if !computation.keeps_nothing_from_before() {
+        let has_all = [&of_left, &of_right].iter().all(|dealt| dealt.is_ok());
+        let answer = || vec![u8::from(has_all)];
+        left.send(&step("attempt/kept"), 0, &[1, 1], answer())?;
+        right.send(&step("attempt/kept"), 0, &[1, 1], answer())?;
+    }
+    let (mut of_left, mut of_right) = (of_left?, of_right?);
+    let seeded_left = Seeded { seed: &left_seed, masks: of_left.masks() };
+    let seeded_right = Seeded { seed: &right_seed, masks: of_right.masks() };
     match computation.product {
         None => {}
         Some(Product::Narrow(shape)) => {
-            narrow_product::deal(&product_step(), &shape, right, &left_seed, &right_seed)?;
+            narrow_product::deal(&product_step(), &shape, right, seeded_left, seeded_right)?;
         }
         Some(Product::Joined { shape, classes }) => {
             let others = shape.factors.len() - classes.len();
@@ -235,8 +325,8 @@ pub fn deal(
                 &shape,
                 left,
                 right,
-                &left_seed,
-                &right_seed,
+                seeded_left,
+                seeded_right,
                 &mut factors,
             )?;
         }
@@ -245,7 +335,43 @@ pub fn deal(
     protect::deal(&mut engine, &computation.protect)?;
     drop(engine);
     part(left)?;
-    part(right)
+    part(right)?;
+    for (id, key) in [of_left, of_right].into_iter().filter_map(Dealt::into_kept) {
+        masks.put(id, key);
+    }
+    Ok(())
+}
+
+/// The masks of a worker's own columns at the dealer.
+enum Dealt {
+    Fresh,
+    Keep(KeptId, Option<KeptKey>),
+    Kept(KeptKey),
+}
+
+impl Dealt {
+    fn of(sharing: Sharing, masks: &mut dyn KeptMasks, step: &StepName) -> Result<Self, ProtocolError> {
+        match sharing {
+            Sharing::Travel => Ok(Self::Fresh),
+            Sharing::Keep(id) => match masks.get(&id) {
+                None => Ok(Self::Keep(id, None)),
+                Some(_) => Err(KeptError::Taken.at(step)),
+            },
+            Sharing::Kept(id) => masks.get(&id).map(Self::Kept).ok_or_else(|| KeptError::Unknown.at(step)),
+        }
+    }
+
+    fn masks(&mut self) -> Masks<'_> {
+        match self {
+            Self::Fresh => Masks::Travel,
+            Self::Keep(_, key) => Masks::Keep(key),
+            Self::Kept(key) => Masks::Kept(key),
+        }
+    }
+
+    fn into_kept(self) -> Option<(KeptId, KeptKey)> {
+        if let Self::Keep(id, Some(key)) = self { Some((id, key)) } else { None }
+    }
 }
 
 fn enter_owners<'a>(numbers: &mut Vec<u64>, owners: impl Iterator<Item = &'a OwnerShape>) {
@@ -262,7 +388,27 @@ fn enter_crosses(numbers: &mut Vec<u64>, crosses: &[Cross]) {
     }
 }
 
+/// Which columns can be kept.
+const KEEPABLE: &str = "no kept columns of a worker where there is no product, none of workers whose columns are multiplied with \
+                        further owners', none of a right that is everyone, and different names";
+
 impl Computation {
+    /// Whether columns that are to be kept, or were, are such that can be.
+    fn can_keep(&self) -> bool {
+        let [left, right] = [self.of_left.id(), self.of_right.id()];
+        let (left_can, right_can) = match &self.product {
+            None => (false, false),
+            Some(Product::Narrow(shape)) => (shape.others.is_empty(), shape.others.is_empty()),
+            Some(Product::Joined { shape, .. }) => (true, !shape.right_is_everyone),
+        };
+        (left_can || left.is_none()) && (right_can || right.is_none()) && (left.is_none() || left != right)
+    }
+
+    /// Whether all columns travel.
+    fn keeps_nothing_from_before(&self) -> bool {
+        self.of_left.kept().is_none() && self.of_right.kept().is_none()
+    }
+
     /// What a dealer is told: of classes their number, and not where their borders are.
     fn as_told(&self) -> Self {
         let mut told = self.clone();
@@ -299,6 +445,16 @@ impl Computation {
                     numbers.extend(classes.kept.iter().map(|class| *class as u64));
                 }
             }
+        }
+        for sharing in [&self.of_left, &self.of_right] {
+            let form = match sharing {
+                Sharing::Travel => 0,
+                Sharing::Keep(_) => 1,
+                Sharing::Kept(_) => 2,
+            };
+            numbers.push(form);
+            let id = sharing.id().into_iter().flat_map(|id| id.0.as_chunks().0);
+            numbers.extend(id.map(|bytes| u64::from_le_bytes(*bytes)));
         }
         let protect = &self.protect;
         let table = protect.table.rows();
@@ -413,6 +569,22 @@ impl Computation {
             }
             _ => return None,
         };
+        let mut sharing = || {
+            let form = next()?;
+            if form == 0 {
+                return Some(Sharing::Travel);
+            }
+            let mut id = [0; 32];
+            for bytes in id.as_chunks_mut().0 {
+                *bytes = next()?.to_le_bytes();
+            }
+            match form {
+                1 => Some(Sharing::Keep(KeptId(id))),
+                2 => Some(Sharing::Kept(KeptId(id))),
+                _ => None,
+            }
+        };
+        let (of_left, of_right) = (sharing()?, sharing()?);
         let cells = size(next()?)?;
         let column_id = next()?.to_le_bytes();
         let max_change = small(next()?)?;
@@ -453,13 +625,21 @@ impl Computation {
             _ => return None,
         };
         let protect = ProtectShape { cells, table, column_id, program };
-        next().is_none().then_some(Self { product, protect })
+        let computation = Self { product, of_left, of_right, protect };
+        (next().is_none() && computation.can_keep()).then_some(computation)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::kept::tests::{Kept, Way, Ways};
+    use crate::protocol::kept::{LeftColumns, MaskShelf, RightColumns};
+    use crate::protocol::narrow_product::ProductShares;
+    use crate::protocol::narrow_product::tests::{World, opened, shape};
+    use crate::protocol::protect::CellShares;
+    use crate::share::OpeningPermit;
+    use crate::testing::{Ran, linked};
 
     fn computation() -> Computation {
         let rows = vec![vec![0, 0, 256, 256], vec![0, 100, 200, 256]];
@@ -473,6 +653,8 @@ mod tests {
                     OwnerShape { categories: 5, values: vec![8] },
                 ],
             ))),
+            of_left: Sharing::Travel,
+            of_right: Sharing::Travel,
             protect: ProtectShape {
                 cells: 20,
                 table: PerturbationTable::new(rows, 2).expect("usable"),
@@ -494,11 +676,180 @@ mod tests {
         }
     }
 
+    /// One attempt of a session, with everything that parties keep: what each says at the end.
+    fn attempt(
+        number: u8,
+        world: &World,
+        ways: &Ways,
+        [of_left, of_right]: [Sharing; 2],
+        kept: &mut Kept,
+        shelf: &mut MaskShelf,
+        ledger: &Arc<Mutex<Ledger>>,
+    ) -> [Result<Option<ProductShares>, ProtocolError>; 3] {
+        let protect =
+            ProtectShape { cells: 1, program: Program::Population { floor: 1000 }, ..computation().protect };
+        let product = Some(Product::Narrow(world.shape.clone()));
+        let told = &Computation { product, of_left, of_right, protect };
+        let (mut left_to_right, mut right_to_left, _) = linked("left", "right");
+        let (mut left_to_dealer, mut dealer_to_left, _) = linked("left", "dealer");
+        let (mut right_to_dealer, mut dealer_to_right, _) = linked("right", "dealer");
+        let id = [number; 16];
+        let ends = |own, peer| Ends { session: &[1; 16], attempt: &id, own, peer };
+        let cells = || CellShares::zeros(&told.protect);
+        let Kept { blocks_at_left, blocks_at_right, key_at_right, .. } = kept;
+        std::thread::scope(|scope| {
+            let left = scope.spawn(move || {
+                let (right, dealer) = (&mut left_to_right, &mut left_to_dealer);
+                let dealer_seed = introduce(dealer, ends("left", "dealer"), Some(ledger))?;
+                let pair_seed = introduce(right, ends("left", "right"), Some(ledger))?;
+                announce(dealer, told)?;
+                agree(right, &[7; 32])?;
+                let columns = LeftColumns {
+                    rows: world.left_rows(),
+                    is_kept: !ways.left.travels(),
+                    of_right: ways.right.blocks(blocks_at_left),
+                };
+                let step = product_step();
+                let shares = narrow_product::left(&step, &world.shape, right, &dealer_seed, vec![], columns)?;
+                let mut engine = Engine::left(&protect_step(), right, &dealer_seed, &pair_seed)?;
+                let judged = protect::perturb(&mut engine, &told.protect, &cells(), &[0; 16])?;
+                let judged = judged.judge(&mut engine, &told.protect)?;
+                let _ = judged.open(&mut engine, OpeningPermit::for_a_test())?;
+                drop(engine);
+                part(dealer)?;
+                part(right)?;
+                Ok(Some(shares))
+            });
+            let right = scope.spawn(move || {
+                let (left, dealer) = (&mut right_to_left, &mut right_to_dealer);
+                let dealer_seed = introduce(dealer, ends("right", "dealer"), Some(ledger))?;
+                let pair_seed = introduce(left, ends("right", "left"), Some(ledger))?;
+                announce(dealer, told)?;
+                agree(left, &[7; 32])?;
+                let columns = RightColumns {
+                    rows: world.owners[1].view(),
+                    masks: ways.right.masks(key_at_right),
+                    of_left: ways.left.blocks(blocks_at_right),
+                };
+                let (step, shape) = (product_step(), &world.shape);
+                let shares =
+                    narrow_product::right(&step, shape, left, dealer, &dealer_seed, vec![], columns)?;
+                let mut engine = Engine::right(&protect_step(), left, dealer, &dealer_seed, &pair_seed)?;
+                let judged = protect::perturb(&mut engine, &told.protect, &cells(), &[0; 16])?;
+                let judged = judged.judge(&mut engine, &told.protect)?;
+                let _ = judged.open(&mut engine, OpeningPermit::for_a_test())?;
+                drop(engine);
+                part(dealer)?;
+                part(left)?;
+                Ok(Some(shares))
+            });
+            let dealer = scope.spawn(move || {
+                let (left, right) = (&mut dealer_to_left, &mut dealer_to_right);
+                let (left_ends, right_ends) = (ends("dealer", "left"), ends("dealer", "right"));
+                deal(left, left_ends, right, right_ends, shelf, Some(ledger)).map(|()| None)
+            });
+            [left.join(), right.join(), dealer.join()].map(|said| said.expect("no panic"))
+        })
+    }
+
+    /// Whether the workers' shares add up to the results in the clear.
+    fn is_right(world: &World, said: [Result<Option<ProductShares>, ProtocolError>; 3]) -> bool {
+        let [left, right, dealer] = said;
+        dealer.expect("dealt");
+        let [left, right] = [left, right].map(|shares| shares.expect("ended").expect("a worker's"));
+        let (seen_by_left, seen_by_right, seen_from_dealer) = Default::default();
+        let ran = Ran { left, right, dealer: (), seen_by_left, seen_by_right, seen_from_dealer };
+        opened(&ran) == world.clear()
+    }
+
+    #[test]
+    fn a_later_attempt_of_the_session_takes_what_an_earlier_one_kept_and_an_unknown_name_is_told_to_all() {
+        let world = World::random(3, shape(100, 32, &[(3, &[8]), (2, &[])]));
+        let (mut kept, mut shelf, ledger) = (Kept::default(), MaskShelf::default(), Ledger::shared());
+        let ids = [1, 2].map(|columns| KeptId::new(&[1; 16], &[columns; 32]));
+        let [travel, keep, take] =
+            [Way::Travel, Way::Keep, Way::Kept].map(|way| Ways { left: way, right: way, others: vec![] });
+        let run = |number, ways: &Ways, sharing, kept: &mut Kept, shelf: &mut MaskShelf| {
+            attempt(number, &world, ways, sharing, kept, shelf, &ledger)
+        };
+        let said = |number, ways: &Ways, sharing, kept: &mut Kept, shelf: &mut MaskShelf| {
+            is_right(&world, run(number, ways, sharing, kept, shelf))
+        };
+        assert!(said(1, &keep, ids.map(Sharing::Keep), &mut kept, &mut shelf));
+        assert_eq!(shelf.len(), 2);
+        assert!(said(2, &take, ids.map(Sharing::Kept), &mut kept, &mut shelf));
+        let mixed = Ways { right: Way::Travel, ..take.clone() };
+        assert!(said(3, &mixed, [Sharing::Kept(ids[0]), Sharing::Travel], &mut kept, &mut shelf));
+        assert!(said(4, &travel, [Sharing::Travel; 2], &mut kept, &mut shelf));
+        // Names the wrong way round: the dealer has masks of other columns under them.
+        let other = |worker: &str| {
+            let step = product_step().join(worker).expect("a name");
+            Some(ProtocolError::Kept { step, cause: KeptError::Other })
+        };
+        let [_, _, dealer] = run(5, &take, [ids[1], ids[0]].map(Sharing::Kept), &mut kept, &mut shelf);
+        assert_eq!(dealer.err(), other("left"));
+        // A name that is taken: nothing of the attempt is kept.
+        let taken = [Sharing::Keep(KeptId([9; 32])), Sharing::Keep(ids[0])];
+        let [left, right, dealer] = run(6, &keep, taken, &mut Kept::default(), &mut shelf);
+        assert!(matches!(dealer, Err(ProtocolError::Kept { cause: KeptError::Taken, .. })));
+        assert!(left.is_err() && right.is_err() && shelf.len() == 2);
+        // A dealer that has lost its keys says so to both workers.
+        let unknown = |step: &str| {
+            let step = StepName::new(step).expect("a name");
+            Some(ProtocolError::Kept { step, cause: KeptError::Unknown })
+        };
+        let mut empty = MaskShelf::default();
+        let [left, right, dealer] = run(7, &take, ids.map(Sharing::Kept), &mut kept, &mut empty);
+        assert_eq!([left.err(), right.err()], [(); 2].map(|()| unknown("attempt/kept")));
+        assert_eq!(dealer.err(), unknown("product/left"));
+        assert_eq!(ledger.lock().expect("not poisoned").reuses(), 0);
+    }
+
+    #[test]
+    fn only_columns_that_can_be_kept_are_announced_or_heard() {
+        let owner = |categories| OwnerShape { categories, values: vec![] };
+        let [id, other] = [1, 2].map(|byte| KeptId([byte; 32]));
+        let classes = vec![ClassShape::new(100, 1, 17, vec![30], vec![0, 1], 0)];
+        let two = Product::new(100, owner(2), owner(2), false, vec![], vec![], vec![]);
+        let three = Product::new(100, owner(2), owner(2), false, vec![owner(2)], vec![], vec![]);
+        let joined = Product::new(100, owner(2), owner(2), false, vec![owner(2)], classes.clone(), vec![]);
+        let everyone = Product::new(100, owner(2), owner(1), true, vec![], classes, vec![]);
+        let (travel, keep) = (Sharing::Travel, Sharing::Keep(id));
+        for (product, of_left, of_right, can) in [
+            (Some(two.clone()), keep, Sharing::Kept(other), true),
+            (Some(two.clone()), Sharing::Kept(other), keep, true),
+            (Some(two.clone()), keep, keep, false),
+            (Some(two), keep, Sharing::Kept(id), false),
+            (Some(joined), Sharing::Kept(id), Sharing::Kept(other), true),
+            (Some(everyone.clone()), keep, travel, true),
+            (Some(everyone), travel, keep, false),
+            (Some(three.clone()), travel, travel, true),
+            (Some(three.clone()), keep, travel, false),
+            (Some(three), travel, Sharing::Kept(id), false),
+            (None, keep, travel, false),
+        ] {
+            let computation = Computation { product, of_left, of_right, ..computation() };
+            let bytes = computation.to_bytes();
+            assert_eq!(Computation::from_bytes(&bytes).is_some(), can, "{computation:?}");
+            for cut in 0..bytes.len() {
+                assert_eq!(Computation::from_bytes(&bytes[..cut]), None);
+            }
+            if !can {
+                let (mut to_dealer, _at_dealer, seen) = linked("left", "dealer");
+                let said = announce(&mut to_dealer, &computation);
+                assert!(matches!(said, Err(ProtocolError::Shape { .. })), "{said:?}");
+                assert!(seen.lock().expect("no panic").is_empty());
+            }
+        }
+    }
+
     #[test]
     fn a_shape_survives_its_encoding_and_nothing_else_is_read_as_one() {
         let full = computation();
         let population = Computation {
             product: None,
+            of_left: Sharing::Travel,
+            of_right: Sharing::Travel,
             protect: ProtectShape {
                 cells: 1,
                 program: Program::Population { floor: 1000 },

@@ -31,8 +31,8 @@
 //! | [`share`] | additive shares, bit shares, the permit to open, partial aggregates |
 //! | [`roles`] | left, right, dealer |
 //! | [`channel`], [`memory`] | named messages, headers, transcripts; a link in memory |
-//! | [`seeds`] | pair seeds of one attempt, mask streams, the ledger of their use |
-//! | [`protocol`] | products over all rows, and classes of numbers that nobody knows; circuits over a table; the protection of a table |
+//! | [`seeds`] | pair seeds of one attempt, mask streams, keys of those that are read again, the ledger of their use |
+//! | [`protocol`] | products over all rows, columns that travel once for several, and classes of numbers that nobody knows; circuits over a table; the protection of a table |
 //! | `dcf` | keys of comparisons with a secret number |
 //! | [`attempt`] | one attempt from fresh keys to farewell, and the dealer's whole part |
 //! | [`pseudonym`], [`decoys`] | salted tokens, record keys, decoys and how many of them |

@@ -5,6 +5,7 @@
 //! | [`narrow_product`] | counts, record-key sums and sums of values by category, over all rows | one block each way at a time |
 //! | [`joined_product`] | the same with factors that no worker has, where their categories are many | a block of each stage each way at a time |
 //! | [`factor`] | what columns that no worker has look like to a product | – |
+//! | [`kept`] | columns that several questions use, and that travel once | – |
 //! | [`shared_columns`] | columns of further owners become shares of the workers | one block at a time, to one worker |
 //! | [`shared_constants`] | a further owner's constants of a value column become shares of the workers | one |
 //! | [`classes`] | shares of the class of a sum of several owners' numbers | one block each way at a time, two from the dealer |
@@ -16,6 +17,7 @@
 //! | [`protect`], [`protect_sums`] | the program that protects a table before anything is opened | all of the above |
 
 use crate::channel::{ChannelError, InvalidStepName, StepName};
+use crate::protocol::kept::KeptError;
 use crate::ring::Ring;
 use crate::seeds::SeedError;
 
@@ -28,6 +30,7 @@ pub mod engine;
 pub mod factor;
 pub mod inner_product;
 pub mod joined_product;
+pub mod kept;
 pub(crate) mod lift;
 pub mod lookup;
 pub mod narrow_product;
@@ -57,6 +60,14 @@ pub enum ProtocolError {
     Shape {
         /// What would be usable.
         expected: &'static str,
+    },
+    /// Columns that travelled in an earlier attempt are not at hand, or could not be kept.
+    #[error("the kept columns of step {step} cannot be used: {cause}")]
+    Kept {
+        /// The step whose messages they were.
+        step: StepName,
+        /// Why.
+        cause: KeptError,
     },
     /// The name given to the computation is too long for the names of its steps.
     #[error(transparent)]

@@ -158,12 +158,20 @@ impl RecordKeySecret {
         self.record_keys(unit_type).record_key(identity)
     }
 
-    /// The fingerprint of a whole column of one unit type, or of a part of one, from a sum over its units whose order says nothing
-    /// and what else its noise is made with.
-    pub fn column_fingerprint(&self, unit_type: &str, is_part: bool, sum: u64, numbers: [u64; 4]) -> [u8; 8] {
-        let purpose: &[u8] = if is_part { b"kobling part v2" } else { b"kobling column v2" };
+    /// The fingerprint of a whole column of one unit type, or of an owner's part of one, from a sum over its units whose order says
+    /// nothing and what else its noise is made with.
+    pub fn column_fingerprint(
+        &self,
+        unit_type: &str,
+        part_of: Option<&str>,
+        sum: u64,
+        numbers: [u64; 4],
+    ) -> [u8; 8] {
         let [a, b, c, d] = numbers.map(u64::to_le_bytes);
-        let hash = keyed_hash(&self.0, &[purpose, unit_type.as_bytes(), &sum.to_le_bytes(), &a, &b, &c, &d]);
+        let sum = sum.to_le_bytes();
+        let purpose: &[u8] = if part_of.is_some() { b"kobling part v2" } else { b"kobling column v2" };
+        let owner = part_of.unwrap_or_default().as_bytes();
+        let hash = keyed_hash(&self.0, &[purpose, unit_type.as_bytes(), owner, &sum, &a, &b, &c, &d]);
         hash[..8].try_into().expect("a hash has 32 bytes")
     }
 

@@ -12,6 +12,11 @@
 //! at two widths, or for a retry with another filter, the difference of two messages gives the column away. So
 //! a stream belongs to one ring by its type, a seed hands out each name once ([`SeedError::StreamReused`]), every
 //! attempt has fresh keys, and tests attach a [`Ledger`] that sees every use.
+//!
+//! What a stream masked may be of use in later attempts of a session ([`kept`](crate::protocol::kept)). For that a party may
+//! keep the key of that one stream, a [`StreamKey`], which is in memory only and wiped when dropped. The stream made
+//! from it again is of another type, [`RemadeStream`], which can be read and has nothing that a masked message is made
+//! with: it masks nothing but what its stream masked in its own attempt.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -164,7 +169,7 @@ impl PairSeed {
             pair: sha256(&[b"kobling pair fingerprint", self.seed.as_slice()]),
             stream: name,
         });
-        Ok(ByteStream { keystream: Keystream::new(&key), watch })
+        Ok(ByteStream::new(key, watch))
     }
 }
 
@@ -192,11 +197,58 @@ impl<R: Ring> MaskStream<R> {
         let start = u128::from(position) * width;
         self.bytes.used(start, start + elements as u128 * width, content);
     }
+
+    /// What the stream can be made from again.
+    pub(crate) fn key(&self) -> StreamKey<R> {
+        StreamKey { key: self.bytes.key.clone(), watch: self.bytes.watch.clone(), ring: PhantomData }
+    }
 }
 
 impl<R: Ring> fmt::Debug for MaskStream<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MaskStream(hidden)")
+    }
+}
+
+/// The key of one mask stream, for later attempts of the session whose seed it came from. It goes with the session.
+///
+/// Whoever has it and what was sent under the stream has the columns in the clear, as with the seed in the stream's own attempt.
+#[derive(Clone)]
+pub struct StreamKey<R: Ring> {
+    key: Zeroizing<[u8; 16]>,
+    watch: Option<Watch>,
+    ring: PhantomData<R>,
+}
+
+impl<R: Ring> StreamKey<R> {
+    /// The stream once more, for reading.
+    pub fn stream(&self) -> RemadeStream<R> {
+        let bytes = ByteStream::new(self.key.clone(), self.watch.clone());
+        RemadeStream { masks: MaskStream { bytes, ring: PhantomData } }
+    }
+}
+
+impl<R: Ring> fmt::Debug for StreamKey<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StreamKey(hidden)")
+    }
+}
+
+/// A stream of an earlier attempt. It can be read; what is sent under masks needs a [`MaskStream`], of which each name exists once.
+pub struct RemadeStream<R: Ring> {
+    masks: MaskStream<R>,
+}
+
+impl<R: Ring> RemadeStream<R> {
+    /// Fills `out` with the elements from `position` on.
+    pub fn fill(&mut self, position: u64, out: &mut [R]) {
+        self.masks.fill(position, out);
+    }
+}
+
+impl<R: Ring> fmt::Debug for RemadeStream<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RemadeStream(hidden)")
     }
 }
 
@@ -222,11 +274,16 @@ impl Tape {
 }
 
 struct ByteStream {
+    key: Zeroizing<[u8; 16]>,
     keystream: Keystream,
     watch: Option<Watch>,
 }
 
 impl ByteStream {
+    fn new(key: Zeroizing<[u8; 16]>, watch: Option<Watch>) -> Self {
+        Self { keystream: Keystream::new(&key), key, watch }
+    }
+
     fn read(&self, position: u128, out: &mut [u8]) {
         self.keystream.read(position, out);
     }
@@ -245,6 +302,7 @@ impl ByteStream {
     }
 }
 
+#[derive(Clone)]
 struct Watch {
     ledger: Arc<Mutex<Ledger>>,
     pair: [u8; 32],
@@ -408,6 +466,27 @@ mod tests {
         assert_eq!(ledger.lock().expect("not poisoned").reuses(), 0);
         x.used(19, 1, b"four");
         assert_eq!(ledger.lock().expect("not poisoned").reuses(), 1);
+    }
+
+    #[test]
+    fn a_stream_made_again_reads_the_same_and_the_ledger_sees_whoever_masks_with_it() {
+        let ledger = Ledger::shared();
+        let seed = PairSeed::new([6; 32]).watched_by(ledger.clone());
+        let mut stream = seed.stream::<u16>(&step("a"), "x", "u").expect("new");
+        let key = stream.key();
+        stream.used(0, 8, b"sent in the first attempt");
+        let (all, mut again) = (first(&mut stream, 100), key.clone().stream());
+        drop((seed, stream));
+        for (start, length) in [(0, 100), (7, 9), (99, 1)] {
+            let mut out = vec![0; length];
+            again.fill(start as u64, &mut out);
+            assert_eq!(out, all[start..start + length]);
+        }
+        assert_eq!(ledger.lock().expect("not poisoned").reuses(), 0);
+        // Only here, where its fields are seen, can it be used like a fresh one.
+        again.masks.used(4, 8, b"another content");
+        assert_eq!(ledger.lock().expect("not poisoned").reuses(), 1);
+        assert_eq!(format!("{key:?} {again:?}"), "StreamKey(hidden) RemadeStream(hidden)");
     }
 
     #[test]

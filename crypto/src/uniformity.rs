@@ -48,6 +48,8 @@
 //! | an order kept: rows sent in ascending order | neighbours; no test of bytes |
 //! | the dealer's correction of sums without R | bytes of what right predicts of it; no test of a message |
 //! | of a joined product's stage without R | bytes of right's share of what comes out, bits |
+//! | of a later question on kept columns with the R of the first | bytes of the difference of what right predicts; of a message only where V is the first's too |
+//! | other columns under the masks of an earlier attempt | messages, windows; no test of a message's bytes |
 //! | a number that is compared without r | bytes of what is opened; no test of a message |
 //! | shares of a joined product's stage without masks | bytes of what is opened, windows (a factor's share is its owner's message); no test of a message's bytes |
 //! | a comparison's keys with one root | bytes |

@@ -281,9 +281,9 @@ impl Coding {
         scale(scaled.round(), -self.decimals)
     }
 
-    /// Largest absolute code that is in bounds.
-    pub fn bound(&self) -> u64 {
-        self.low.unsigned_abs().max(self.high.unsigned_abs())
+    /// From one bound to the other.
+    pub fn width(&self) -> u64 {
+        self.high.abs_diff(self.low)
     }
 
     /// What is summed: the code above the smallest.
@@ -316,12 +316,21 @@ impl Coding {
         bits(self.largest_square())
     }
 
-    /// The size of a code in sevenths of the bound, rounded up: 0 for zero, 7 at the bound. Rule 10 rests on the
-    /// sum of its squares.
-    pub fn contribution(&self, code: i64) -> u64 {
-        // Without a division: how many steps of the bound it reaches beyond.
-        let (sevenfold, bound) = (code.unsigned_abs() * Self::CONTRIBUTION_STEPS, self.bound());
-        (0..Self::CONTRIBUTION_STEPS).map(|steps| u64::from(steps * bound < sevenfold)).sum()
+    /// How far a code lies from the smallest, in sevenths of the width, rounded up: 0 at the smallest, 7 at the largest.
+    /// Rule 10 rests on sums of its squares.
+    pub fn from_low(&self, code: i64) -> u64 {
+        self.sevenths(code.abs_diff(self.low))
+    }
+
+    /// The same from the largest.
+    pub fn from_high(&self, code: i64) -> u64 {
+        self.sevenths(code.abs_diff(self.high))
+    }
+
+    fn sevenths(&self, distance: u64) -> u64 {
+        // Without a division: how many steps of the width it reaches beyond.
+        let (sevenfold, width) = (distance * Self::CONTRIBUTION_STEPS, self.width());
+        (0..Self::CONTRIBUTION_STEPS).map(|steps| u64::from(steps * width < sevenfold)).sum()
     }
 
     fn farthest(&self) -> u64 {
@@ -485,7 +494,8 @@ mod tests {
                 assert!(bits(coding.offset(code)) <= coding.offset_bits());
                 assert!(coding.square(code) <= coding.largest_square());
                 assert!(coding.square_bits() <= 41);
-                assert!(coding.contribution(code) <= Coding::CONTRIBUTION_STEPS);
+                assert!(coding.from_low(code) <= Coding::CONTRIBUTION_STEPS);
+                assert!(coding.from_high(code) <= Coding::CONTRIBUTION_STEPS);
             }
         }
     }
@@ -493,12 +503,10 @@ mod tests {
     #[test]
     fn a_contribution_is_never_rounded_down() {
         let coding = coding(-700.0, 7000.0, true, 0.0);
-        let bound = coding.bound() as i64;
-        assert_eq!(
-            [0, 1, bound / 7, bound / 7 + 1, bound].map(|code| coding.contribution(code)),
-            [0, 1, 1, 2, 7]
-        );
-        assert_eq!(coding.contribution(coding.low), 1);
+        let (low, seventh) = (coding.low, coding.width() as i64 / 7);
+        let codes = [low, low + 1, low + seventh, low + seventh + 1, coding.high];
+        assert_eq!(codes.map(|code| coding.from_low(code)), [0, 1, 1, 2, 7]);
+        assert_eq!(codes.map(|code| coding.from_high(code)), [7, 7, 6, 6, 0]);
     }
 
     #[test]

@@ -93,7 +93,7 @@ pub async fn own_columns(
     let fragment_categories = fragment.categories();
     let limbs = question.value().and_then(|column| Limbs::of(column, side));
     let secret = RecordKeySecret::from_bytes(secret);
-    let of_session = session.clone();
+    let (of_session, owner) = (session.clone(), node.me.clone());
     let work = move || {
         let (categories, values, numbers) = (extracted.categories, extracted.values, extracted.numbers);
         // The population's owner needs record keys for the cells, a value's owner for its fingerprint.
@@ -104,7 +104,7 @@ pub async fn own_columns(
         let constants = values
             .as_ref()
             .zip(value)
-            .map(|(values, form)| values.constants(&secret, unit_type, &keys, &form));
+            .map(|(values, form)| values.constants(&secret, unit_type, &keys, &form, &owner));
         let codes = values.map_or_else(Vec::new, |values| values.codes);
         let mut columns = OwnColumns { constants: constants.unwrap_or_default(), ..OwnColumns::default() };
         let Some(alignment) = alignment else {

@@ -13,7 +13,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use kobling_crypto::attempt::{Computation, Ends, Product};
+use kobling_crypto::attempt::{Computation, Ends, Product, Sharing};
 use kobling_crypto::channel::FramedChannel;
 use kobling_crypto::protocol::ProtocolError;
 use kobling_crypto::protocol::classes::ClassShape;
@@ -340,12 +340,23 @@ impl Task {
         }
     }
 
-    /// The public shape of the computation.
+    /// The public shape of the computation, all columns travelling.
     ///
     /// # Errors
     /// [`NodeError::Internal`] where the rules name an unknown perturbation table.
     pub fn computation(&self, rows: usize) -> Result<Computation, NodeError> {
         let question = self.question();
+        let product = self.product(question, rows)?;
+        let protect = protect::shape(question, &self.rules).map_err(|_| self.node.internal("protect"))?;
+        let (of_left, of_right) = (Sharing::Travel, Sharing::Travel);
+        Ok(Computation { product, of_left, of_right, protect })
+    }
+
+    /// The public shape of a question's product, if several owners' data meet in it.
+    ///
+    /// # Errors
+    /// [`NodeError::Internal`] for a question of no checked script.
+    pub fn product(&self, question: &plan::Question, rows: usize) -> Result<Option<Product>, NodeError> {
         let shape = |(side, fragment): (Side, &Fragment)| {
             let limbs = question.value().and_then(|column| Limbs::of(column, side));
             let values = limbs.map_or_else(Vec::new, |limbs| limbs.bits());
@@ -353,25 +364,19 @@ impl Task {
         };
         let internal = || self.node.internal("compute");
         let left = shape((Side::Left, &question.left));
-        let product = match &question.right {
-            None => None,
-            Some(right) => {
-                let others = question.factors().map(shape).collect();
-                let classes = question.sums.iter().map(|sum| {
-                    let form = sum.form(&question.bounds(sum)).ok_or_else(internal)?;
-                    let shared = sum.summands.iter().filter(|(side, _)| matches!(side, Side::Other(_)));
-                    Ok(ClassShape::new(rows, 1, form.bits, form.borders, form.kept, shared.count()))
-                });
-                let classes = classes.collect::<Result<Vec<_>, NodeError>>()?;
-                let everyone = right.is_everyone();
-                let right = shape((Side::Right, right));
-                let crosses = step_products(question).into_iter().flat_map(|products| products.limbs);
-                let crosses = crosses.map(|(cross, _)| cross).collect();
-                Some(Product::new(rows, left, right, everyone, others, classes, crosses))
-            }
-        };
-        let protect = protect::shape(question, &self.rules).map_err(|_| self.node.internal("protect"))?;
-        Ok(Computation { product, protect })
+        let Some(right) = &question.right else { return Ok(None) };
+        let others = question.factors().map(shape).collect();
+        let classes = question.sums.iter().map(|sum| {
+            let form = sum.form(&question.bounds(sum)).ok_or_else(internal)?;
+            let shared = sum.summands.iter().filter(|(side, _)| matches!(side, Side::Other(_)));
+            Ok(ClassShape::new(rows, 1, form.bits, form.borders, form.kept, shared.count()))
+        });
+        let classes = classes.collect::<Result<Vec<_>, NodeError>>()?;
+        let everyone = right.is_everyone();
+        let right = shape((Side::Right, right));
+        let crosses = step_products(question).into_iter().flat_map(|products| products.limbs);
+        let crosses = crosses.map(|(cross, _)| cross).collect();
+        Ok(Some(Product::new(rows, left, right, everyone, others, classes, crosses)))
     }
 
     /// What all owners of a question take for granted.

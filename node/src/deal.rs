@@ -12,7 +12,7 @@ use kobling_model::{AttemptId, OwnerId, SessionId};
 use crate::error::NodeError;
 use crate::node::Node;
 use crate::peer::{LinkName, LinkTransport, Purpose};
-use crate::session::Part;
+use crate::session::{Part, Session};
 use crate::watched::Failures;
 
 impl Node {
@@ -46,8 +46,8 @@ impl Node {
         let result = match links {
             Err(error) => Err(error),
             Ok((to_left, to_right)) => {
-                let (node, id) = (self.clone(), session.id);
-                let work = move || node.deal_blocking(id, attempt, &left, to_left, &right, to_right);
+                let (node, of) = (self.clone(), session.clone());
+                let work = move || node.deal_blocking(&of, attempt, &left, to_left, &right, to_right);
                 tokio::task::spawn_blocking(work).await.map_err(|_| self.internal("deal")).flatten()
             }
         };
@@ -57,7 +57,7 @@ impl Node {
 
     fn deal_blocking(
         &self,
-        session: SessionId,
+        session: &Session,
         attempt: AttemptId,
         left: &OwnerId,
         to_left: LinkTransport,
@@ -65,14 +65,15 @@ impl Node {
         to_right: LinkTransport,
     ) -> Result<(), NodeError> {
         let failures = Failures::default();
-        let mut left_channel = self.channel(session, attempt, left, to_left, &failures);
-        let mut right_channel = self.channel(session, attempt, right, to_right, &failures);
-        let ends = |peer| Ends { session: &session.0, attempt: &attempt.0, own: self.me.as_str(), peer };
+        let mut left_channel = self.channel(session.id, attempt, left, to_left, &failures);
+        let mut right_channel = self.channel(session.id, attempt, right, to_right, &failures);
+        let ends = |peer| Ends { session: &session.id.0, attempt: &attempt.0, own: self.me.as_str(), peer };
         attempt::deal(
             &mut left_channel,
             ends(left.as_str()),
             &mut right_channel,
             ends(right.as_str()),
+            &mut session.once.dealt.clone(),
             self.ledger.as_ref(),
         )
         .map_err(|error| self.explain(&failures, &error, "deal"))

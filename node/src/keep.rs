@@ -1,4 +1,5 @@
-//! What sessions keep between questions, within a bound for the whole node: alignments, record keys by row, own columns.
+//! What sessions keep between questions, within a bound for the whole node: alignments, record keys by row, own columns, and
+//! masked blocks of others' ([`crate::once`]).
 //!
 //! Reading and reordering a nation's columns takes as long as computing with them, so what a session's questions have needed is kept until
 //! the session ends. All sessions together have the bytes of memory that the configuration gives; beyond them, what was used least recently
@@ -15,6 +16,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use kobling_crypto::protocol::shared_constants::ColumnConstants;
 use kobling_crypto::seal::{self, SealKey};
 use kobling_model::{Hash, SessionId};
@@ -32,6 +34,8 @@ pub enum Kept {
     Keys(RecordKeys),
     /// Own columns of a fragment.
     Columns(Arc<OwnColumns>),
+    /// Masked blocks of another party's columns.
+    Blocks(Arc<Vec<Bytes>>),
 }
 
 /// What all sessions of a node keep.
@@ -108,8 +112,8 @@ impl Keep {
             state.bytes -= bytes;
             match self.send_away(state, &name, &kept) {
                 Some(file) => drop(state.items.insert(name, Item::Away { file })),
-                // Columns can be made again; an alignment or keys stay, whatever the bound.
-                None if matches!(kept, Kept::Columns(_)) => {}
+                // Columns can be made again, and blocks can be sent again; an alignment or keys stay, whatever the bound.
+                None if matches!(kept, Kept::Columns(_) | Kept::Blocks(_)) => {}
                 None => {
                     state.items.insert(name, Item::Here { kept, bytes: 0, used: u64::MAX });
                 }
@@ -172,6 +176,16 @@ impl Shelf {
         self.enter(&mut state, (self.session, name), kept);
     }
 
+    /// Forgets what is kept under a name.
+    pub fn remove(&self, name: &Hash) {
+        let mut state = self.keep.state();
+        match state.items.remove(&(self.session, *name)) {
+            Some(Item::Here { bytes, .. }) => state.bytes -= bytes,
+            Some(Item::Away { file }) => drop(fs::remove_file(file)),
+            None => {}
+        }
+    }
+
     fn enter(&self, state: &mut State, name: (SessionId, Hash), kept: Kept) {
         state.clock += 1;
         let (bytes, used) = (kept.bytes(), state.clock);
@@ -209,6 +223,7 @@ impl Kept {
             Self::Alignment(alignment) => 4 * alignment.unit_of_row.len(),
             Self::Keys(keys) => 6 * keys.len(),
             Self::Columns(columns) => columns.bytes(),
+            Self::Blocks(blocks) => blocks.iter().map(Bytes::len).sum(),
         }
     }
 
@@ -247,6 +262,14 @@ impl Kept {
                 out.number(columns.numbers.len() as u64);
                 columns.numbers.iter().for_each(|numbers| out.words(numbers));
             }
+            Self::Blocks(blocks) => {
+                out.number(3);
+                out.number(blocks.len() as u64);
+                for block in blocks.iter() {
+                    out.number(block.len() as u64);
+                    out.0.extend_from_slice(block);
+                }
+            }
         }
         Some(out.0)
     }
@@ -283,6 +306,13 @@ impl Kept {
                 let constants = ColumnConstants { fingerprint, mean, width, square_mean, square_width };
                 let columns = OwnColumns { categories, limbs, numbers, constants, rows, totals: None };
                 Self::Columns(Arc::new(columns))
+            }
+            3 => {
+                let blocks = (0..from.length()?).map(|_| {
+                    let length = from.length()?;
+                    from.take(length).map(Bytes::copy_from_slice)
+                });
+                Self::Blocks(Arc::new(blocks.collect::<Option<_>>()?))
             }
             _ => return None,
         };
@@ -432,6 +462,7 @@ mod tests {
             Kept::Alignment(Arc::new(alignment)),
             Kept::Keys(Arc::new(vec![[1, 2, 65_535], [4, 5, 6]])),
             columns(3),
+            Kept::Blocks(Arc::new(vec![Bytes::from_static(b"a block"), Bytes::from_static(b"another")])),
         ];
         for kept in kinds {
             let bytes = kept.to_bytes().expect("a form");

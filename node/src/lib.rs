@@ -20,6 +20,7 @@ pub mod keep;
 pub mod linkage;
 pub mod node;
 pub mod observe;
+pub mod once;
 pub mod operate;
 pub mod peer;
 pub mod pooled;

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::NodeError;
 use crate::keep::Shelf;
 use crate::linkage::{Alignment, Decoys, Tokens};
+use crate::once::Once;
 use crate::peer::LinkTransport;
 use crate::secrets::Secrets;
 
@@ -36,8 +37,10 @@ pub struct Session {
     pub link: Option<SessionLink>,
     /// Cancelled when the session ends.
     pub ended: CancellationToken,
-    /// What questions have needed: alignments, record keys, own columns.
+    /// What questions have needed: alignments, record keys, own columns, others' masked ones.
     pub shelf: Shelf,
+    /// Columns that have travelled.
+    pub once: Once,
     /// Parts that change.
     state: Mutex<SessionState>,
 }
@@ -151,6 +154,7 @@ impl Session {
             link,
             ended: CancellationToken::new(),
             shelf,
+            once: Once::default(),
             state: Mutex::new(state),
         }
     }

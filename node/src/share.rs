@@ -6,7 +6,7 @@
 //! | step | what | learnt by whom |
 //! | --- | --- | --- |
 //! | 2 | compute the own fragment in clear; at the same time, link up with both workers | |
-//! | 3 | a fresh seed with left; agreement with both workers on plan, rules, roles and shape | |
+//! | 3 | a fresh seed with left; of columns, whether they travel ([`crate::once`]); agreement with both workers on plan, rules, roles and shape | |
 //! | 4 | shares to right, block by block; the seed is left's share | right: uniform numbers; left: nothing |
 //! | 5 | farewell to right, then to left, once both have everything | |
 //!
@@ -31,6 +31,7 @@ use tokio::sync::mpsc;
 use crate::columns::OwnColumns;
 use crate::conduct::{Progress, Task};
 use crate::error::{Ending, NodeError};
+use crate::once::{Decision, Offer, Touched};
 use crate::peer::{LinkTransport, Purpose};
 use crate::watched::Failures;
 
@@ -119,13 +120,45 @@ impl Task {
         let seed = attempt::introduce(&mut left, self.ends(left_id), self.node.ledger.as_ref());
         let seed = seed.map_err(explain)?;
         let digest = self.digest(&computation).0;
-        attempt::agree(&mut left, &digest).map_err(explain)?;
-        attempt::agree(&mut right, &digest).map_err(explain)?;
-        // Step 4.
-        self.share_rows(item, columns, &computation, &mut right, &seed).map_err(explain)?;
-        // Step 5.
-        attempt::part(&mut right).map_err(explain)?;
-        attempt::part(&mut left).map_err(explain)
+        let mut touched = Touched::new(&self.session, self.attempt);
+        let mut talk = || {
+            let decision = self.decide(item, &computation, [&mut left, &mut right], &mut touched)?;
+            attempt::agree(&mut left, &digest)?;
+            attempt::agree(&mut right, &digest)?;
+            // Step 4.
+            self.share_rows(item, columns, &computation, &mut right, &seed, decision)?;
+            // Step 5.
+            attempt::part(&mut right)?;
+            attempt::part(&mut left)
+        };
+        let result = talk();
+        touched.settle(result.is_ok());
+        result.map_err(explain)
+    }
+
+    /// Whether columns travel, now that both workers have said what they have of them; both are told.
+    fn decide(
+        &self,
+        item: Item,
+        computation: &Computation,
+        mut workers: [&mut dyn Channel; 2],
+        touched: &mut Touched<'_>,
+    ) -> Result<Decision, ProtocolError> {
+        let Item::Columns(at) = item else { return Ok(Decision::Travel) };
+        let (sets, later) = self.sets(computation);
+        let set = sets.others.get(at).copied().flatten();
+        let own = self.session.once.offer(set.as_ref(), &later);
+        let mut offers = vec![own];
+        for worker in &mut workers {
+            let theirs = attempt::offer(*worker, own.to_bytes().to_vec())?;
+            offers.push(Offer::from_bytes(&theirs).ok_or(ProtocolError::Input)?);
+        }
+        let decision = Decision::of(&offers);
+        touched.add(set, decision, 0);
+        for worker in workers {
+            attempt::decide(worker, Some(decision.to_bytes().to_vec()), Offer::BYTES)?;
+        }
+        Ok(decision)
     }
 
     fn share_rows(
@@ -135,12 +168,15 @@ impl Task {
         computation: &Computation,
         right: &mut dyn Channel,
         seed: &PairSeed,
+        decision: Decision,
     ) -> Result<(), ProtocolError> {
         let step = attempt::product_step();
         let rows = OwnerRows { categories: &columns.categories, values: &columns.limbs };
         match (item, computation.product.as_ref().ok_or(ProtocolError::Input)?) {
             (Item::Columns(at), product) => {
                 match product {
+                    // Both workers have what they need of them.
+                    _ if matches!(decision, Decision::Kept(_)) => {}
                     Product::Narrow(shape) => shared_columns::share(&step, shape, at, right, seed, rows)?,
                     Product::Joined { shape, .. } => {
                         shared_columns::share_factor(&step, shape, at, right, seed, rows)?;

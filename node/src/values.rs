@@ -1,7 +1,7 @@
 //! A value column between registers and shares: codes, the limbs they travel in, and the sums that limbs make up.
 //!
 //! A code ([`Coding`](kobling_model::value::Coding)) becomes non-negative numbers: its offset above the smallest code, the square of its distance from the
-//! centre where squares are asked for, and the square of its contribution (rule 10). Where numbers of several owners add up to the
+//! centre where squares are asked for, and the squares of its distances from the smallest and the largest in sevenths (rule 10). Where numbers of several owners add up to the
 //! column, each owner's becomes its steps in place of the distance, and their squares: sums of products of two owners' steps
 //! give the rest. Each number is cut into limbs of at most eight bits,
 //! lowest first and all of one width, which travel as columns of their own; sums of limbs add up to sums of numbers.
@@ -16,10 +16,10 @@ use kobling_crypto::protocol::shared_constants::ColumnConstants;
 use kobling_crypto::pseudonym::RecordKeySecret;
 use kobling_crypto::ring::Ring;
 use kobling_crypto::share::Share;
-use kobling_model::UnitType;
 use kobling_model::plan::{Question, Side};
 use kobling_model::rules::Rules;
-use kobling_model::value::{PartForm, ValueColumn};
+use kobling_model::value::{Coding, PartForm, ValueColumn};
+use kobling_model::{OwnerId, UnitType};
 
 /// The code of a unit without a value.
 pub const NO_VALUE: i64 = i64::MIN;
@@ -67,6 +67,7 @@ impl Values {
         unit_type: UnitType,
         keys: &[[u16; 3]],
         form: &PartForm,
+        owner: &OwnerId,
     ) -> ColumnConstants {
         let coding = &form.coding;
         let mut sum = 0_u64;
@@ -77,8 +78,10 @@ impl Values {
         let (lowest, highest) = self.whole.bounds;
         let numbers = [lowest, highest, coding.high, coding.centre].map(|code| coding.offset(code));
         let parts = form.joint.map_or(1, |joint| joint.parts);
+        // Two owners with the same numbers of the same units would cancel each other's.
+        let part_of = form.joint.map(|_| owner.as_str());
         ColumnConstants {
-            fingerprint: secret.column_fingerprint(unit_type.as_str(), parts > 1, sum, numbers),
+            fingerprint: secret.column_fingerprint(unit_type.as_str(), part_of, sum, numbers),
             mean: self.whole.mean,
             width: highest.abs_diff(lowest),
             square_mean: self.whole.square_mean,
@@ -104,10 +107,10 @@ pub enum Number {
     Offset,
     /// The square of its distance from the centre.
     Square,
-    /// The square of its contribution (rule 10).
-    Contribution,
-    /// Without its sign. Of one of several parts, where it may have either.
-    Size,
+    /// The square of its distance from the smallest, in sevenths of the width (rule 10).
+    FromLow,
+    /// The same from the largest.
+    FromHigh,
     /// In steps above the smallest ([`StepForm`]). Of one of several parts.
     Steps,
     /// The square of its steps. Of one of several parts.
@@ -152,14 +155,10 @@ impl Limbs {
     /// The numbers that a code becomes, in the order of their limbs.
     fn numbers(&self) -> Vec<Number> {
         use Number as N;
-        let PartForm { coding, squares, joint } = &self.form;
-        match joint {
-            None if *squares => vec![N::Offset, N::Square, N::Contribution],
-            None => vec![N::Offset, N::Contribution],
-            Some(_) if coding.low < 0 && coding.high > 0 => {
-                vec![N::Offset, N::Contribution, N::Size, N::Steps, N::SquaredSteps]
-            }
-            Some(_) => vec![N::Offset, N::Contribution, N::Steps, N::SquaredSteps],
+        match self.form.joint {
+            None if self.form.squares => vec![N::Offset, N::Square, N::FromLow, N::FromHigh],
+            None => vec![N::Offset, N::FromLow, N::FromHigh],
+            Some(_) => vec![N::Offset, N::FromLow, N::FromHigh, N::Steps, N::SquaredSteps],
         }
     }
 
@@ -169,8 +168,8 @@ impl Limbs {
         match number {
             Number::Offset => self.form.coding.offset(code),
             Number::Square => self.form.coding.square(code),
-            Number::Contribution => self.form.coding.contribution(code).pow(2),
-            Number::Size => code.unsigned_abs(),
+            Number::FromLow => self.form.coding.from_low(code).pow(2),
+            Number::FromHigh => self.form.coding.from_high(code).pow(2),
             Number::Steps => self.steps(code),
             Number::SquaredSteps => self.steps(code).pow(2),
         }
@@ -188,8 +187,7 @@ impl Limbs {
             let (bits, of_limb) = match number {
                 Number::Offset => (coding.offset_bits(), LIMB_BITS),
                 Number::Square => (coding.square_bits(), LIMB_BITS),
-                Number::Contribution => (CONTRIBUTION_BITS, LIMB_BITS),
-                Number::Size => (bits_of(coding.bound()), LIMB_BITS),
+                Number::FromLow | Number::FromHigh => (CONTRIBUTION_BITS, LIMB_BITS),
                 Number::Steps => (bits_of(self.steps(coding.high)), STEP_LIMB_BITS),
                 Number::SquaredSteps => (bits_of(self.steps(coding.high).pow(2)), LIMB_BITS),
             };
@@ -233,8 +231,8 @@ impl Limbs {
                 match number {
                     Number::Offset => self.enter(Number::Offset, &some, &mut numbers),
                     Number::Square => self.enter(Number::Square, &some, &mut numbers),
-                    Number::Contribution => self.enter(Number::Contribution, &some, &mut numbers),
-                    Number::Size => self.enter(Number::Size, &some, &mut numbers),
+                    Number::FromLow => self.enter(Number::FromLow, &some, &mut numbers),
+                    Number::FromHigh => self.enter(Number::FromHigh, &some, &mut numbers),
                     Number::Steps => self.enter(Number::Steps, &some, &mut numbers),
                     Number::SquaredSteps => self.enter(Number::SquaredSteps, &some, &mut numbers),
                 }
@@ -341,19 +339,17 @@ pub struct CellValues {
 }
 
 /// The factors f of a column's evidence on dominance ([`Evidence`]): of the whole, and where it is joint of what remains of it
-/// when an owner takes its own part away, for each owner.
+/// when an owner takes its own part away, for each owner; each from below and from above.
 fn evidence_factors(column: &ValueColumn) -> Vec<u64> {
-    let parts = column.parts.len();
-    match parts {
-        0 | 1 => vec![1],
-        _ => subsets(parts).iter().map(|of| if of.len() == 1 { 1 } else { JOINT_FACTOR }).collect(),
-    }
+    let factor = |of: Vec<usize>| if of.len() == 1 { 1 } else { JOINT_FACTOR };
+    subsets(column.parts.len()).into_iter().flat_map(|of| [factor(of); 2]).collect()
 }
 
-/// All parts, and all but each one.
+/// All parts, and where there are several all but each one.
 fn subsets(parts: usize) -> Vec<Vec<usize>> {
-    let all = std::iter::once((0..parts).collect());
-    all.chain((0..parts).map(|left_out| (0..parts).filter(|part| *part != left_out).collect())).collect()
+    let without = |left_out| (0..parts).filter(|part| *part != left_out).collect();
+    let less = if parts > 1 { 0..parts } else { 0..0 };
+    std::iter::once((0..parts).collect()).chain(less.map(without)).collect()
 }
 
 /// f of evidence that rests on steps: eighths.
@@ -363,12 +359,16 @@ const SEVENTHS: u128 = 49;
 
 /// What protection needs, from sums by cell: units, and of each part, and of products of steps.
 ///
-/// Of one part, Σx² is bounded by contributions. Of several, with u their steps ([`StepForm`]): w = 2^a·(Σu − O) is the distance of
-/// a code from the centre C but for e, |e| ≤ ε, so
+/// Rule 10 is judged on how far values lie above the lower bound, and below the upper one. So nobody gets around it who adds a
+/// constant or asks for the negative, and where it begins to hide says nothing but what it says of the column itself.
+///
+/// Of one part, the squares are bounded by sevenths of the width. Of several, with u their steps ([`StepForm`]): w = 2^a·(Σu − O) is
+/// the distance of a code from the centre C but for e, |e| ≤ ε, so about any z
 ///
 /// ```text
-/// Q    = Σ(Σu − O)² = Σᵢ Σuᵢ² + 2 Σᵢⱼ Σuᵢuⱼ − 2·O·Σᵢ Σuᵢ + n·O²
-/// 8Σx² = 8Σ(x − C)² + 16·C·Σx − 8n·C²  ≤  9·4^a·Q + 72n·ε² + 16·C·Σx − 8n·C²
+/// Q          = Σ(Σu − O)² = Σᵢ Σuᵢ² + 2 Σᵢⱼ Σuᵢuⱼ − 2·O·Σᵢ Σuᵢ + n·O²
+/// 8Σ(x − z)² = 8Σ(x − C)² + 16(C − z)·Σ(x − C) + 8n(C − z)²
+///            ≤ 9·4^a·Q + 72n·ε² + 16(C − z)·(Σx − nC) + 8n(C − z)²
 /// ```
 ///
 /// since (w + e)² ≤ 9/8·w² + 9·e². Where a = 0 there is no e, and 8·Q stands for 9·Q. That bounds the squares of sums over any of
@@ -379,57 +379,68 @@ pub fn cell_values(
     parts: &[Sums],
     products: &[(usize, usize, Share<u128>)],
 ) -> CellValues {
+    let coding = |part: usize| &column.parts[part].coding;
+    let total = |of: &[usize], number: fn(&Coding) -> i64| -> i128 {
+        of.iter().map(|part| i128::from(number(coding(*part)))).sum()
+    };
     // From offsets to codes.
-    let codes = |part: usize| {
-        let lowest = i128::from(column.parts[part].coding.low) as u128;
-        parts[part].of(Number::Offset).plus(&counts.times(lowest))
+    let codes = |of: &[usize]| {
+        let offsets =
+            of.iter().fold(Share::zeros(counts.len()), |sum, part| sum.plus(parts[*part].of(Number::Offset)));
+        offsets.plus(&counts.times(total(of, |coding| coding.low) as u128))
     };
-    let bounded = |part: usize| {
-        let bound = u128::from(column.parts[part].coding.bound());
-        parts[part].of(Number::Contribution).times(bound * bound)
-    };
-    if !column.is_joint() {
-        let sums = codes(0);
-        let squares = column.squares.then(|| parts[0].of(Number::Square).times(1));
-        let evidence = vec![Evidence { sum: sums.times(1), energy: bounded(0) }];
-        return CellValues { sums, squares, evidence };
-    }
     let steps = column.steps();
-    let zero = || Share::zeros(counts.len());
-    // Q, C and Σx of some of the parts.
+    // Q and C of some of the parts.
     let quadratic = |of: &[usize]| {
-        let (offset, centre) = steps.centre(of.iter().map(|part| &column.parts[*part].coding));
+        let (offset, centre) = steps.centre(of.iter().map(|part| coding(*part)));
         let offset = u128::from(offset);
-        let own = of.iter().fold(zero(), |sum, part| {
+        let own = of.iter().fold(Share::zeros(counts.len()), |sum, part| {
             let of_steps = parts[*part].of(Number::Steps).times((2 * offset).negated());
             sum.plus(parts[*part].of(Number::SquaredSteps)).plus(&of_steps)
         });
         let both = products.iter().filter(|(first, second, _)| of.contains(first) && of.contains(second));
         let all = both.fold(own, |sum, (_, _, product)| sum.plus(&product.times(2)));
-        let sums = of.iter().fold(zero(), |sum, part| sum.plus(&codes(*part)));
-        (all.plus(&counts.times(offset * offset)), i128::from(centre), sums)
+        (all.plus(&counts.times(offset * offset)), i128::from(centre))
     };
-    let evidence = |of: Vec<usize>| match of[..] {
-        [alone] => {
-            let signed = column.parts[alone].coding.low < 0 && column.parts[alone].coding.high > 0;
-            let sum = if signed { parts[alone].of(Number::Size).times(1) } else { codes(alone) };
-            Evidence { sum, energy: bounded(alone) }
-        }
-        _ => {
-            let (squares, centre, sum) = quadratic(&of);
-            let (farthest, factor) = match steps.shift {
-                0 => (0, 8),
-                _ => (u128::from(steps.farthest(of.len())), 9),
-            };
-            let of_units = (72 * farthest * farthest).minus((8 * centre * centre) as u128);
-            let energy = squares.times(factor << (2 * steps.shift));
-            let energy = energy.plus(&counts.times(of_units)).plus(&sum.times((16 * centre) as u128));
-            Evidence { sum, energy: energy.times(SEVENTHS) }
-        }
+    let evidence = |of: Vec<usize>| -> [Evidence; 2] {
+        let all = codes(&of);
+        let (low, high) = (total(&of, |coding| coding.low), total(&of, |coding| coding.high));
+        let above = all.minus(&counts.times(low as u128));
+        let below = counts.times(high as u128).minus(&all);
+        let energies = match of[..] {
+            [alone] => [Number::FromLow, Number::FromHigh].map(|number| {
+                let width = u128::from(coding(alone).width());
+                parts[alone].of(number).times(width * width)
+            }),
+            _ => {
+                let (squares, centre) = quadratic(&of);
+                let (farthest, factor) = match steps.shift {
+                    0 => (0, 8),
+                    _ => (i128::from(steps.farthest(of.len())), 9),
+                };
+                let squares = squares.times(factor << (2 * steps.shift));
+                [low, high].map(|from| {
+                    let apart = centre - from;
+                    let of_sum = all.times((16 * apart) as u128);
+                    let of_units = 72 * farthest * farthest + 8 * apart * apart - 16 * apart * centre;
+                    squares.plus(&of_sum).plus(&counts.times(of_units as u128)).times(SEVENTHS)
+                })
+            }
+        };
+        let [from_low, from_high] = energies;
+        [Evidence { sum: above, energy: from_low }, Evidence { sum: below, energy: from_high }]
     };
-    let (squares, _, sums) = quadratic(&(0..parts.len()).collect::<Vec<_>>());
-    let evidence = subsets(parts.len()).into_iter().map(evidence).collect();
-    CellValues { sums, squares: column.squares.then_some(squares), evidence }
+    let everything: Vec<usize> = (0..parts.len()).collect();
+    let squares = match column.is_joint() {
+        true => quadratic(&everything).0,
+        false if column.squares => parts[0].of(Number::Square).times(1),
+        false => Share::zeros(counts.len()),
+    };
+    CellValues {
+        sums: codes(&everything),
+        squares: column.squares.then_some(squares),
+        evidence: subsets(parts.len()).into_iter().flat_map(evidence).collect(),
+    }
 }
 
 /// The public shape of a value column's protection under the rules in force.
@@ -447,7 +458,7 @@ pub fn shape(column: &ValueColumn, rules: &Rules) -> ValueShape {
 #[cfg(test)]
 mod tests {
     use kobling_model::interval::Interval;
-    use kobling_model::value::{Coding, Summed, ValuePart};
+    use kobling_model::value::{Summed, ValuePart};
 
     use super::*;
 
@@ -458,10 +469,10 @@ mod tests {
     }
 
     #[test]
-    fn wages_travel_in_three_limbs_of_seven_bits_and_a_contribution() {
-        assert_eq!(limbs(0.0, 1_300_000.0, false).bits(), [7, 7, 7, 6]);
-        assert_eq!(limbs(0.0, 1_300_000.0, true).bits(), [7, 7, 7, 8, 8, 8, 8, 8, 6]);
-        assert_eq!(limbs(0.0, 0.0, false).bits(), [1, 6]);
+    fn wages_travel_in_three_limbs_of_seven_bits_and_two_contributions() {
+        assert_eq!(limbs(0.0, 1_300_000.0, false).bits(), [7, 7, 7, 6, 6]);
+        assert_eq!(limbs(0.0, 1_300_000.0, true).bits(), [7, 7, 7, 8, 8, 8, 8, 8, 6, 6]);
+        assert_eq!(limbs(0.0, 0.0, false).bits(), [1, 6, 6]);
     }
 
     #[test]
@@ -490,8 +501,12 @@ mod tests {
                     })
                     .collect();
                 let coding = limbs.form.coding;
-                let expected =
-                    [coding.offset(*code), coding.square(*code), coding.contribution(*code).pow(2)];
+                let expected = [
+                    coding.offset(*code),
+                    coding.square(*code),
+                    coding.from_low(*code).pow(2),
+                    coding.from_high(*code).pow(2),
+                ];
                 assert_eq!(joined, expected);
             }
         }

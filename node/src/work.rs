@@ -11,15 +11,18 @@
 use std::sync::Arc;
 
 use futures::future::try_join_all;
-use kobling_crypto::attempt::{self, Product};
+use kobling_crypto::attempt::{self, Computation, Product};
 use kobling_crypto::channel::Channel;
 use kobling_crypto::protocol::ProtocolError;
 use kobling_crypto::protocol::classes::{ClassesAtLeft, ClassesAtRight};
 use kobling_crypto::protocol::engine::Engine;
 use kobling_crypto::protocol::factor::Factor;
 use kobling_crypto::protocol::joined_product;
+use kobling_crypto::protocol::kept::{KeptKey, LeftColumns, Masks, RightColumns};
 use kobling_crypto::protocol::narrow_product::{self, LeftRows, ProductShares};
-use kobling_crypto::protocol::shared_columns::{ColumnsAtLeft, ColumnsAtRight, OwnerRows};
+use kobling_crypto::protocol::shared_columns::{
+    ColumnsAtLeft, ColumnsAtRight, OwnerRows, ShareAtLeft, ShareAtRight,
+};
 use kobling_crypto::protocol::shared_constants::ConstantShares;
 use kobling_crypto::seeds::PairSeed;
 use kobling_model::federation::Worker;
@@ -32,6 +35,7 @@ use crate::cells::{CellSums, Totals};
 use crate::columns::{OwnColumns, RecordKeys, keys_by_row};
 use crate::conduct::{Progress, Task};
 use crate::error::{Ending, NodeError};
+use crate::once::{Blocks, Decision, Offer, Sets, Touched, ahead, names, with_sets};
 use crate::peer::{LinkTransport, Purpose};
 use crate::protect::{self, Cleared};
 use crate::share::{Item, items, owner_of, purpose};
@@ -52,11 +56,34 @@ struct Shared {
     channel: Watched<LinkTransport>,
     /// At left.
     seed: Option<PairSeed>,
+    /// Of columns: their set, and what is done about it.
+    set: Option<Hash>,
+    decision: Decision,
+}
+
+/// What is done about the workers' own columns.
+struct Own<'s> {
+    sets: &'s Sets,
+    of_left: Decision,
+    of_right: Decision,
 }
 
 impl Shared {
     fn seed(&self) -> Result<&PairSeed, ProtocolError> {
         self.seed.as_ref().ok_or(ProtocolError::Input)
+    }
+
+    /// Where right has its share from: its owner, or the store of its set.
+    fn at_right<'a>(
+        &'a mut self,
+        store: Option<&'a mut Blocks<'_>>,
+    ) -> Result<ShareAtRight<'a>, ProtocolError> {
+        let store = store.ok_or(ProtocolError::Input);
+        Ok(match self.decision {
+            Decision::Travel => ShareAtRight::Owner(&mut self.channel),
+            Decision::Keep => ShareAtRight::OwnerToKeep(&mut self.channel, store?),
+            Decision::Kept(_) => ShareAtRight::Kept(store?),
+        })
     }
 }
 
@@ -94,7 +121,12 @@ impl Task {
             try_join_all(sharing),
         )?;
         let (links, progress) = (Links { to_other, to_dealer, to_sharing }, progress.clone());
-        let work = move |task: &Self| task.work_blocking(me, side, (&columns, &keys), links, &progress);
+        let work = move |task: &Self| {
+            let mut touched = Touched::new(&task.session, task.attempt);
+            let result = task.work_blocking(me, side, (&columns, &keys), links, &progress, &mut touched);
+            touched.settle(matches!(result, Ok(_) | Err(Ending::Refused(_))));
+            result
+        };
         task.blocking(work).await
     }
 
@@ -113,6 +145,7 @@ impl Task {
         (columns, keys): (&OwnColumns, &RecordKeys),
         links: Links,
         progress: &mpsc::Sender<Progress>,
+        touched: &mut Touched<'_>,
     ) -> Result<Cleared, Ending> {
         let (node, left) = (&self.node, me == Worker::Left);
         let failures = Failures::default();
@@ -121,15 +154,25 @@ impl Task {
         let mut other = channel(self.other(me), links.to_other);
         let mut dealer = channel(&self.roles.dealer, links.to_dealer);
         let computation = self.computation(columns.rows)?;
+        let digest = self.digest(&computation).0;
         let explain = |error: ProtocolError| Ending::Failed(node.explain(&failures, &error, "compute"));
         // Step 3.
         let ledger = node.ledger.as_ref();
         let dealer_seed =
             attempt::introduce(&mut dealer, self.ends(&self.roles.dealer), ledger).map_err(explain)?;
         let pair_seed = attempt::introduce(&mut other, self.ends(self.other(me)), ledger).map_err(explain)?;
+        let (sets, later) = self.sets(&computation);
+        let names = computation.product.as_ref().map_or(0, names);
+        let [of_left, of_right] = match &computation.product {
+            None => [Decision::Travel; 2],
+            Some(_) => self.decided(&mut other, &sets, &later).map_err(explain)?,
+        };
+        touched.add(sets.left, of_left, if left { 0 } else { names });
+        touched.add(sets.right, of_right, if left { names } else { 0 });
+        let own = Own { sets: &sets, of_left, of_right };
+        let computation = with_sets(&computation, &sets, [of_left, of_right], self.attempt);
         attempt::announce(&mut dealer, &computation).map_err(explain)?;
-        let digest = self.digest(&computation).0;
-        attempt::agree(&mut other, &digest).map_err(explain)?;
+        attempt::agree(&mut other, &self.digest(&computation).0).map_err(explain)?;
         let mut sharing = Vec::with_capacity(links.to_sharing.len());
         for ((of, item), link) in items(self.question()).into_iter().zip(links.to_sharing) {
             let owner = owner_of(self.question(), of).ok_or_else(|| node.internal("share"))?;
@@ -138,8 +181,14 @@ impl Task {
                 true => Some(attempt::introduce(&mut channel, self.ends(owner), ledger).map_err(explain)?),
                 false => None,
             };
+            let (mut set, mut decision) = (None, Decision::Travel);
+            if let Item::Columns(at) = item {
+                set = sets.others.get(at).copied().flatten();
+                decision = self.told(&mut channel, set.as_ref(), &later).map_err(explain)?;
+                touched.add(set, decision, if left { 0 } else { names });
+            }
             attempt::agree(&mut channel, &digest).map_err(explain)?;
-            sharing.push(Shared { item, channel, seed });
+            sharing.push(Shared { item, channel, seed, set, decision });
         }
         // Step 4.
         if computation.product.is_some() {
@@ -154,10 +203,19 @@ impl Task {
                 &mut dealer,
                 &dealer_seed,
                 &sharing,
+                &own,
+                touched,
             ),
-            Worker::Right => {
-                self.product_at_right(product, columns, &mut other, &mut dealer, &dealer_seed, &mut sharing)
-            }
+            Worker::Right => self.product_at_right(
+                product,
+                columns,
+                &mut other,
+                &mut dealer,
+                &dealer_seed,
+                &mut sharing,
+                &own,
+                touched,
+            ),
         });
         let product = product.transpose().map_err(explain)?;
         let constants = self.constants(side, columns, &mut sharing).map_err(explain)?;
@@ -212,6 +270,55 @@ impl Task {
         })
     }
 
+    /// The sets of this question, and those of later ones of the plan.
+    pub fn sets(&self, computation: &Computation) -> (Sets, Vec<Sets>) {
+        let sets = Sets::of(self.question(), computation.product.as_ref(), &self.roles);
+        let later = match &computation.product {
+            None => Vec::new(),
+            Some(product) => {
+                let of = |question| {
+                    let product = self.product(question, rows(product)).ok()?;
+                    let roles = self.node.federation.roles(&question.left.owner, question.right_owner())?;
+                    Some(Sets::of(question, product.as_ref(), &roles))
+                };
+                ahead(&self.granted.plan.questions, self.index).iter().filter_map(of).collect()
+            }
+        };
+        (sets, later)
+    }
+
+    /// What both workers do about each other's own columns.
+    fn decided(
+        &self,
+        other: &mut dyn Channel,
+        sets: &Sets,
+        later: &[Sets],
+    ) -> Result<[Decision; 2], ProtocolError> {
+        let own = [&sets.left, &sets.right].map(|set| self.session.once.offer(set.as_ref(), later));
+        let said: Vec<u8> = own.iter().flat_map(|offer| offer.to_bytes()).collect();
+        let theirs = attempt::offer(other, said)?;
+        let mut decisions = [Decision::Travel; 2];
+        for (at, theirs) in theirs.chunks(Offer::BYTES).enumerate() {
+            let theirs = Offer::from_bytes(theirs).ok_or(ProtocolError::Input)?;
+            decisions[at] = Decision::of(&[own[at], theirs]);
+        }
+        Ok(decisions)
+    }
+
+    /// What is done about a further owner's columns: it says so, once it has heard both workers.
+    fn told(
+        &self,
+        owner: &mut dyn Channel,
+        set: Option<&Hash>,
+        later: &[Sets],
+    ) -> Result<Decision, ProtocolError> {
+        let own = self.session.once.offer(set, later);
+        attempt::offer(owner, own.to_bytes().to_vec())?;
+        let told = attempt::decide(owner, None, Offer::BYTES)?;
+        Decision::from_bytes(&told).and_then(|told| told.told(own)).ok_or(ProtocolError::Input)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a worker's links, seeds and columns")]
     fn product_at_left(
         &self,
         product: &Product,
@@ -220,37 +327,64 @@ impl Task {
         dealer: &mut dyn Channel,
         dealer_seed: &PairSeed,
         sharing: &[Shared],
+        own: &Own<'_>,
+        touched: &mut Touched<'_>,
     ) -> Result<ProductShares, ProtocolError> {
         let step = attempt::product_step();
         let OwnColumns { categories, limbs: values, .. } = columns;
         let rows = LeftRows { categories, keys, values };
-        let (shape, classes) = match product {
-            Product::Narrow(shape) => {
-                let seeds = sharing.iter().map(Shared::seed).collect::<Result<Vec<_>, _>>()?;
-                return narrow_product::left(&step, shape, right, dealer_seed, &seeds, rows);
-            }
-            Product::Joined { shape, classes } => (shape, classes),
+        let session = &*self.session;
+        let mut blocks = own.sets.right.map(|set| Blocks::new(session, set));
+        let of_right = blocks.as_mut().map_or_else(Default::default, |blocks| blocks.by(own.of_right));
+        let is_kept = matches!(own.of_left, Decision::Kept(_));
+        let left = LeftColumns { rows, is_kept, of_right };
+        // Of each set of a further owner's columns the key: that from before, and a place for a new one.
+        let of_columns = || sharing.iter().filter(|shared| matches!(shared.item, Item::Columns(_)));
+        let from_before: Vec<Option<KeptKey>> =
+            of_columns().map(|shared| shared.set.and_then(|set| session.once.key(&set))).collect();
+        let mut fresh: Vec<Option<KeptKey>> = vec![None; from_before.len()];
+        let share = |((shared, before), fresh)| -> Result<ShareAtLeft<'_>, ProtocolError> {
+            let (shared, before): (&Shared, &Option<KeptKey>) = (shared, before);
+            Ok(match shared.decision {
+                Decision::Travel => ShareAtLeft::Seed(shared.seed()?),
+                Decision::Keep => ShareAtLeft::SeedToKeep(shared.seed()?, fresh),
+                Decision::Kept(_) => ShareAtLeft::Kept(before.as_ref().ok_or(ProtocolError::Input)?),
+            })
         };
-        let none = vec![0; shape.rows];
-        let mut owners = Vec::new();
-        let mut seeds: Vec<Vec<&PairSeed>> = vec![Vec::new(); classes.len()];
-        for shared in sharing {
-            match shared.item {
-                Item::Columns(at) => owners.push(ColumnsAtLeft::new(&step, shape, at, shared.seed()?)?),
-                Item::Number { sum, .. } => seeds[sum].push(shared.seed()?),
+        let shares = of_columns().zip(&from_before).zip(&mut fresh).map(share);
+        let shares = shares.collect::<Result<Vec<_>, _>>()?;
+        let result = match product {
+            Product::Narrow(shape) => narrow_product::left(&step, shape, right, dealer_seed, shares, left)?,
+            Product::Joined { shape, classes } => {
+                let none = vec![0; shape.rows];
+                let owners = shares.into_iter().enumerate();
+                let owners = owners.map(|(at, share)| ColumnsAtLeft::new(&step, shape, at, share));
+                let mut owners = owners.collect::<Result<Vec<_>, _>>()?;
+                let mut seeds: Vec<Vec<&PairSeed>> = vec![Vec::new(); classes.len()];
+                for shared in sharing {
+                    if let Item::Number { sum, .. } = shared.item {
+                        seeds[sum].push(shared.seed()?);
+                    }
+                }
+                let sums = seeds.iter().zip(classes).enumerate().map(|(at, (seeds, classes))| {
+                    let own = self.own_number(at, Side::Left, columns).unwrap_or(&none);
+                    ClassesAtLeft::new(&attempt::sum_step(at)?, classes, dealer_seed, seeds, own)
+                });
+                let mut sums = sums.collect::<Result<Vec<_>, _>>()?;
+                let owners = owners.iter_mut().map(|owner| owner as &mut dyn Factor);
+                let mut factors: Vec<&mut dyn Factor> =
+                    owners.chain(sums.iter_mut().map(|sum| sum as &mut dyn Factor)).collect();
+                joined_product::left(&step, shape, right, dealer, dealer_seed, &mut factors, left)?
             }
+        };
+        finish(blocks, own.of_right);
+        for (shared, key) in of_columns().zip(fresh) {
+            touched.put_key(shared.set, key);
         }
-        let sums = seeds.iter().zip(classes).enumerate().map(|(at, (seeds, classes))| {
-            let own = self.own_number(at, Side::Left, columns).unwrap_or(&none);
-            ClassesAtLeft::new(&attempt::sum_step(at)?, classes, dealer_seed, seeds, own)
-        });
-        let mut sums = sums.collect::<Result<Vec<_>, _>>()?;
-        let owners = owners.iter_mut().map(|owner| owner as &mut dyn Factor);
-        let mut factors: Vec<&mut dyn Factor> =
-            owners.chain(sums.iter_mut().map(|sum| sum as &mut dyn Factor)).collect();
-        joined_product::left(&step, shape, right, dealer, dealer_seed, &mut factors, rows)
+        Ok(result)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "a worker's links, seeds and columns")]
     fn product_at_right(
         &self,
         product: &Product,
@@ -259,35 +393,61 @@ impl Task {
         dealer: &mut dyn Channel,
         dealer_seed: &PairSeed,
         sharing: &mut [Shared],
+        own: &Own<'_>,
+        touched: &mut Touched<'_>,
     ) -> Result<ProductShares, ProtocolError> {
         let step = attempt::product_step();
         let rows = OwnerRows { categories: &columns.categories, values: &columns.limbs };
-        let (shape, classes) = match product {
-            Product::Narrow(shape) => {
-                let mut owners: Vec<&mut dyn Channel> =
-                    sharing.iter_mut().map(|shared| &mut shared.channel as &mut dyn Channel).collect();
-                return narrow_product::right(&step, shape, left, dealer, dealer_seed, &mut owners, rows);
-            }
-            Product::Joined { shape, classes } => (shape, classes),
+        let session = &*self.session;
+        let mut blocks = own.sets.left.map(|set| Blocks::new(session, set));
+        let of_left = blocks.as_mut().map_or_else(Default::default, |blocks| blocks.by(own.of_left));
+        let (from_before, mut fresh) = (own.sets.right.and_then(|set| session.once.key(&set)), None);
+        let masks = match own.of_right {
+            Decision::Travel => Masks::Travel,
+            Decision::Keep => Masks::Keep(&mut fresh),
+            Decision::Kept(_) => Masks::Kept(from_before.as_ref().ok_or(ProtocolError::Input)?),
         };
-        let none = vec![0; shape.rows];
-        let mut owners = Vec::new();
-        let mut links: Vec<Vec<&mut dyn Channel>> = classes.iter().map(|_| Vec::new()).collect();
-        for shared in sharing {
-            match shared.item {
-                Item::Columns(at) => owners.push(ColumnsAtRight::new(&step, shape, at, &mut shared.channel)?),
-                Item::Number { sum, .. } => links[sum].push(&mut shared.channel),
-            }
+        let right = RightColumns { rows, masks, of_left };
+        // Further owners' columns, then their numbers.
+        let (of_columns, of_numbers): (Vec<&mut Shared>, Vec<&mut Shared>) =
+            sharing.iter_mut().partition(|shared| matches!(shared.item, Item::Columns(_)));
+        let decisions: Vec<Decision> = of_columns.iter().map(|shared| shared.decision).collect();
+        let mut stores: Vec<Option<Blocks<'_>>> =
+            of_columns.iter().map(|shared| shared.set.map(|set| Blocks::new(session, set))).collect();
+        let mut shares = Vec::with_capacity(of_columns.len());
+        for (shared, store) in of_columns.into_iter().zip(&mut stores) {
+            shares.push(shared.at_right(store.as_mut())?);
         }
-        let sums = links.into_iter().zip(classes).enumerate().map(|(at, (links, classes))| {
-            let own = self.own_number(at, Side::Right, columns).unwrap_or(&none);
-            ClassesAtRight::new(&attempt::sum_step(at)?, classes, dealer_seed, links, own)
-        });
-        let mut sums = sums.collect::<Result<Vec<_>, _>>()?;
-        let owners = owners.iter_mut().map(|owner| owner as &mut dyn Factor);
-        let mut factors: Vec<&mut dyn Factor> =
-            owners.chain(sums.iter_mut().map(|sum| sum as &mut dyn Factor)).collect();
-        joined_product::right(&step, shape, left, dealer, dealer_seed, &mut factors, rows)
+        let result = match product {
+            Product::Narrow(shape) => {
+                narrow_product::right(&step, shape, left, dealer, dealer_seed, shares, right)?
+            }
+            Product::Joined { shape, classes } => {
+                let none = vec![0; shape.rows];
+                let owners = shares.into_iter().enumerate();
+                let owners = owners.map(|(at, share)| ColumnsAtRight::new(&step, shape, at, share));
+                let mut owners = owners.collect::<Result<Vec<_>, _>>()?;
+                let mut links: Vec<Vec<&mut dyn Channel>> = classes.iter().map(|_| Vec::new()).collect();
+                for shared in of_numbers {
+                    if let Item::Number { sum, .. } = shared.item {
+                        links[sum].push(&mut shared.channel);
+                    }
+                }
+                let sums = links.into_iter().zip(classes).enumerate().map(|(at, (links, classes))| {
+                    let own = self.own_number(at, Side::Right, columns).unwrap_or(&none);
+                    ClassesAtRight::new(&attempt::sum_step(at)?, classes, dealer_seed, links, own)
+                });
+                let mut sums = sums.collect::<Result<Vec<_>, _>>()?;
+                let owners = owners.iter_mut().map(|owner| owner as &mut dyn Factor);
+                let mut factors: Vec<&mut dyn Factor> =
+                    owners.chain(sums.iter_mut().map(|sum| sum as &mut dyn Factor)).collect();
+                joined_product::right(&step, shape, left, dealer, dealer_seed, &mut factors, right)?
+            }
+        };
+        finish(blocks, own.of_left);
+        stores.into_iter().zip(decisions).for_each(|(store, decision)| finish(store, decision));
+        touched.put_key(own.sets.right, fresh);
+        Ok(result)
     }
 
     /// This owner's number in a sum, by row.
@@ -323,5 +483,19 @@ impl Task {
             all = all.plus(&share);
         }
         Ok(all)
+    }
+}
+
+/// Puts away the last blocks of a set that is kept.
+fn finish(blocks: Option<Blocks<'_>>, decision: Decision) {
+    if let (Some(mut blocks), Decision::Keep) = (blocks, decision) {
+        blocks.finish();
+    }
+}
+
+fn rows(product: &Product) -> usize {
+    match product {
+        Product::Narrow(shape) => shape.rows,
+        Product::Joined { shape, .. } => shape.rows,
     }
 }

@@ -43,6 +43,11 @@
 //! factor, P still left's own, and left has Z_L + B₂ in place of B₂: only P and Z_R are masked and sent. With one factor
 //! nothing is joined row by row, and the dealer sends nothing for a row.
 //!
+//! # Columns that travelled before
+//! A of the first stage follows from left's rows alone, and so does B from right's unless right is everyone: they may have
+//! travelled in another product of the session, also in a narrow one with blocks of as many rows, and are then left out as
+//! [`super::kept`] says; likewise what further owners send in step 0. Everything else is of this attempt, R above all.
+//!
 //! # Order
 //! All stages work at once, each on another block. In a *turn* both workers take the factors' shares of a new block; send a
 //! block of each stage, the last stage's first, which are one block apart, and bits to lift; sum the products of what the
@@ -63,6 +68,7 @@ use std::ops::Range;
 
 use crate::channel::{Channel, StepName};
 use crate::protocol::factor::{DealtFactor, Factor};
+use crate::protocol::kept::{Form, LeftColumns, RightColumns, Seeded, Whose};
 use crate::protocol::lift::{DealtLift, Lift, add_all};
 use crate::protocol::narrow_product::block::{WorkerRows, Writer};
 use crate::protocol::narrow_product::{LeftRows, ProductShares};
@@ -78,7 +84,7 @@ mod stage;
 pub(crate) mod tests;
 
 pub use self::shape::JoinedShape;
-use self::stage::{DealtStage, Matrices, WorkedStage};
+use self::stage::{DealtStage, Matrices, Travel, WorkedStage};
 
 /// The names of the steps and streams of the sums.
 struct Names {
@@ -158,9 +164,9 @@ impl Corrections {
 }
 
 /// A worker's part.
-struct Worker<'a> {
-    shape: &'a JoinedShape,
-    stages: Vec<WorkedStage>,
+struct Worker<'s, 'k> {
+    shape: &'s JoinedShape,
+    stages: Vec<WorkedStage<'k>>,
     /// Of each factor, shares of the blocks that its stage has not come to.
     waiting: Vec<VecDeque<Vec<u16>>>,
     /// What the last stage received.
@@ -172,17 +178,21 @@ struct Worker<'a> {
     lift: Lift,
 }
 
-impl<'a> Worker<'a> {
+impl<'s, 'k> Worker<'s, 'k> {
     fn new(
         step: &StepName,
-        shape: &'a JoinedShape,
+        shape: &'s JoinedShape,
         is_left: bool,
         dealer_seed: &PairSeed,
+        mut travel: Travel<'k>,
     ) -> Result<Self, ProtocolError> {
         let names = Names::of(step)?;
-        let stages = shape.stages().into_iter().enumerate();
-        let stages =
-            stages.map(|(number, stage)| WorkedStage::new(step, number, stage, is_left, dealer_seed));
+        let form = forms(shape)[usize::from(!is_left)];
+        let stages = shape.stages().into_iter().enumerate().map(|(number, stage)| {
+            // Taken by the first.
+            let travel = std::mem::take(&mut travel);
+            WorkedStage::new(step, number, stage, is_left, dealer_seed, form, travel)
+        });
         let stages = stages.collect::<Result<Vec<_>, _>>()?;
         let [corrections, key_corrections] = if is_left {
             let (results, keys) = (names.result_masks(dealer_seed)?, names.key_result_masks(dealer_seed)?);
@@ -303,10 +313,23 @@ impl<'a> Worker<'a> {
     }
 }
 
+/// The forms of left's own columns and of right's.
+fn forms(shape: &JoinedShape) -> [Form; 2] {
+    [(Whose::Left, &shape.left), (Whose::Right, &shape.right)]
+        .map(|(of, owner)| Form::new(of, [shape.rows, shape.block_rows], owner))
+}
+
+/// Of a right that is everyone nothing can be kept: what it sends in the first stage is a share of a factor.
+fn right_travels(shape: &JoinedShape, travels: bool) -> Result<(), ProtocolError> {
+    let expected = "no columns of right's that are kept where right is everyone";
+    if travels || !shape.right_is_everyone { Ok(()) } else { Err(ProtocolError::Shape { expected }) }
+}
+
 /// Left's part. The link to the dealer is there for factors; the product itself has no message on it.
 ///
 /// # Errors
-/// [`ProtocolError`]; `Input` before anything is sent, or where a factor's shares are not of the shape.
+/// [`ProtocolError`]; `Input`, and `Shape` where columns are kept that cannot be, before anything is sent; `Input` where a
+/// factor's shares are not of the shape.
 pub fn left(
     step: &StepName,
     shape: &JoinedShape,
@@ -314,17 +337,19 @@ pub fn left(
     dealer: &mut dyn Channel,
     dealer_seed: &PairSeed,
     factors: &mut [&mut dyn Factor],
-    rows: LeftRows<'_>,
+    columns: LeftColumns<'_>,
 ) -> Result<ProductShares, ProtocolError> {
     let shape = shape.checked()?;
-    let LeftRows { categories, keys, values } = rows;
+    let LeftColumns { rows: LeftRows { categories, keys, values }, is_kept, of_right: theirs } = columns;
+    right_travels(shape, theirs.travel())?;
     let fits = OwnerRows { categories, values }.fit(&shape.left, shape.rows);
     if !fits || keys.len() != shape.rows || factors.len() != shape.factors.len() {
         return Err(ProtocolError::Input);
     }
     let workers = shape.workers();
     let mut writer = Writer::of_left(&workers);
-    let mut worker = Worker::new(step, shape, true, dealer_seed)?;
+    let mut worker =
+        Worker::new(step, shape, true, dealer_seed, Travel { is_kept, theirs, ..Travel::default() })?;
     worker.run(right, dealer, factors, |first, range| {
         writer.write(&mut first.coming, WorkerRows { categories, keys, values }, range, &[]);
     })?;
@@ -334,7 +359,8 @@ pub fn left(
 /// Right's part. Where right is everyone, all its rows are in its one category.
 ///
 /// # Errors
-/// [`ProtocolError`]; `Input` before anything is sent, or where a factor's shares are not of the shape.
+/// [`ProtocolError`]; `Input`, and `Shape` where columns are kept that cannot be, before anything is sent; `Input` where a
+/// factor's shares are not of the shape.
 pub fn right(
     step: &StepName,
     shape: &JoinedShape,
@@ -342,9 +368,11 @@ pub fn right(
     dealer: &mut dyn Channel,
     dealer_seed: &PairSeed,
     factors: &mut [&mut dyn Factor],
-    rows: OwnerRows<'_>,
+    columns: RightColumns<'_>,
 ) -> Result<ProductShares, ProtocolError> {
     let shape = shape.checked()?;
+    let RightColumns { rows, masks, of_left: theirs } = columns;
+    right_travels(shape, masks.travel())?;
     let is_everyone = || rows.categories.iter().all(|category| *category == 0);
     let fits = rows.fit(&shape.right, shape.rows) && (!shape.right_is_everyone || is_everyone());
     if !fits || factors.len() != shape.factors.len() {
@@ -352,10 +380,13 @@ pub fn right(
     }
     let workers = shape.workers();
     let mut writer = Writer::of_right(&workers);
-    let mut worker = Worker::new(step, shape, false, dealer_seed)?;
+    // What is neither multiplied with nor sent need not be written: of its own columns right needs what left lacks.
+    let is_written = !shape.right_is_everyone && masks.are_fresh();
+    let travel = Travel { masks, theirs, ..Travel::default() };
+    let mut worker = Worker::new(step, shape, false, dealer_seed, travel)?;
     let rows = WorkerRows { categories: rows.categories, keys: &[], values: rows.values };
     worker.run(left, dealer, factors, |first, range| {
-        if !shape.right_is_everyone {
+        if is_written {
             writer.write(&mut first.operand, rows, range, &[]);
         }
     })?;
@@ -365,22 +396,28 @@ pub fn right(
 /// The dealer's part: messages to right. The link to left is there for factors.
 ///
 /// # Errors
-/// [`ProtocolError`]; `Input` before anything is sent.
+/// [`ProtocolError`]; `Input`, `Shape` and `Kept` before anything is sent.
 pub fn deal(
     step: &StepName,
     shape: &JoinedShape,
     left: &mut dyn Channel,
     right: &mut dyn Channel,
-    left_seed: &PairSeed,
-    right_seed: &PairSeed,
+    of_left: Seeded<'_>,
+    of_right: Seeded<'_>,
     factors: &mut [&mut dyn DealtFactor],
 ) -> Result<(), ProtocolError> {
     let (shape, names) = (shape.checked()?, Names::of(step)?);
+    right_travels(shape, of_right.masks.travel())?;
     if factors.len() != shape.factors.len() {
         return Err(ProtocolError::Input);
     }
-    let stages = shape.stages().into_iter().enumerate();
-    let stages = stages.map(|(number, stage)| DealtStage::new(step, number, stage, left_seed, right_seed));
+    let (left_seed, right_seed) = (of_left.seed, of_right.seed);
+    let (mut seeded, forms) = ([of_left, of_right], forms(shape));
+    let stages = shape.stages().into_iter().enumerate().map(|(number, stage)| {
+        // The first takes what is kept.
+        let seeded = std::mem::replace(&mut seeded, [left_seed, right_seed].map(Seeded::from));
+        DealtStage::new(step, number, stage, seeded, forms)
+    });
     let mut stages = stages.collect::<Result<Vec<_>, _>>()?;
     let turns = Turns::of(shape, stages.len());
     let mut last = stages.pop().expect("a shape that was checked has a factor");

@@ -48,6 +48,11 @@
 //! categories) · (that one's) · Π (1 + categories of each of the rest) more. Shares are not small, but the sum of the terms
 //! is, so stretches and lift are those of two owners.
 //!
+//! # Columns that travelled before
+//! Without further owners X and Y follow from the workers' own rows alone, and another product of the session may have the same:
+//! steps 1 and 2 are then left out as [`super::kept`] says. With further owners they are multiplied with shares of this attempt and
+//! are sent afresh; of step 0 each owner's part may be left out. Steps 3 to 5 are always done, with a fresh R.
+//!
 //! # Order
 //! A block of rows travels column after column, and its masks lie in their streams in that order: every sum is then a dot
 //! product of two runs of memory. Each sends a block before it works on the one before, so that links and processors are busy
@@ -65,11 +70,12 @@ use std::ops::Range;
 use crate::channel::{Channel, StepName};
 use crate::kernel::{subtract, subtract_from};
 use crate::protocol::blocks::{encoded, message};
+use crate::protocol::kept::{Form, LeftColumns, MaskReader, RightColumns, Seeded, Whose};
 use crate::protocol::lift::{DealtLift, Lift, add_all};
-use crate::protocol::shared_columns::{AtLeft, AtRight, OwnerRows};
+use crate::protocol::shared_columns::{AtLeft, AtRight, OwnerRows, ShareAtLeft, ShareAtRight};
 use crate::protocol::stretch_sums::Ended;
 use crate::protocol::wide_body::{Inbox, Outbox};
-use crate::protocol::{ProtocolError, decode_into, inner_product};
+use crate::protocol::{ProtocolError, inner_product};
 use crate::seeds::{MaskStream, PairSeed};
 use crate::share::Share;
 
@@ -163,32 +169,38 @@ impl Names {
     }
 }
 
-/// Left's part. `others` are the seeds that it has with the further owners, each used for their columns alone.
+/// Columns of which both workers' shares of further owners' columns are factors are of one attempt.
+fn travels(shape: &ProductShape, everything: bool) -> Result<(), ProtocolError> {
+    let expected = "no workers' columns that are kept where there are further owners";
+    if everything || shape.others.is_empty() { Ok(()) } else { Err(ProtocolError::Shape { expected }) }
+}
+
+/// Left's part. `others` are its shares of the further owners' columns.
 ///
 /// # Errors
-/// [`ProtocolError`]; `Input` before anything is sent.
+/// [`ProtocolError`]; `Input`, and `Shape` where columns are kept that cannot be, before anything is sent.
 pub fn left(
     step: &StepName,
     shape: &ProductShape,
     right: &mut dyn Channel,
     dealer_seed: &PairSeed,
-    others: &[&PairSeed],
-    rows: LeftRows<'_>,
+    others: Vec<ShareAtLeft<'_>>,
+    columns: LeftColumns<'_>,
 ) -> Result<ProductShares, ProtocolError> {
     let (shape, names) = (shape.checked()?, Names::of(step)?);
-    let LeftRows { categories, keys, values } = rows;
+    let LeftColumns { rows: LeftRows { categories, keys, values }, is_kept, mut of_right } = columns;
+    travels(shape, !is_kept && of_right.travel())?;
     let fits = OwnerRows { categories, values }.fit(&shape.left, shape.rows);
     if !fits || keys.len() != shape.rows || others.len() != shape.others.len() {
         return Err(ProtocolError::Input);
     }
     let mut writer = Writer::of_left(shape);
     let (width, right_width) = (writer.width(), shape.right_width());
-    let mut masks = names.left_masks(dealer_seed)?;
+    let mut masks = if is_kept { None } else { Some(names.left_masks(dealer_seed)?) };
     let mut results = names.result_masks(dealer_seed)?;
-    let others = others
-        .iter()
-        .enumerate()
-        .map(|(other, seed)| AtLeft::new(step, other, shape.others[other].width(), seed));
+    let others = others.into_iter().enumerate().map(|(other, share)| {
+        AtLeft::new(step, other, &shape.others[other], [shape.rows, shape.block_rows], share)
+    });
     let mut others = others.collect::<Result<Vec<_>, _>>()?;
     let mut lift = Lift::new(&names.lift, true, dealer_seed, shape.tiles(), shape.rows)?;
     let mut products = shape.products();
@@ -201,6 +213,8 @@ pub fn left(
             other.block(range.clone(), share);
         }
         writer.write(x, WorkerRows { categories, keys, values }, range.clone(), &shares);
+        // Right may have it from before.
+        let Some(masks) = &mut masks else { return Ok(()) };
         let start = (range.start * width) as u64;
         masked.resize(x.len(), 0);
         masks.fill(start, &mut masked);
@@ -223,8 +237,7 @@ pub fn left(
         }
 
         // Step 2.
-        let body = right.receive(&names.right, index, &message(range.len(), right_width))?;
-        decode_into(&body, &names.right, &mut theirs)?;
+        of_right.next(Some(right), &names.right, index, [range.len(), right_width], &mut theirs)?;
         if index > 0 {
             lift.receive(right)?;
         }
@@ -249,28 +262,32 @@ pub fn left(
     Ok(ProductShares::new(&keys, lift.finish(right, None, dealer_seed)?))
 }
 
-/// Right's part. `others` are its links to the further owners.
+/// Right's part. `others` are its shares of the further owners' columns.
 ///
 /// # Errors
-/// [`ProtocolError`]; `Input` before anything is sent.
+/// [`ProtocolError`]; `Input`, and `Shape` where columns are kept that cannot be, before anything is sent.
 pub fn right(
     step: &StepName,
     shape: &ProductShape,
     left: &mut dyn Channel,
     dealer: &mut dyn Channel,
     dealer_seed: &PairSeed,
-    others: &mut [&mut dyn Channel],
-    rows: OwnerRows<'_>,
+    others: Vec<ShareAtRight<'_>>,
+    columns: RightColumns<'_>,
 ) -> Result<ProductShares, ProtocolError> {
     let (shape, names) = (shape.checked()?, Names::of(step)?);
+    let RightColumns { rows, masks, mut of_left } = columns;
+    travels(shape, masks.travel() && of_left.travel())?;
     if !rows.fit(&shape.right, shape.rows) || others.len() != shape.others.len() {
         return Err(ProtocolError::Input);
     }
     let mut writer = Writer::of_right(shape);
     let (width, left_width) = (writer.width(), shape.left_width());
-    let mut masks = names.right_masks(dealer_seed)?;
-    let shared = (0..others.len()).map(|other| AtRight::new(step, other, shape.others[other].width()));
-    let shared = shared.collect::<Result<Vec<_>, _>>()?;
+    let form = Form::new(Whose::Right, [shape.rows, shape.block_rows], &shape.right);
+    let mut masks = masks.reader(form, &names.right, || names.right_masks(dealer_seed))?;
+    let others = others.into_iter().enumerate();
+    let others = others.map(|(other, share)| AtRight::new(step, other, shape.others[other].width(), share));
+    let mut others = others.collect::<Result<Vec<_>, _>>()?;
     let mut products = shape.products();
     let mut lift = Lift::new(&names.lift, false, dealer_seed, shape.tiles(), shape.rows)?;
     let mut corrections = Inbox::new(&names.dealer);
@@ -281,13 +298,15 @@ pub fn right(
     // Step 2.
     let mut send = |left: &mut dyn Channel, index: u64, range: Range<usize>, v: &mut Vec<u16>| {
         // Step 0.
-        for ((shared, owner), share) in shared.iter().zip(&mut *others).zip(&mut shares) {
-            shared.block(*owner, index, range.clone(), share)?;
+        for (other, share) in others.iter_mut().zip(&mut shares) {
+            other.block(index, range.clone(), share)?;
         }
-        writer.write(&mut y, rows, range.clone(), &shares);
         let start = (range.start * width) as u64;
-        v.resize(y.len(), 0);
+        v.resize(range.len() * width, 0);
         masks.fill(start, v);
+        // Left may have Y − V from before; of Y itself right needs nothing else.
+        let MaskReader::Fresh(masks) = &masks else { return Ok(()) };
+        writer.write(&mut y, rows, range.clone(), &shares);
         subtract(&mut y, v);
         let body = encoded(&y);
         masks.used(start, y.len(), &body);
@@ -307,8 +326,7 @@ pub fn right(
         }
 
         // Step 1.
-        let body = left.receive(&names.left, index, &message(range.len(), left_width))?;
-        decode_into(&body, &names.left, &mut theirs)?;
+        of_left.next(Some(left), &names.left, index, [range.len(), left_width], &mut theirs)?;
         if index > 0 {
             lift.receive(left)?;
         }
@@ -333,17 +351,23 @@ pub fn right(
 /// The dealer's part: messages to right only.
 ///
 /// # Errors
-/// [`ProtocolError`].
+/// [`ProtocolError`]; `Shape` and `Kept` before anything is sent.
 pub fn deal(
     step: &StepName,
     shape: &ProductShape,
     right: &mut dyn Channel,
-    left_seed: &PairSeed,
-    right_seed: &PairSeed,
+    of_left: Seeded<'_>,
+    of_right: Seeded<'_>,
 ) -> Result<(), ProtocolError> {
     let (shape, names) = (shape.checked()?, Names::of(step)?);
+    let Seeded { seed: left_seed, masks: left_masks } = of_left;
+    let Seeded { seed: right_seed, masks: right_masks } = of_right;
+    travels(shape, left_masks.travel() && right_masks.travel())?;
     let (left_width, right_width) = (shape.left_width(), shape.right_width());
-    let (mut left_masks, mut right_masks) = (names.left_masks(left_seed)?, names.right_masks(right_seed)?);
+    let form = |of, owner| Form::new(of, [shape.rows, shape.block_rows], owner);
+    let (of_left, of_right) = (form(Whose::Left, &shape.left), form(Whose::Right, &shape.right));
+    let mut left_masks = left_masks.reader(of_left, &names.left, || names.left_masks(left_seed))?;
+    let mut right_masks = right_masks.reader(of_right, &names.right, || names.right_masks(right_seed))?;
     let mut results = names.result_masks(left_seed)?;
     let mut products = shape.products();
     let mut lift = DealtLift::new(&names.lift, left_seed, right_seed, shape.tiles(), shape.rows)?;

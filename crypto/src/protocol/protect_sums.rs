@@ -71,7 +71,7 @@ impl ValueShape {
     /// Largest absolute code that numbers are sized for.
     pub const BOUND_MAX: u64 = 10_000_000_000;
     /// Most pieces of evidence.
-    pub const EVIDENCE_MAX: usize = 16;
+    pub const EVIDENCE_MAX: usize = 32;
     /// Largest f.
     pub const FACTOR_MAX: u64 = 8;
     /// Bits of the cipher's output that make t, and t₂.

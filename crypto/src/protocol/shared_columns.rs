@@ -21,6 +21,10 @@
 //! well must share over a link of its own, and at the same time: over one link, or one after the other, either would wait
 //! for what stands behind it.
 //!
+//! Where the same columns travelled in an earlier attempt of the session, right may have kept C − S, and left the key of S: then
+//! there is no message and the owner has no part ([`super::kept`]). This holds in both kinds of product, also where it does
+//! not hold of the workers' own columns: what the workers send is masked afresh, C − S is not sent on.
+//!
 //! Names, numbers and sizes follow from the shape alone; a row without a category is sent like any other. Block and column
 //! order are those of [`super::narrow_product`] and [`super::joined_product`], for which [`ColumnsAtLeft`] and
 //! [`ColumnsAtRight`] are a [`Factor`].
@@ -31,11 +35,12 @@ use std::ops::Range;
 
 use crate::channel::{Channel, StepName};
 use crate::kernel::{one_hot, subtract};
+use crate::protocol::ProtocolError;
 use crate::protocol::blocks::{blocks, encoded, message};
 use crate::protocol::factor::{DealtFactor, Factor};
 use crate::protocol::joined_product::JoinedShape;
+use crate::protocol::kept::{Blocks, Form, KeptBlocks, KeptKey, MaskReader, Masks, Whose};
 use crate::protocol::narrow_product::{NO_CATEGORY, OwnerShape, ProductShape};
-use crate::protocol::{ProtocolError, decode_into};
 use crate::seeds::{MaskStream, PairSeed};
 
 /// The private rows of an owner that has no record keys in a product.
@@ -145,20 +150,50 @@ fn values_fit(values: &[Vec<u8>], bits: &[u8], rows: usize) -> bool {
     values.len() == bits.len() && values.iter().zip(bits).all(fits)
 }
 
+/// Where left's share of a further owner's columns comes from.
+pub enum ShareAtLeft<'a> {
+    /// From the seed with the owner: the columns travel, to right.
+    Seed(&'a PairSeed),
+    /// Likewise, and the key of S is left here. It is of use only once the attempt has ended well.
+    SeedToKeep(&'a PairSeed, &'a mut Option<KeptKey>),
+    /// From the key of an earlier attempt: the columns do not travel.
+    Kept(&'a KeptKey),
+}
+
+/// Where right's share of a further owner's columns comes from.
+pub enum ShareAtRight<'a> {
+    /// From the owner.
+    Owner(&'a mut dyn Channel),
+    /// Likewise, and it goes into a store.
+    OwnerToKeep(&'a mut dyn Channel, &'a mut dyn KeptBlocks),
+    /// From the store of an earlier attempt: the owner sends nothing.
+    Kept(&'a mut dyn KeptBlocks),
+}
+
 /// Left's shares of one owner's columns.
 pub(super) struct AtLeft {
-    masks: MaskStream<u16>,
+    masks: MaskReader,
     width: usize,
 }
 
 impl AtLeft {
+    /// `rows`: all, and those of a block.
     pub(super) fn new(
         step: &StepName,
         other: usize,
-        width: usize,
-        seed: &PairSeed,
+        own: &OwnerShape,
+        rows: [usize; 2],
+        share: ShareAtLeft<'_>,
     ) -> Result<Self, ProtocolError> {
-        Ok(Self { masks: stream(&name(step, other)?, seed)?, width })
+        let (name, form) = (name(step, other)?, Form::new(Whose::Further, rows, own));
+        let masks = match share {
+            ShareAtLeft::Seed(seed) => Masks::Travel.reader(form, &name, || stream(&name, seed)),
+            ShareAtLeft::SeedToKeep(seed, key) => {
+                Masks::Keep(key).reader(form, &name, || stream(&name, seed))
+            }
+            ShareAtLeft::Kept(key) => key.read(form, &name).map(MaskReader::Again),
+        };
+        Ok(Self { masks: masks?, width: own.width() })
     }
 
     /// S of some rows.
@@ -169,26 +204,40 @@ impl AtLeft {
 }
 
 /// Right's shares of one owner's columns.
-pub(super) struct AtRight {
+pub(super) struct AtRight<'a> {
     name: StepName,
     width: usize,
+    owner: Option<&'a mut dyn Channel>,
+    blocks: Blocks<'a>,
 }
 
-impl AtRight {
-    pub(super) fn new(step: &StepName, other: usize, width: usize) -> Result<Self, ProtocolError> {
-        Ok(Self { name: name(step, other)?, width })
+impl<'a> AtRight<'a> {
+    pub(super) fn new(
+        step: &StepName,
+        other: usize,
+        width: usize,
+        share: ShareAtRight<'a>,
+    ) -> Result<Self, ProtocolError> {
+        let (owner, blocks) = match share {
+            ShareAtRight::Owner(owner) => (Some(owner), Blocks::Travel),
+            ShareAtRight::OwnerToKeep(owner, store) => (Some(owner), Blocks::Keep(store)),
+            ShareAtRight::Kept(store) => (None, Blocks::Kept(store)),
+        };
+        Ok(Self { name: name(step, other)?, width, owner, blocks })
     }
 
     /// C − S of some rows.
     pub(super) fn block(
-        &self,
-        owner: &mut dyn Channel,
+        &mut self,
         index: u64,
         range: Range<usize>,
         share: &mut Vec<u16>,
     ) -> Result<(), ProtocolError> {
-        let body = owner.receive(&self.name, index, &message(range.len(), self.width))?;
-        decode_into(&body, &self.name, share)
+        let owner: Option<&mut dyn Channel> = match &mut self.owner {
+            Some(owner) => Some(&mut **owner),
+            None => None,
+        };
+        self.blocks.next(owner, &self.name, index, [range.len(), self.width], share)
     }
 }
 
@@ -196,7 +245,7 @@ impl AtRight {
 pub struct ColumnsAtLeft(AtLeft);
 
 impl ColumnsAtLeft {
-    /// Factor number `factor` of the shape. The seed is the one with its owner, used for nothing else.
+    /// Factor number `factor` of the shape. A seed is one with its owner that is used for nothing else.
     ///
     /// # Errors
     /// [`ProtocolError`]; `Input` where there is no such factor.
@@ -204,10 +253,10 @@ impl ColumnsAtLeft {
         step: &StepName,
         shape: &JoinedShape,
         factor: usize,
-        owner_seed: &PairSeed,
+        share: ShareAtLeft<'_>,
     ) -> Result<Self, ProtocolError> {
         let own = shape.factors.get(factor).ok_or(ProtocolError::Input)?;
-        Ok(Self(AtLeft::new(step, factor, own.width(), owner_seed)?))
+        Ok(Self(AtLeft::new(step, factor, own, [shape.rows, shape.block_rows], share)?))
     }
 }
 
@@ -226,13 +275,10 @@ impl Factor for ColumnsAtLeft {
 }
 
 /// A further owner's columns as a factor at right.
-pub struct ColumnsAtRight<'a> {
-    columns: AtRight,
-    owner: &'a mut dyn Channel,
-}
+pub struct ColumnsAtRight<'a>(AtRight<'a>);
 
 impl<'a> ColumnsAtRight<'a> {
-    /// Factor number `factor` of the shape, with the link to its owner.
+    /// Factor number `factor` of the shape.
     ///
     /// # Errors
     /// [`ProtocolError`]; `Input` where there is no such factor.
@@ -240,10 +286,10 @@ impl<'a> ColumnsAtRight<'a> {
         step: &StepName,
         shape: &JoinedShape,
         factor: usize,
-        owner: &'a mut dyn Channel,
+        share: ShareAtRight<'a>,
     ) -> Result<Self, ProtocolError> {
         let own = shape.factors.get(factor).ok_or(ProtocolError::Input)?;
-        Ok(Self { columns: AtRight::new(step, factor, own.width())?, owner })
+        Ok(Self(AtRight::new(step, factor, own.width(), share)?))
     }
 }
 
@@ -256,7 +302,7 @@ impl Factor for ColumnsAtRight<'_> {
         rows: Range<usize>,
         share: &mut Vec<u16>,
     ) -> Result<(), ProtocolError> {
-        self.columns.block(self.owner, index, rows, share)
+        self.0.block(index, rows, share)
     }
 }
 

@@ -7,6 +7,7 @@ use crate::protocol::classes::tests::World as Numbers;
 use crate::protocol::engine::Engine;
 use crate::protocol::inner_product::{self, MatrixShape};
 use crate::protocol::joined_product::tests::Joined;
+use crate::protocol::kept::tests::{Kept, Way, Ways};
 use crate::protocol::lift::{DealtLift, Lift, Tile};
 use crate::protocol::lookup::PerturbationTable;
 use crate::protocol::narrow_product::ProductShares;
@@ -51,7 +52,7 @@ pub(super) struct Case {
     pub(super) run: fn(Input, u64) -> View,
 }
 
-pub(super) const CASES: [Case; 11] = [
+pub(super) const CASES: [Case; 12] = [
     Case { name: "product of two owners", run: two_owners },
     Case { name: "product of four owners", run: four_owners },
     Case { name: "joined product", run: joined },
@@ -63,6 +64,7 @@ pub(super) const CASES: [Case; 11] = [
     Case { name: "inner product", run: inner },
     Case { name: "gates", run: gates },
     Case { name: "protection", run: protection },
+    Case { name: "later questions on kept columns", run: kept },
 ];
 
 /// The number of an attempt's seeds.
@@ -145,9 +147,13 @@ fn two_owners(input: Input, number: u64) -> View {
 
 /// What right can compute from the last correction, left's messages and its own masks: (X − U)ᵀV + (UᵀV − R), limb after limb.
 pub(super) fn predicted_keys(view: &View, number: u64) -> Vec<u16> {
+    predicted_of(view, view.piece("/dealer/keys").elements::<u16>(0), number)
+}
+
+/// The same of another attempt's correction, with the V of an attempt.
+fn predicted_of(view: &View, mut sums: Vec<u16>, number: u64) -> Vec<u16> {
     let [(left, _), (right, _)] = TWO_OWNERS;
     let (from_left, from_right) = (view.piece("/product/left"), view.piece("/product/right"));
-    let mut sums = view.piece("/dealer/keys").elements::<u16>(0);
     let mut start = 0;
     for part in 0..from_left.parts.len() {
         let rows = from_left.parts[part].rows;
@@ -166,6 +172,62 @@ pub(super) fn predicted_keys(view: &View, number: u64) -> Vec<u16> {
         }
     }
     sums
+}
+
+/// What comes before the names of the pieces of later attempts.
+pub(super) const LATER: [&str; 2] = ["second: ", "third: "];
+
+/// The number of the seeds of a later attempt: no other input's.
+pub(super) fn later(number: u64, attempt: usize) -> u64 {
+    number + 10 * (1 + attempt as u64)
+}
+
+/// Three products of a session: the second has the columns of left that travelled for the first, and others of right's;
+/// the third has both workers' columns of the first.
+fn kept(input: Input, number: u64) -> View {
+    let first = world(input, &TWO_OWNERS, ROWS, BLOCK_ROWS);
+    let mut kept = Kept::default();
+    let keep = Ways { left: Way::Keep, right: Way::Keep, others: vec![] };
+    let (ran, _) = first.run_keeping(&Pairs::numbered(number), &keep, &mut kept);
+    let mut view = View::default();
+    add_workers(&mut view, &ran, Order::Columns);
+    add_results(&mut view, &ran);
+    let mut second = world(input, &TWO_OWNERS, ROWS, BLOCK_ROWS);
+    if input == Input::Random {
+        second.owners[1] = World::random(8, second.shape.clone()).owners[1].clone();
+    }
+    let ways = [Way::Travel, Way::Kept].map(|right| Ways { left: Way::Kept, right, others: vec![] });
+    for (attempt, (world, ways)) in [&second, &first].into_iter().zip(&ways).enumerate() {
+        let (ran, _) = world.run_keeping(&Pairs::numbered(later(number, attempt)), ways, &mut kept);
+        let mut of_attempt = View::default();
+        add_workers(&mut of_attempt, &ran, Order::Columns);
+        add_results(&mut of_attempt, &ran);
+        view.append(LATER[attempt], of_attempt);
+        let keys = ran.right.keys.each_ref().map(|limb| limb.elements().to_vec()).concat();
+        assert_eq!(predicted_later(&view, number, attempt), keys);
+        let difference = difference_of_predictions(&view, number, attempt);
+        view.add_computed(&format!("{}{DIFFERENCE}", LATER[attempt]), Order::Columns, 3, &difference);
+    }
+    view
+}
+
+/// What right makes of two corrections whose products have the same U.
+pub(super) const DIFFERENCE: &str = "right's prediction less that of the first";
+
+/// What right can compute of a later product, of which it has left's messages from the first.
+fn predicted_later(view: &View, number: u64, attempt: usize) -> Vec<u16> {
+    let correction = format!("{}dealer → right q1/product/dealer/keys", LATER[attempt]);
+    // Its own masks of the third are those of the first.
+    let of_masks = if attempt == 0 { later(number, attempt) } else { number };
+    predicted_of(view, view.piece(&correction).elements::<u16>(0), of_masks)
+}
+
+/// Xᵀ(V′ − V) less R′ − R.
+pub(super) fn difference_of_predictions(view: &View, number: u64, attempt: usize) -> Vec<u16> {
+    let mut difference = predicted_later(view, number, attempt);
+    let first = predicted_keys(view, number);
+    difference.iter_mut().zip(first).for_each(|(later, first)| *later = later.wrapping_sub(first));
+    difference
 }
 
 fn four_owners(input: Input, number: u64) -> View {

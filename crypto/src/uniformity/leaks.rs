@@ -240,6 +240,60 @@ fn a_correction_without_r_fails_by_what_right_predicts_of_it_and_by_nothing_else
 }
 
 #[test]
+fn a_later_product_under_the_r_of_the_first_fails_by_the_difference_of_predictions() {
+    for (attempt, prefix) in cases::LATER.into_iter().enumerate() {
+        for input in [Input::Nothing, Input::Largest] {
+            let mut view = honest("later questions on kept columns", input);
+            let r = |number: u64, count: usize| {
+                let stream = ["keys", "result"];
+                cases::masks::<u16>(number, ["left", "dealer"], "q1/product", stream, 0, count)
+            };
+            let correction = format!("{prefix}dealer → right q1/product/dealer/keys");
+            view.piece_mut(&correction).alter::<u16>(0, |sums| {
+                add(sums, &r(cases::later(NUMBER, attempt), sums.len()));
+                subtract(sums, &r(NUMBER, sums.len()));
+            });
+            let difference = cases::difference_of_predictions(&view, NUMBER, attempt);
+            let name = format!("{prefix}{}", cases::DIFFERENCE);
+            view.piece_mut(&name).alter(0, |sums: &mut [u16]| sums.copy_from_slice(&difference));
+            // What is left is Xᵀ(V′ − V): zeros where nobody is in a category, and everywhere where V′ is V.
+            let zeros = difference.iter().filter(|sum| **sum == 0).count();
+            assert!(zeros >= difference.len() * if attempt == 0 { 11 } else { 12 } / 12);
+            let rejected = Rejected::of(&[view]);
+            assert!(rejected.by(Bytes, &name) && !rejected.by(Bytes, "→"));
+            // With another V each message by itself is uniform, and so are any two. With the same V they are the same.
+            assert_eq!(rejected.any_of("→"), attempt == 1);
+            assert_eq!(rejected.by(Messages, &format!("{KEY_SUMS} less {correction}")), attempt == 1);
+        }
+    }
+}
+
+#[test]
+fn a_column_sent_under_the_masks_of_an_earlier_attempt_fails_by_the_difference_of_messages() {
+    // Right's other columns of the second question under the V of the first, as if its stream had been made again for them.
+    for input in Input::ALL {
+        let mut view = honest("later questions on kept columns", input);
+        let second = format!("{}right → left q1/product/right", cases::LATER[0]);
+        let mut start = 0;
+        for part in 0..view.piece(&second).parts.len() {
+            view.piece_mut(&second).alter::<u16>(part, |elements| {
+                let v = |number: u64, count: usize| {
+                    let stream = ["right", "mask"];
+                    cases::masks::<u16>(number, ["right", "dealer"], "q1/product", stream, start, count)
+                };
+                add(elements, &v(cases::later(NUMBER, 0), elements.len()));
+                subtract(elements, &v(NUMBER, elements.len()));
+                start += elements.len();
+            });
+        }
+        let rejected = Rejected::of(&[view]);
+        assert!(rejected.by(Messages, &format!("{RIGHT} less {second}")));
+        assert!(rejected.by(Windows, ""));
+        assert!(!rejected.by(Bytes, ""), "each message by itself is uniform");
+    }
+}
+
+#[test]
 fn a_stages_correction_without_r_fails_by_its_own_bits_and_rights_share_of_what_comes_out() {
     for input in [Input::Nothing, Input::Largest] {
         let mut view = honest("joined product", input);

@@ -143,7 +143,13 @@ impl View {
         self.add(name, W::BYTES, columns, false, Part::new(order, columns, W::BYTES, bytes));
     }
 
-    /// The piece whose name ends like this.
+    /// Adds what another attempt shows, its names behind a prefix.
+    pub(super) fn append(&mut self, prefix: &str, other: Self) {
+        let renamed = |piece: Piece| Piece { name: format!("{prefix}{}", piece.name), ..piece };
+        self.pieces.extend(other.pieces.into_iter().map(renamed));
+    }
+
+    /// The first piece whose name ends like this.
     pub(super) fn piece(&self, ending: &str) -> &Piece {
         let found = self.pieces.iter().find(|piece| piece.name.ends_with(ending));
         found.unwrap_or_else(|| panic!("no {ending} among {:?}", self.outside()))

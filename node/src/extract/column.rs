@@ -29,7 +29,7 @@ impl Column {
             }
             let code = self.form.coding.code(*value, &self.bounds);
             self.count += 1;
-            self.sum += i128::from(code);
+            self.sum += i128::from(self.form.coding.offset(code));
             self.squares += u128::from(self.form.square(code));
             self.codes.push(code);
         }
@@ -42,8 +42,8 @@ impl Column {
         Values {
             codes: self.codes,
             whole: WholeColumn {
-                // Toward zero; below the coding's resolution.
-                mean: (self.sum / i128::from(count)) as i64,
+                // Down from above the smallest: the same for the column from another zero.
+                mean: form.coding.low + (self.sum / i128::from(count)) as i64,
                 bounds: (low, high),
                 square_mean: (self.squares / u128::from(count)) as u64,
                 square_width: form.square(low).max(form.square(high)),

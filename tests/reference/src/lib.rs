@@ -718,6 +718,7 @@ pub fn owners(question: &Question) -> Vec<OwnerId> {
 mod tests {
     use kobling_model::Hash;
     use kobling_model::expression::ValueType;
+    use kobling_model::plan::Show;
 
     use super::*;
 

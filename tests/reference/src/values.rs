@@ -64,14 +64,10 @@ impl Part<'_> {
         self.coding.high.into()
     }
 
-    fn bound(&self) -> i128 {
-        self.low().abs().max(self.high().abs())
-    }
-
-    /// The square of the size in sevenths of the bound, rounded up, times that of the bound.
-    fn energy(&self, code: i128) -> i128 {
-        let bound = self.bound().max(1);
-        ((7 * code.abs() + bound - 1) / bound).pow(2) * self.bound().pow(2)
+    /// The square of a distance in sevenths of the width, rounded up, times that of the width.
+    fn energy(&self, distance: i128) -> i128 {
+        let width = self.high() - self.low();
+        ((7 * distance + width - 1) / width.max(1)).pow(2) * width.pow(2)
     }
 }
 
@@ -112,7 +108,8 @@ impl<'a> ValueColumn<'a> {
         let purpose: &[u8] = if self.is_joint() { b"kobling part v2" } else { b"kobling column v2" };
         let centre = i128::from(part.coding.centre);
         let numbers = [low, high, part.high(), centre].map(|code| ((code - part.low()) as u64).to_le_bytes());
-        let mut message = vec![purpose, question.unit_type.as_str().as_bytes()];
+        let owner = if self.is_joint() { part.fragment.owner.as_str() } else { "" };
+        let mut message = vec![purpose, question.unit_type.as_str().as_bytes(), owner.as_bytes()];
         let mixed = mixed.to_le_bytes();
         message.push(&mixed);
         message.extend(numbers.iter().map(|number| number.as_slice()));
@@ -122,7 +119,8 @@ impl<'a> ValueColumn<'a> {
         for (byte, more) in self.fingerprint.iter_mut().zip(digest.as_ref()) {
             *byte ^= more;
         }
-        self.mean += sum / count.max(1);
+        // The mean above the smallest code, rounded down.
+        self.mean += self.parts[at].low() + (sum - count * self.parts[at].low()) / count.max(1);
         self.width += high - low;
         self.square_mean += squares / count.max(1);
         self.square_width += square_width;
@@ -208,9 +206,10 @@ impl<'a> ValueColumn<'a> {
                 everything.iter().map(|out| everything.iter().copied().filter(|at| at != out).collect()),
             );
         }
-        cell.evidence.resize(judged.len(), (0, 0));
-        for (of, (sum, energy)) in judged.iter().zip(&mut cell.evidence) {
-            let (more, squares) = self.evidence(of, &codes);
+        cell.evidence.resize(2 * judged.len(), (0, 0));
+        let judged =
+            judged.iter().flat_map(|of| [self.evidence(of, &codes, true), self.evidence(of, &codes, false)]);
+        for ((more, squares), (sum, energy)) in judged.zip(&mut cell.evidence) {
             *sum += more;
             *energy += squares;
         }
@@ -221,23 +220,25 @@ impl<'a> ValueColumn<'a> {
         (of.iter().map(|at| self.steps(*at, codes[*at])).sum::<i128>() - centre).pow(2)
     }
 
-    /// A number, and its part of a bound of 49 times the sum of its squares; of several parts eight times that.
-    fn evidence(&self, of: &[usize], codes: &[i128]) -> (i128, i128) {
+    /// How far a number lies from the lower bound or the upper one, and its part of a bound of 49 times the sum of the squares of
+    /// that; of several parts eight times that.
+    fn evidence(&self, of: &[usize], codes: &[i128], is_low: bool) -> (i128, i128) {
+        let bound = |at: &usize| if is_low { self.parts[*at].low() } else { self.parts[*at].high() };
+        let number: i128 = of.iter().map(|at| codes[*at]).sum();
+        let from: i128 = of.iter().map(bound).sum();
+        let distance = (number - from).abs();
         if let [alone] = of {
-            let part = &self.parts[*alone];
-            let code = codes[*alone];
-            let either_sign = self.is_joint() && part.low() < 0 && part.high() > 0;
-            return (if either_sign { code.abs() } else { code }, part.energy(code));
+            return (distance, self.parts[*alone].energy(distance));
         }
         let (_, centre) = self.centre(of);
-        let number: i128 = of.iter().map(|at| codes[*at]).sum();
         let step = two_to(self.dropped());
         let squares = self.square_of_steps(of, codes) * step * step;
-        let bound = match step {
+        let squares = match step {
             1 => 8 * squares,
             _ => 9 * squares + 72 * (of.len() as i128 * (step / 2)).pow(2),
         };
-        (number, 49 * (bound + 16 * centre * number - 8 * centre * centre))
+        let apart = centre - from;
+        (distance, 49 * (squares + 16 * apart * (number - centre) + 8 * apart * apart))
     }
 
     /// Perturbed sum and sum of squares of a cell; none where they are hidden.
@@ -270,7 +271,7 @@ impl<'a> ValueColumn<'a> {
         let factor = 16 * 49 * i128::from(kappa).pow(2) / 20_000;
         let stricter = i128::from(16 + output[2] % 8);
         let dominated = cell.evidence.iter().enumerate().any(|(at, (sum, energy))| {
-            let left_out = if at == 0 { 0 } else { 1 };
+            let left_out = if at < 2 { 0 } else { 1 };
             let eighths = if self.parts.len() - left_out > 1 { 8 } else { 1 };
             eighths * factor * sum.pow(2) < stricter * energy
         });
@@ -399,23 +400,27 @@ mod tests {
                 let without =
                     everything.iter().map(|out| everything.iter().copied().filter(|at| at != out).collect());
                 for of in std::iter::once(everything.clone()).chain(without) {
-                    let (number, energy) = column.evidence(&of, &codes);
                     let exact: i128 = of.iter().map(|at| codes[*at]).sum();
-                    let factor = if of.len() > 1 { 8 } else { 1 };
-                    assert!(energy >= 49 * factor * exact * exact, "{of:?}: {energy} for {exact}");
-                    assert_eq!(number.abs(), exact.abs());
-                    // Not much above: an eighth of the squared distance, and steps; of one number sevenths.
-                    let farthest = i128::from(summed.steps().farthest(of.len()));
-                    let most = 8 * exact * exact
-                        + distance_from(&column, &of, exact)
-                        + 160 * farthest * (farthest + exact.abs());
-                    assert!(of.len() == 1 || energy <= 49 * most, "{of:?}: {energy} for {exact}");
+                    for is_low in [true, false] {
+                        let bound = |at: &usize| match is_low {
+                            true => i128::from(summed.parts[*at].coding.low),
+                            false => i128::from(summed.parts[*at].coding.high),
+                        };
+                        let from: i128 = of.iter().map(bound).sum();
+                        let (distance, energy) = column.evidence(&of, &codes, is_low);
+                        assert_eq!(distance, (exact - from).abs());
+                        let factor = if of.len() > 1 { 8 } else { 1 };
+                        assert!(energy >= 49 * factor * distance * distance, "{of:?}: {energy} for {exact}");
+                        // Not much above: an eighth of the squared distance from the centre, and steps; of one number sevenths.
+                        let farthest = i128::from(summed.steps().farthest(of.len()));
+                        let of_centre = (exact - column.centre(&of).1).pow(2);
+                        let width: i128 =
+                            of.iter().map(|at| column.parts[*at].high() - column.parts[*at].low()).sum();
+                        let most = 8 * distance * distance + of_centre + 160 * farthest * (farthest + width);
+                        assert!(of.len() == 1 || energy <= 49 * most, "{of:?}: {energy} for {exact}");
+                    }
                 }
             }
         }
-    }
-
-    fn distance_from(column: &ValueColumn<'_>, of: &[usize], code: i128) -> i128 {
-        (code - column.centre(of).1).pow(2)
     }
 }

@@ -3,11 +3,12 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use kobling_crypto::attempt::{Computation, Product};
+use kobling_crypto::attempt::{Computation, Product, Sharing};
 use kobling_crypto::channel::{
     Channel, ChannelError, FramedChannel, Header, StepName, Transcript, Transport, TransportError,
 };
 use kobling_crypto::protocol::classes::ClassShape;
+use kobling_crypto::protocol::kept::KeptId;
 use kobling_crypto::protocol::lookup::PerturbationTable;
 use kobling_crypto::protocol::narrow_product::{Cross, OwnerShape, ProductShape};
 use kobling_crypto::protocol::protect::{Program, ProtectShape};
@@ -125,6 +126,10 @@ pub(super) fn computation_seeds() -> Vec<Vec<u8>> {
         counted: vec![0, 1, 2, 5],
         values: Some(values),
     };
+    let travelling = |product, protect| {
+        let (of_left, of_right) = (Sharing::Travel, Sharing::Travel);
+        Computation { product, of_left, of_right, protect }
+    };
     let owner = |categories, values: &[u8]| OwnerShape { categories, values: values.to_vec() };
     let product = ProductShape::new(
         65_536,
@@ -143,9 +148,13 @@ pub(super) fn computation_seeds() -> Vec<Vec<u8>> {
         vec![Cross { first: (0, 0), second: (2, 0) }],
     );
     [
-        Computation { product: Some(Product::Narrow(product)), protect: protect(20, table_program.clone()) },
-        Computation { product: Some(joined), protect: protect(20, table_program) },
-        Computation { product: None, protect: protect(1, Program::Population { floor: 1000 }) },
+        travelling(Some(Product::Narrow(product)), protect(20, table_program.clone())),
+        Computation {
+            of_left: Sharing::Keep(KeptId([3; 32])),
+            of_right: Sharing::Travel,
+            ..travelling(Some(joined), protect(20, table_program))
+        },
+        travelling(None, protect(1, Program::Population { floor: 1000 })),
     ]
     .map(|computation| computation.to_bytes())
     .to_vec()

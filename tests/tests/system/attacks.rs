@@ -186,7 +186,8 @@ fn attack_20c_retries_and_failures_use_fresh_masks() {
     let question = script(&world, &format!("{IMPORTS}tabulate k s, missing"));
     let passed = Arc::new(AtomicUsize::new(0));
     for _ in 0..3 {
-        // Each round the product breaks at another block; the question is then asked again.
+        // Each round the product breaks at another block; the question is then asked again. In a new session all columns travel.
+        world.new_session();
         let seen = passed.clone();
         let broken_at = 3 + 7 * passed.load(Ordering::Relaxed) % 11;
         seen.store(0, Ordering::Relaxed);

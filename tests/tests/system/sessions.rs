@@ -1,5 +1,8 @@
 //! Many sessions at once, and what they keep beyond their memory.
 
+use std::collections::BTreeMap;
+
+use kobling_model::AttemptId;
 use kobling_proto::platform::v1::JobState;
 use kobling_tests::registers::{Mix, standard};
 use kobling_tests::world::World;
@@ -68,5 +71,87 @@ fn many_sessions_at_once_have_the_answers_of_one_and_leave_nothing_behind() {
     assert!(world.soon(nothing), "a session that has ended keeps something: {:?}", kept(&world));
     let (_, findings) = world.reconciled();
     assert!(findings.is_empty(), "{findings:?}");
+    assert_eq!(world.ledger.lock().expect("not poisoned").reuses(), 0);
+}
+
+/// Bytes of the messages by row of each product, in order: what travelled for it.
+fn travelled(world: &World) -> Vec<BTreeMap<String, usize>> {
+    let mut attempts: Vec<(AttemptId, BTreeMap<String, usize>)> = Vec::new();
+    for message in world.tap.messages() {
+        let step = message.step().to_owned();
+        if !step.starts_with("product/") {
+            continue;
+        }
+        let attempt = message.link.attempt;
+        if attempts.last().is_none_or(|(last, _)| *last != attempt) {
+            attempts.push((attempt, BTreeMap::new()));
+        }
+        if !["left", "right", "shared", "stage"].iter().any(|of| step.starts_with(&format!("product/{of}"))) {
+            continue;
+        }
+        let (_, steps) = attempts.last_mut().expect("pushed");
+        *steps.entry(step).or_default() += message.body().len();
+    }
+    attempts.into_iter().map(|(_, steps)| steps).collect()
+}
+
+#[test]
+fn columns_that_several_questions_use_travel_once_a_session_and_the_tables_are_the_same() {
+    let world = World::of(standard(Mix::of(97))).sessions_memory(700_000).found();
+    let imports = "import ssb/KJOENN as k\nimport ssb/BOSTED 2020-01-01 as b\nimport ssb/FODT as f\nimport ssb/LONN 2021-05-01 as l\n\
+                   import krg/STED as s\nimport krg/STADIUM as t\nimport krg/DIAGNOSE as dg\nimport fhi/DOSER 2020-06-01 as d\n";
+    let run = |rest: &str| {
+        world.tap.forget();
+        world.check(&script(&world, &format!("{imports}{rest}")));
+        travelled(&world)
+    };
+    let has = |steps: &BTreeMap<String, usize>, step: &str| steps.keys().any(|name| name.starts_with(step));
+
+    // In one script: left's columns of `k` for the first table, right's of `s` and `t` once each.
+    let tables = run("tabulate k s\ntabulate k t\ntabulate b s\ntabulate b t");
+    let [first, second, third, fourth] = &tables[..] else { panic!("four tables: {tables:?}") };
+    assert!(has(first, "product/left") && has(first, "product/right"));
+    assert!(!has(second, "product/left") && has(second, "product/right"));
+    assert!(has(third, "product/left") && !has(third, "product/right"));
+    assert!(fourth.is_empty(), "{fourth:?}");
+
+    // In later scripts of the session, from the third time on: the first does not know that there will be others.
+    for (time, travels) in [true, true, false].into_iter().enumerate() {
+        let tables = run("tabulate b s, summarize(l)");
+        assert_eq!(has(&tables[0], "product/left"), travels, "time {time}: {tables:?}");
+        assert!(!has(&tables[0], "product/right"), "time {time}: {tables:?}");
+    }
+
+    // A further owner's columns, and those of a joined product's first stage.
+    let tables = run(
+        "tabulate k s d\ntabulate b s d\ngenerate sen = dg - f > 14000\ntabulate sen d s\ntabulate sen d s, nolabels",
+    );
+    let [narrow, other, joined, again] = &tables[..] else { panic!("four tables: {tables:?}") };
+    assert!(has(narrow, "product/shared0") && !has(other, "product/shared0"));
+    assert!(has(joined, "product/stage0") && !has(again, "product/shared0"));
+    let rows = |steps: &BTreeMap<String, usize>| steps.get("product/stage0/left").copied();
+    assert!(rows(joined).is_some() && rows(again).is_none(), "{joined:?} {again:?}");
+
+    // Another session knows nothing of it.
+    world.new_session();
+    assert!(has(&run("tabulate k s")[0], "product/left"));
+    assert_eq!(world.ledger.lock().expect("not poisoned").reuses(), 0);
+}
+
+#[test]
+fn after_a_question_that_was_given_up_columns_travel_again() {
+    let world = World::of(standard(Mix::of(98))).found();
+    let text = script(
+        &world,
+        "import ssb/KJOENN as k\nimport krg/STED as s\nimport krg/STADIUM as t\ntabulate k s\ntabulate k t\ntabulate k s, missing",
+    );
+    let wanted = world.check(&text).bytes();
+    for _ in 0..4 {
+        let session = world.current_session().expect("one is open");
+        let job = world.submit(&session, &world.fresh_key(), &text).expect("accepted");
+        world.cancel(&job.id);
+        world.follow(&job);
+        assert_eq!(world.check(&text).bytes(), wanted);
+    }
     assert_eq!(world.ledger.lock().expect("not poisoned").reuses(), 0);
 }

@@ -26,7 +26,9 @@ const QUESTIONS: [&str; 7] = [
     "generate sum = v + 10 * t\ntabulate k, summarize(sum) mean",
 ];
 
+/// In a session of its own, in which all columns travel.
 fn ask(world: &World, rest: &str) -> Vec<Message> {
+    world.new_session();
     world.tap.forget();
     world.check(&script(world, &format!("{IMPORTS}{rest}")));
     world.tap.messages()
@@ -77,7 +79,7 @@ fn names_and_sizes_for_each_operator_are_the_same_whatever_the_data_and_the_filt
 }
 
 #[test]
-fn an_owner_that_shares_and_deals_hears_keys_digests_shapes_and_goodbye() {
+fn an_owner_that_shares_and_deals_hears_keys_digests_offers_shapes_and_goodbye() {
     let heard = |seed: u64, filter: &str| -> BTreeMap<(OwnerId, String, String), Vec<u8>> {
         let world = World::seeded(seed);
         // fhi has a condition, so columns to share, and a number in a sum.
@@ -98,8 +100,14 @@ fn an_owner_that_shares_and_deals_hears_keys_digests_shapes_and_goodbye() {
                 content.insert(key, message.body().to_vec());
             }
         }
-        let expected =
-            ["attempt/agree", "attempt/end", "attempt/key", "attempt/shape", "attempt/shape-length"];
+        let expected = [
+            "attempt/agree",
+            "attempt/end",
+            "attempt/key",
+            "attempt/offer",
+            "attempt/shape",
+            "attempt/shape-length",
+        ];
         assert_eq!(steps.into_iter().collect::<Vec<_>>(), expected);
         content
     };

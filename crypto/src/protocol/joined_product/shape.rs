@@ -106,6 +106,13 @@ impl Stage {
     }
 }
 
+/// All stages, and the head that each value of an owner, and each product of values, has from its stage on.
+struct LaidOut {
+    stages: Vec<Stage>,
+    heads_of: BTreeMap<(usize, usize), usize>,
+    crosses_at: Vec<usize>,
+}
+
 impl JoinedShape {
     /// Most factors.
     pub const FACTORS_MAX: usize = ProductShape::OTHERS_MAX;
@@ -149,11 +156,10 @@ impl JoinedShape {
 
     /// All stages; the last one's products are summed over the rows.
     pub(super) fn stages(&self) -> Vec<Stage> {
-        self.laid_out().0
+        self.laid_out().stages
     }
 
-    /// All stages, and the head that each value, and each product of values, has from its stage on.
-    fn laid_out(&self) -> (Vec<Stage>, BTreeMap<(usize, usize), usize>, Vec<usize>) {
+    fn laid_out(&self) -> LaidOut {
         let own = 1 + LIMBS;
         let mut heads_of: BTreeMap<_, _> =
             (0..self.left.values.len()).map(|value| ((0, value), own + value)).collect();
@@ -183,7 +189,7 @@ impl JoinedShape {
             let is_shared = !stages.is_empty();
             stages.push(Stage { factor, is_shared, heads, columns, operand: operand.clone(), crossed });
         }
-        (stages, heads_of, crosses_at)
+        LaidOut { stages, heads_of, crosses_at }
     }
 
     /// Cells of every result: left's categories, right's, then each factor's, the last one fastest.
@@ -199,7 +205,7 @@ impl JoinedShape {
 
     /// What is lifted, in the order of the results: its head after the last stage, and bits.
     fn lifted(&self) -> Vec<(usize, u8)> {
-        let (_, heads_of, crosses_at) = self.laid_out();
+        let LaidOut { heads_of, crosses_at, .. } = self.laid_out();
         let owners = self.owners();
         let values = owners.iter().enumerate().flat_map(|(owner, shape)| {
             let values = shape.values.iter().enumerate();

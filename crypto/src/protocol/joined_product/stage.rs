@@ -9,15 +9,17 @@
 //! | right | A₁ · V₂ | V₁ · (Z_R + A₂) + (A₁ + B₁) · V₂ |
 //! | dealer | U₁ · V₂ | U₁ · V₂ + V₁ · U₂ |
 //!
-//! A = (A₁, A₂) is what left sends, B = (B₁, B₂) what right sends.
+//! A = (A₁, A₂) is what left sends, B = (B₁, B₂) what right sends. In the first stage one of them, or both, may have been sent in an
+//! earlier attempt ([`kept`](crate::protocol::kept)).
 
 use std::ops::Range;
 
 use crate::channel::{Channel, ChannelError, StepName};
 use crate::kernel::{add, add_row_products, subtract, subtract_from};
+use crate::protocol::ProtocolError;
 use crate::protocol::blocks::{encoded, message};
 use crate::protocol::joined_product::shape::Stage;
-use crate::protocol::{ProtocolError, decode_into};
+use crate::protocol::kept::{Blocks, Form, MaskReader, Masks, Seeded};
 use crate::ring::Ring;
 use crate::seeds::{MaskStream, PairSeed};
 
@@ -82,12 +84,24 @@ impl Matrices {
     }
 }
 
+/// What a worker does about masks and blocks of a stage. In all but the first everything travels.
+#[derive(Default)]
+pub(super) struct Travel<'a> {
+    /// Whether nothing is sent and no mask is needed: of left's own columns, which right has.
+    pub(super) is_kept: bool,
+    pub(super) masks: Masks<'a>,
+    pub(super) theirs: Blocks<'a>,
+}
+
 /// A stage at a worker.
-pub(super) struct WorkedStage {
+pub(super) struct WorkedStage<'a> {
     pub(super) stage: Stage,
     is_left: bool,
     names: Names,
-    masks: MaskStream<u16>,
+    /// Of what this worker sends, or right sent; none at left where it sent it before.
+    masks: Option<MaskReader>,
+    /// What it receives.
+    blocks: Blocks<'a>,
     /// At left: R. Right has corrections in its place.
     results: Option<MaskStream<u16>>,
     /// Before a block is sent: at left its share of what comes in, and of the operand (none where that is right's own); at
@@ -97,21 +111,27 @@ pub(super) struct WorkedStage {
     theirs: Vec<u16>,
 }
 
-impl WorkedStage {
+impl<'a> WorkedStage<'a> {
+    /// `form`: of this worker's own columns, where it has masks to keep or kept ones.
     pub(super) fn new(
         step: &StepName,
         number: usize,
         stage: Stage,
         is_left: bool,
         dealer_seed: &PairSeed,
+        form: Form,
+        travel: Travel<'a>,
     ) -> Result<Self, ProtocolError> {
         let names = Names::of(step, number)?;
-        let (masks, results) = match is_left {
-            true => (names.left_masks(dealer_seed)?, Some(names.result_masks(dealer_seed)?)),
-            false => (names.right_masks(dealer_seed)?, None),
+        let Travel { is_kept, masks, theirs: blocks } = travel;
+        let masks = match is_left {
+            true if is_kept => None,
+            true => Some(masks.reader(form, &names.left, || names.left_masks(dealer_seed))?),
+            false => Some(masks.reader(form, &names.right, || names.right_masks(dealer_seed))?),
         };
+        let results = if is_left { Some(names.result_masks(dealer_seed)?) } else { None };
         let (matrices, masked, theirs) = Default::default();
-        Ok(Self { stage, is_left, names, masks, results, matrices, masked, theirs })
+        Ok(Self { stage, is_left, names, masks, blocks, results, matrices, masked, theirs })
     }
 
     /// Products of matrices that this worker adds up: those of one half of its matrices, or of both.
@@ -142,9 +162,20 @@ impl WorkedStage {
         let position = (rows.start * width) as u64;
         let own = self.stage.width() * height;
         let Matrices { coming, operand } = &mut self.matrices;
+        let masks = match &mut self.masks {
+            // Left's own, which right has.
+            None => return Ok(()),
+            // Right's own, which left has: right needs V₂ alone.
+            Some(MaskReader::Again(masks)) => {
+                operand.resize(width * height, 0);
+                masks.fill(position, operand);
+                return Ok(());
+            }
+            Some(MaskReader::Fresh(masks)) => masks,
+        };
         self.masked.resize(width * height, 0);
         if self.is_left {
-            self.masks.fill(position, &mut self.masked);
+            masks.fill(position, &mut self.masked);
             subtract_from(coming, &mut self.masked[..own]);
             if self.stage.is_shared {
                 subtract_from(operand, &mut self.masked[own..]);
@@ -152,24 +183,24 @@ impl WorkedStage {
         } else if self.stage.is_shared {
             // V₁ stays before what comes in, of which B₁ is left, and V₂ behind the operand.
             let (mask, coming) = coming.split_at_mut(own);
-            self.masks.fill(position, mask);
+            masks.fill(position, mask);
             subtract(coming, mask);
             self.masked[..own].copy_from_slice(coming);
             let elements = operand.len();
             operand.resize(2 * elements, 0);
             let (operand, mask) = operand.split_at_mut(elements);
-            self.masks.fill(position + own as u64, mask);
+            masks.fill(position + own as u64, mask);
             self.masked[own..].copy_from_slice(mask);
             subtract_from(operand, &mut self.masked[own..]);
         } else {
             // V₂ takes the operand's place.
             std::mem::swap(operand, &mut self.masked);
             operand.resize(self.masked.len(), 0);
-            self.masks.fill(position, operand);
+            masks.fill(position, operand);
             subtract(&mut self.masked, operand);
         }
         let body = encoded(&self.masked);
-        self.masks.used(position, self.masked.len(), &body);
+        masks.used(position, self.masked.len(), &body);
         Ok(peer.send(name, index, &message(height, width), body)?)
     }
 
@@ -184,17 +215,17 @@ impl WorkedStage {
             true => (&self.names.right, self.stage.right_width()),
             false => (&self.names.left, self.stage.left_width()),
         };
-        let body = peer.receive(name, index, &message(height, width))?;
         let own = self.stage.width() * height;
         let Matrices { coming, operand } = &mut self.matrices;
+        let mut receive = |block| self.blocks.next(Some(peer), name, index, [height, width], block);
         // Right has no share of what is left's own, nor left of what is right's own.
         if !self.stage.is_shared && !self.is_left {
-            return decode_into(&body, name, coming);
+            return receive(coming);
         }
         if self.stage.factor.is_none() {
-            return decode_into(&body, name, operand);
+            return receive(operand);
         }
-        decode_into(&body, name, &mut self.theirs)?;
+        receive(&mut self.theirs)?;
         if self.stage.is_shared {
             let first = coming.len() - own;
             add(&mut coming[first..], &self.theirs[..own]);
@@ -230,8 +261,8 @@ impl WorkedStage {
 pub(super) struct DealtStage {
     pub(super) stage: Stage,
     names: Names,
-    left: MaskStream<u16>,
-    right: MaskStream<u16>,
+    left: MaskReader,
+    right: MaskReader,
     results: MaskStream<u16>,
     pub(super) matrices: Matrices,
     out: Vec<u16>,
@@ -239,16 +270,18 @@ pub(super) struct DealtStage {
 }
 
 impl DealtStage {
+    /// `forms`: of left's own columns and of right's, where there are masks to keep or kept ones.
     pub(super) fn new(
         step: &StepName,
         number: usize,
         stage: Stage,
-        left_seed: &PairSeed,
-        right_seed: &PairSeed,
+        [of_left, of_right]: [Seeded<'_>; 2],
+        forms: [Form; 2],
     ) -> Result<Self, ProtocolError> {
         let names = Names::of(step, number)?;
-        let (left, right) = (names.left_masks(left_seed)?, names.right_masks(right_seed)?);
-        let results = names.result_masks(left_seed)?;
+        let left = of_left.masks.reader(forms[0], &names.left, || names.left_masks(of_left.seed))?;
+        let right = of_right.masks.reader(forms[1], &names.right, || names.right_masks(of_right.seed))?;
+        let results = names.result_masks(of_left.seed)?;
         let (matrices, out, result) = Default::default();
         Ok(Self { stage, names, left, right, results, matrices, out, result })
     }

@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::channel::ChannelError;
 use crate::kernel::one_hot;
+use crate::protocol::kept::tests::{Kept, Ways};
 use crate::protocol::narrow_product::tests::{
     Opened, Rows, World, crosses, opened, outsides, shape as narrow,
 };
 use crate::protocol::narrow_product::{LIMBS, NO_CATEGORY, OwnerShape, ProductShape};
-use crate::protocol::shared_columns::{self, ColumnsAtLeft, ColumnsAtRight, DealtColumns};
+use crate::protocol::shared_columns::{self, ColumnsAtLeft, ColumnsAtRight, DealtColumns, ShareAtLeft};
 use crate::seeds::Ledger;
 use crate::testing::{
     DealerHand, Dice, LeftHand, Pairs, Ran, RightHand, Seen, TestChannel, bodies, linked, seeds, step,
@@ -86,8 +87,8 @@ fn borrowed<'a>(factors: &'a mut [Box<dyn Factor + Send + '_>]) -> Vec<&'a mut d
 
 /// Owners' rows, of which those of the factors come as shares.
 pub(crate) struct Joined {
-    shape: JoinedShape,
-    world: World,
+    pub(in crate::protocol) shape: JoinedShape,
+    pub(in crate::protocol) world: World,
     /// Whether a factor's columns were split beforehand; if not its owner shares them.
     split: fn(usize) -> bool,
 }
@@ -99,7 +100,7 @@ pub(crate) struct Outcome {
 }
 
 impl Joined {
-    fn new(world: World, right_is_everyone: bool) -> Self {
+    pub(in crate::protocol) fn new(world: World, right_is_everyone: bool) -> Self {
         let mut world = world;
         let owners: Vec<&OwnerShape> =
             [&world.shape.left, &world.shape.right].into_iter().chain(&world.shape.others).collect();
@@ -122,10 +123,16 @@ impl Joined {
     }
 
     pub(crate) fn run_among(&self, pairs: &Pairs) -> Outcome {
+        self.run_keeping(pairs, &Ways::default(), &mut Kept::default())
+    }
+
+    /// As [`Self::run_among`], where columns are kept or were.
+    pub(crate) fn run_keeping(&self, pairs: &Pairs, ways: &Ways, kept: &mut Kept) -> Outcome {
+        kept.make_room(self.shape.factors.len());
         let (name, shape) = (step("q1/joined"), &self.shape);
         // The owners wait for nobody, so they may be done before the workers begin; their ends stay open.
         let (mut left_factors, mut links, mut ends, mut seen) = (Vec::new(), vec![], vec![], vec![]);
-        for (factor, rows) in self.world.owners[2..].iter().enumerate() {
+        for (factor, (rows, key)) in self.world.owners[2..].iter().zip(&mut kept.keys_at_left).enumerate() {
             if (self.split)(factor) {
                 left_factors.push(Box::new(self.split(factor, true)) as Box<dyn Factor + Send>);
                 continue;
@@ -133,21 +140,26 @@ impl Joined {
             let own = format!("owner{factor}");
             let (at_left, at_owner) = pairs.seeds("left", &own);
             let (mut to_right, at_right, of_link) = linked(&own, "right");
-            shared_columns::share_factor(&name, shape, factor, &mut to_right, &at_owner, rows.view())
-                .expect("shared");
-            left_factors
-                .push(Box::new(ColumnsAtLeft::new(&name, shape, factor, &at_left).expect("a factor")));
+            let way = ways.other(factor);
+            if way.travels() {
+                shared_columns::share_factor(&name, shape, factor, &mut to_right, &at_owner, rows.view())
+                    .expect("shared");
+            }
+            let share = way.at_left(&at_left, key);
+            left_factors.push(Box::new(ColumnsAtLeft::new(&name, shape, factor, share).expect("a factor")));
             links.push(at_right);
             ends.push(to_right);
             seen.push(of_link);
         }
         let mut links = links.iter_mut();
-        let right_factors = (0..shape.factors.len()).map(|factor| -> Box<dyn Factor + Send + '_> {
+        let stores = kept.others_at_right.iter_mut().take(shape.factors.len()).enumerate();
+        let right_factors = stores.map(|(factor, store)| -> Box<dyn Factor + Send + '_> {
             match (self.split)(factor) {
                 true => Box::new(self.split(factor, false)),
                 false => {
                     let link = links.next().expect("a link to the owner");
-                    Box::new(ColumnsAtRight::new(&name, shape, factor, link).expect("a factor"))
+                    let share = ways.other(factor).at_right(link, store);
+                    Box::new(ColumnsAtRight::new(&name, shape, factor, share).expect("a factor"))
                 }
             }
         });
@@ -165,18 +177,28 @@ impl Joined {
             |hand| {
                 let factors = &mut borrowed(&mut left_factors);
                 let (link, seed, rows) = (&mut left_to_dealer, &hand.dealer_seed, self.world.left_rows());
-                left(&name, shape, &mut hand.right, link, seed, factors, rows).expect("left ends")
+                let (is_kept, of_right) = (!ways.left.travels(), ways.right.blocks(&mut kept.blocks_at_left));
+                let columns = LeftColumns { rows, is_kept, of_right };
+                left(&name, shape, &mut hand.right, link, seed, factors, columns).expect("left ends")
             },
             |hand| {
                 let factors = &mut borrowed(&mut right_factors);
-                let (left, dealer, rows) = (&mut hand.left, &mut hand.dealer, self.world.owners[1].view());
-                right(&name, shape, left, dealer, &hand.dealer_seed, factors, rows).expect("right ends")
+                let (left, dealer) = (&mut hand.left, &mut hand.dealer);
+                let columns = RightColumns {
+                    rows: self.world.owners[1].view(),
+                    masks: ways.right.masks(&mut kept.key_at_right),
+                    of_left: ways.left.blocks(&mut kept.blocks_at_right),
+                };
+                right(&name, shape, left, dealer, &hand.dealer_seed, factors, columns).expect("right ends")
             },
             |hand| {
                 let factors: &mut Vec<_> =
                     &mut dealt.iter_mut().map(|factor| &mut **factor as &mut dyn DealtFactor).collect();
                 let (left, right) = (&mut dealer_to_left, &mut hand.right);
-                deal(&name, shape, left, right, &hand.left_seed, &hand.right_seed, factors).expect("dealt");
+                let [left_key, right_key] = &mut kept.keys_at_dealer;
+                let of_left = Seeded { seed: &hand.left_seed, masks: ways.left.masks(left_key) };
+                let of_right = Seeded { seed: &hand.right_seed, masks: ways.right.masks(right_key) };
+                deal(&name, shape, left, right, of_left, of_right, factors).expect("dealt");
             },
         );
         let seen_of_owners = seen.into_iter();
@@ -376,17 +398,17 @@ fn both(
     let [(mut dealer_to_left, mut left_to_dealer, _)] = [linked("dealer", "left")];
     let name = step("p");
     let left_part = |hand: &mut LeftHand, link: &mut TestChannel| {
-        let (mut silent, seed) = (Silent(factor), &hand.dealer_seed);
-        left(&name, shapes[0], &mut hand.right, link, seed, &mut [&mut silent], worlds[0].left_rows()).err()
+        let (mut silent, seed, rows) = (Silent(factor), &hand.dealer_seed, worlds[0].left_rows());
+        left(&name, shapes[0], &mut hand.right, link, seed, &mut [&mut silent], rows.into()).err()
     };
     let right_part = |hand: &mut RightHand| {
         let (left, dealer, mut silent) = (&mut hand.left, &mut hand.dealer, Silent(factor));
         let rows = worlds[1].owners[1].view();
-        right(&name, shapes[1], left, dealer, &hand.dealer_seed, &mut [&mut silent], rows).err()
+        right(&name, shapes[1], left, dealer, &hand.dealer_seed, &mut [&mut silent], rows.into()).err()
     };
     let dealer_part = |hand: &mut DealerHand, link: &mut TestChannel| {
-        let (right, seeds) = (&mut hand.right, [&hand.left_seed, &hand.right_seed]);
-        deal(&name, shapes[0], link, right, seeds[0], seeds[1], &mut [&mut DealtColumns]).err()
+        let (right, [of_left, of_right]) = (&mut hand.right, [&hand.left_seed, &hand.right_seed]);
+        deal(&name, shapes[0], link, right, of_left.into(), of_right.into(), &mut [&mut DealtColumns]).err()
     };
     three_watched(
         &Ledger::shared(),
@@ -524,10 +546,11 @@ fn a_second_product_under_one_name_and_attempt_is_refused() {
         |_| (),
         |_| (),
         |hand| {
-            let (right, seeds) = (&mut hand.right, [&hand.left_seed, &hand.right_seed]);
+            let (right, [of_left, of_right]) = (&mut hand.right, [&hand.left_seed, &hand.right_seed]);
             let mut again = || {
                 let factors: &mut [&mut dyn DealtFactor] = &mut [&mut DealtColumns];
-                deal(&step("p"), &joined.shape, &mut unused, right, seeds[0], seeds[1], factors).err()
+                let shape = &joined.shape;
+                deal(&step("p"), shape, &mut unused, right, of_left.into(), of_right.into(), factors).err()
             };
             let _ = again();
             again()
@@ -535,8 +558,9 @@ fn a_second_product_under_one_name_and_attempt_is_refused() {
     );
     assert!(matches!(ran.dealer, Some(ProtocolError::Seed(_))), "{:?}", ran.dealer);
     let (seed, _) = seeds(&Ledger::shared(), "left", "owner");
-    let again = || ColumnsAtLeft::new(&step("p"), &joined.shape, 0, &seed).err();
+    let of = |factor| ColumnsAtLeft::new(&step("p"), &joined.shape, factor, ShareAtLeft::Seed(&seed)).err();
+    let again = || of(0);
     assert_eq!(again(), None);
     assert!(matches!(again(), Some(ProtocolError::Seed(_))));
-    assert_eq!(ColumnsAtLeft::new(&step("p"), &joined.shape, 1, &seed).err(), Some(ProtocolError::Input));
+    assert_eq!(of(1), Some(ProtocolError::Input));
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::channel::ChannelError;
+use crate::protocol::kept::tests::{Kept, Ways};
 use crate::protocol::lift::FLUSHES;
 use crate::protocol::shared_columns;
 use crate::seeds::Ledger;
@@ -19,7 +20,7 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    pub(in crate::protocol) fn view(&self) -> OwnerRows<'_> {
+    pub(crate) fn view(&self) -> OwnerRows<'_> {
         OwnerRows { categories: &self.categories, values: &self.values }
     }
 }
@@ -41,7 +42,7 @@ pub(crate) struct World {
 }
 
 /// What is opened: counts, key sums, sums of values.
-pub(in crate::protocol) type Opened = (Vec<u128>, [Vec<u16>; LIMBS], Vec<Vec<u128>>);
+pub(crate) type Opened = (Vec<u128>, [Vec<u16>; LIMBS], Vec<Vec<u128>>);
 
 impl ProductShape {
     fn owners(&self) -> impl Iterator<Item = &OwnerShape> {
@@ -89,7 +90,7 @@ impl World {
     }
 
     /// The results in the clear.
-    pub(in crate::protocol) fn clear(&self) -> Opened {
+    pub(crate) fn clear(&self) -> Opened {
         let cells = self.shape.cells();
         let values: usize = self.owners.iter().map(|owner| owner.values.len()).sum();
         let (mut counts, mut keys) = (vec![0; cells], [(); LIMBS].map(|()| vec![0_u16; cells]));
@@ -116,7 +117,7 @@ impl World {
         (counts, keys, sums)
     }
 
-    pub(in crate::protocol) fn left_rows(&self) -> LeftRows<'_> {
+    pub(crate) fn left_rows(&self) -> LeftRows<'_> {
         let left = &self.owners[0];
         LeftRows { categories: &left.categories, keys: &self.keys, values: &left.values }
     }
@@ -130,6 +131,16 @@ impl World {
 
     /// The parties' results, and what right saw of the others.
     pub(crate) fn run_among(&self, pairs: &Pairs) -> (Ran<ProductShares, ProductShares, ()>, Vec<Vec<Seen>>) {
+        self.run_keeping(pairs, &Ways::default(), &mut Kept::default())
+    }
+
+    /// As [`Self::run_among`], where columns are kept or were.
+    pub(crate) fn run_keeping(
+        &self,
+        pairs: &Pairs,
+        ways: &Ways,
+        kept: &mut Kept,
+    ) -> (Ran<ProductShares, ProductShares, ()>, Vec<Vec<Seen>>) {
         let (name, shape) = (step("q1/product"), &self.shape);
         // The others wait for nobody, so they may be done before the workers begin; their ends stay open.
         let (mut left_seeds, mut links, mut ends, mut seen) = (vec![], vec![], vec![], vec![]);
@@ -137,37 +148,54 @@ impl World {
             let own = format!("other{other}");
             let (at_left, at_owner) = pairs.seeds("left", &own);
             let (mut to_right, at_right, of_link) = linked(&own, "right");
-            shared_columns::share(&name, shape, other, &mut to_right, &at_owner, rows.view())
-                .expect("shared");
+            if ways.other(other).travels() {
+                shared_columns::share(&name, shape, other, &mut to_right, &at_owner, rows.view())
+                    .expect("shared");
+            }
             left_seeds.push(at_left);
             links.push(at_right);
             ends.push(to_right);
             seen.push(of_link);
         }
+        kept.make_room(shape.others.len());
         let ran = three_among(
             pairs,
             |hand| {
-                let others: Vec<_> = left_seeds.iter().collect();
-                let seed = &hand.dealer_seed;
-                left(&name, shape, &mut hand.right, seed, &others, self.left_rows()).expect("left ends")
+                let others = left_seeds.iter().zip(&mut kept.keys_at_left).enumerate();
+                let others = others.map(|(other, (seed, key))| ways.other(other).at_left(seed, key));
+                let (rows, of_right) = (self.left_rows(), ways.right.blocks(&mut kept.blocks_at_left));
+                let columns = LeftColumns { rows, is_kept: !ways.left.travels(), of_right };
+                left(&name, shape, &mut hand.right, &hand.dealer_seed, others.collect(), columns)
+                    .expect("left ends")
             },
             |hand| {
                 let (left, dealer) = (&mut hand.left, &mut hand.dealer);
-                let rows = self.owners[1].view();
-                right(&name, shape, left, dealer, &hand.dealer_seed, &mut channels(&mut links), rows)
+                let others = links.iter_mut().zip(&mut kept.others_at_right).enumerate();
+                let others = others.map(|(other, (link, store))| ways.other(other).at_right(link, store));
+                let columns = RightColumns {
+                    rows: self.owners[1].view(),
+                    masks: ways.right.masks(&mut kept.key_at_right),
+                    of_left: ways.left.blocks(&mut kept.blocks_at_right),
+                };
+                right(&name, shape, left, dealer, &hand.dealer_seed, others.collect(), columns)
                     .expect("right ends")
             },
-            |hand| deal(&name, shape, &mut hand.right, &hand.left_seed, &hand.right_seed).expect("dealt"),
+            |hand| {
+                let [left_key, right_key] = &mut kept.keys_at_dealer;
+                let of_left = Seeded { seed: &hand.left_seed, masks: ways.left.masks(left_key) };
+                let of_right = Seeded { seed: &hand.right_seed, masks: ways.right.masks(right_key) };
+                deal(&name, shape, &mut hand.right, of_left, of_right).expect("dealt");
+            },
         );
         (ran, seen.into_iter().map(|seen| std::mem::take(&mut *seen.lock().expect("no panic"))).collect())
     }
 }
 
-fn channels(links: &mut [TestChannel]) -> Vec<&mut dyn Channel> {
-    links.iter_mut().map(|link| -> &mut dyn Channel { link }).collect()
+fn channels(links: &mut [TestChannel]) -> Vec<ShareAtRight<'_>> {
+    links.iter_mut().map(|link| ShareAtRight::Owner(link)).collect()
 }
 
-pub(in crate::protocol) fn opened(ran: &Ran<ProductShares, ProductShares, ()>) -> Opened {
+pub(crate) fn opened(ran: &Ran<ProductShares, ProductShares, ()>) -> Opened {
     let keys = std::array::from_fn(|j| elements(&ran.left.keys[j], &ran.right.keys[j]));
     let values = ran.left.values.iter().zip(&ran.right.values);
     let values = values.map(|(left, right)| elements(left, right)).collect();
@@ -285,15 +313,16 @@ fn a_second_product_under_one_name_and_attempt_is_refused() {
     let ran = three_watched(
         &Ledger::shared(),
         |hand| {
-            let mut again =
-                || left(&name, shape, &mut hand.right, &hand.dealer_seed, &[], world.left_rows()).err();
+            let mut again = || {
+                left(&name, shape, &mut hand.right, &hand.dealer_seed, vec![], world.left_rows().into()).err()
+            };
             (again(), again())
         },
         |hand| {
             let (left, seed) = (&mut hand.left, &hand.dealer_seed);
-            right(&name, shape, left, &mut hand.dealer, seed, &mut [], world.owners[1].view()).err()
+            right(&name, shape, left, &mut hand.dealer, seed, vec![], world.owners[1].view().into()).err()
         },
-        |hand| deal(&name, shape, &mut hand.right, &hand.left_seed, &hand.right_seed).err(),
+        |hand| deal(&name, shape, &mut hand.right, (&hand.left_seed).into(), (&hand.right_seed).into()).err(),
     );
     assert_eq!(ran.left.0, None);
     assert!(matches!(ran.left.1, Some(ProtocolError::Seed(_))), "{:?}", ran.left.1);
@@ -315,13 +344,13 @@ fn refused(shape: &ProductShape, world: &World) -> [Option<ProtocolError>; 3] {
     let ran = three_watched(
         &Ledger::shared(),
         |hand| {
-            let rows = world.left_rows();
-            left(&step("p"), shape, &mut hand.right, &hand.dealer_seed, &[&left_seed], rows).err()
+            let (others, rows) = (vec![ShareAtLeft::Seed(&left_seed)], world.left_rows());
+            left(&step("p"), shape, &mut hand.right, &hand.dealer_seed, others, rows.into()).err()
         },
         |hand| {
             let (left, seed) = (&mut hand.left, &hand.dealer_seed);
-            let others = &mut channels(&mut links);
-            right(&step("p"), shape, left, &mut hand.dealer, seed, others, world.owners[1].view()).err()
+            let (others, rows) = (channels(&mut links), world.owners[1].view());
+            right(&step("p"), shape, left, &mut hand.dealer, seed, others, rows.into()).err()
         },
         |_| (),
     );
@@ -352,13 +381,13 @@ fn inputs_outside_the_shape_are_refused_before_anything_is_sent() {
         &Ledger::shared(),
         |hand| {
             let (_, seed) = seeds(&Ledger::shared(), "left", "other");
-            left(&step("p"), &shape, &mut hand.right, &hand.dealer_seed, &[&seed], world.left_rows()).err()
+            let (others, rows) = (vec![ShareAtLeft::Seed(&seed)], world.left_rows());
+            left(&step("p"), &shape, &mut hand.right, &hand.dealer_seed, others, rows.into()).err()
         },
         |hand| {
             // A link for each other is missing.
-            let rows = world.owners[1].view();
-            right(&step("p"), &shape, &mut hand.left, &mut hand.dealer, &hand.dealer_seed, &mut [], rows)
-                .err()
+            let (seed, rows) = (&hand.dealer_seed, world.owners[1].view().into());
+            right(&step("p"), &shape, &mut hand.left, &mut hand.dealer, seed, vec![], rows).err()
         },
         |_| (),
     );
@@ -401,12 +430,14 @@ fn parties_with_different_shapes_stop_with_a_typed_error() {
         &Ledger::shared(),
         |hand| {
             let world = World::empty(mine.clone());
-            left(&step("p"), &mine, &mut hand.right, &hand.dealer_seed, &[], world.left_rows()).err()
+            left(&step("p"), &mine, &mut hand.right, &hand.dealer_seed, vec![], world.left_rows().into())
+                .err()
         },
         |hand| {
             let world = World::empty(theirs.clone());
             let (left, seed) = (&mut hand.left, &hand.dealer_seed);
-            right(&step("p"), &theirs, left, &mut hand.dealer, seed, &mut [], world.owners[1].view()).err()
+            right(&step("p"), &theirs, left, &mut hand.dealer, seed, vec![], world.owners[1].view().into())
+                .err()
         },
         |_| (),
     );
