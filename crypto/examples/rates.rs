@@ -3,26 +3,15 @@
 //! `cargo run --release -p kobling-crypto --example rates [ROWS]`. Three threads, no network: what is measured is
 //! arithmetic, masks, hashing and copying. Processor seconds are each party's own; wall seconds are the workers' together.
 
-use std::time::{Duration, Instant};
+use kobling_crypto::protocol::classes::ClassShape;
+use kobling_crypto::protocol::joined_product::JoinedShape;
+use kobling_crypto::protocol::narrow_product::{OwnerShape, ProductShape};
 
-use kobling_crypto::channel::{Channel, FramedChannel, StepName};
-use kobling_crypto::memory::{MemoryTransport, pair};
-use kobling_crypto::protocol::classes::{ClassShape, ClassesAtLeft, ClassesAtRight, DealtClasses};
-use kobling_crypto::protocol::engine::Engine;
-use kobling_crypto::protocol::factor::{DealtFactor, Factor};
-use kobling_crypto::protocol::joined_product::{self, JoinedShape};
-use kobling_crypto::protocol::lookup::PerturbationTable;
-use kobling_crypto::protocol::narrow_product::{self, LeftRows, NO_CATEGORY, OwnerShape, ProductShape};
-use kobling_crypto::protocol::protect::{self, CellShares, Program, ProtectShape};
-use kobling_crypto::protocol::protect_sums::ValueShape;
-use kobling_crypto::protocol::shared_columns::{
-    self, ColumnsAtLeft, ColumnsAtRight, DealtColumns, OwnerRows,
-};
-use kobling_crypto::seeds::{EphemeralKey, PairSeed};
+// No party runs alone here.
+#[allow(dead_code)]
+mod common;
 
-type Link = FramedChannel<MemoryTransport>;
-
-const SESSION: [u8; 16] = [1; 16];
+use self::common::{Case, Spent, cpu_seconds, owner, together};
 
 fn main() {
     let rows = std::env::args().nth(1).and_then(|rows| rows.parse().ok()).unwrap_or(1_000_000);
@@ -57,127 +46,31 @@ fn main() {
         classes(ClassShape::new(rows, ProductShape::BLOCK_ROWS, 17, borders, kept, 0));
     }
     for cells in [1, 231, 10_000] {
-        protection(cells, None);
-        let (sum_bits, square_bits) = (21, 40);
-        let (units_min, dominance_percent_max) = (15, 90);
-        let (squares, bound) = (true, 1_300_000);
-        protection(
-            cells,
-            Some(ValueShape { squares, sum_bits, square_bits, bound, units_min, dominance_percent_max }),
-        );
+        protection(cells, false);
+        protection(cells, true);
     }
-}
-
-/// Seconds that this thread has been on a processor; others may be busy with other things.
-fn cpu_seconds() -> f64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux tells a thread's time");
-    let nanoseconds: f64 = text.split(' ').next().and_then(|word| word.parse().ok()).expect("a number");
-    nanoseconds / 1e9
-}
-
-/// A result, and the processor seconds it took this thread.
-fn timed<T>(run: impl FnOnce() -> T) -> (T, f64) {
-    let started = cpu_seconds();
-    let result = run();
-    (result, cpu_seconds() - started)
-}
-
-fn step(name: &str) -> StepName {
-    StepName::new(name).expect("a step's name")
-}
-
-fn seeds(a: &str, b: &str) -> (PairSeed, PairSeed) {
-    let (key_a, key_b) = (EphemeralKey::generate(), EphemeralKey::generate());
-    let (public_a, public_b) = (key_a.public(), key_b.public());
-    (
-        key_a.agree(&public_b, &SESSION, &SESSION, a, b).expect("a key"),
-        key_b.agree(&public_a, &SESSION, &SESSION, b, a).expect("a key"),
-    )
-}
-
-fn link(a: &str, b: &str) -> (Link, Link) {
-    let (at_a, at_b) = pair(Duration::from_secs(600));
-    (FramedChannel::new(at_a, SESSION, SESSION, a, b), FramedChannel::new(at_b, SESSION, SESSION, b, a))
-}
-
-fn owner(categories: usize, values: &[u8]) -> OwnerShape {
-    OwnerShape { categories, values: values.to_vec() }
-}
-
-/// Rows of an owner, a fifth of them in no category.
-fn rows_of(owner: &OwnerShape, rows: usize, shift: usize) -> (Vec<u32>, Vec<Vec<u8>>) {
-    let category = |row: usize| match (row + shift).is_multiple_of(5) {
-        true => NO_CATEGORY,
-        false => ((row + shift) * 7 % owner.categories) as u32,
-    };
-    let values = owner.values.iter().map(|bits| (0..rows).map(|row| (row % (1 << bits)) as u8).collect());
-    ((0..rows).map(category).collect(), values.collect())
 }
 
 fn product(shape: ProductShape) {
-    let keys: Vec<[u16; 3]> = (0..shape.rows).map(|row| [row as u16, (row >> 3) as u16, 7]).collect();
-    let (left, left_values) = rows_of(&shape.left, shape.rows, 0);
-    let (right, right_values) = rows_of(&shape.right, shape.rows, 1);
-    let (mut left_to_right, mut right_to_left) = link("left", "right");
-    let (mut dealer_to_right, mut right_to_dealer) = link("dealer", "right");
-    let ((left_dealer, dealer_left), (right_dealer, dealer_right)) =
-        (seeds("left", "dealer"), seeds("right", "dealer"));
-    let name = step("product");
-
-    let (_, dealer) = timed(|| {
-        let (right, left_seed, right_seed) = (&mut dealer_to_right, &dealer_left, &dealer_right);
-        narrow_product::deal(&name, &shape, right, left_seed, right_seed).expect("dealt");
-    });
-    let (mut others, mut sharing) = (Vec::new(), 0.0);
-    for (at, owner) in shape.others.iter().enumerate() {
-        let (mut to_right, at_right) = link("other", "right");
-        let (at_left, own) = seeds("left", "other");
-        let (categories, values) = rows_of(owner, shape.rows, 2 + at);
-        let rows = OwnerRows { categories: &categories, values: &values };
-        let shared = timed(|| shared_columns::share(&name, &shape, at, &mut to_right, &own, rows));
-        shared.0.expect("shared");
-        sharing += shared.1;
-        // The owner stays until the workers have ended.
-        others.push((at_left, at_right, to_right));
-    }
-    let (left_seeds, mut links): (Vec<_>, Vec<_>) =
-        others.iter_mut().map(|(seed, link, _)| (&*seed, link as &mut dyn Channel)).unzip();
-    let started = Instant::now();
-    let (left, right) = std::thread::scope(|scope| {
-        let left = scope.spawn(|| {
-            let rows = LeftRows { categories: &left, keys: &keys, values: &left_values };
-            let link = &mut left_to_right;
-            timed(|| {
-                narrow_product::left(&name, &shape, link, &left_dealer, &left_seeds, rows).expect("left ends")
-            })
-            .1
-        });
-        let right = scope.spawn(|| {
-            let rows = OwnerRows { categories: &right, values: &right_values };
-            let (left, dealer) = (&mut right_to_left, &mut right_to_dealer);
-            timed(|| {
-                narrow_product::right(&name, &shape, left, dealer, &right_dealer, &mut links, rows)
-                    .expect("right ends")
-            })
-            .1
-        });
-        (left.join().expect("left ends"), right.join().expect("right ends"))
-    });
+    let (spent, wall) = together(&Case::Product(shape.clone()), true);
     let [left_bytes, right_bytes, lifting] = shape.bytes_per_row();
     let owners = [&shape.left, &shape.right].into_iter().chain(&shape.others);
     tell(
         "product",
         shape.rows,
         &owners.collect::<Vec<_>>(),
-        [left, right, dealer, sharing, started.elapsed().as_secs_f64()],
+        &spent,
+        wall,
         &format!("{left_bytes} + {right_bytes} bytes a row and {lifting:.1} for lifting"),
     );
 }
 
 /// Prints a product's seconds: of left, right, dealer, others, and on the wall.
-fn tell(what: &str, rows: usize, owners: &[&OwnerShape], seconds: [f64; 5], bytes: &str) {
+fn tell(what: &str, rows: usize, owners: &[&OwnerShape], spent: &[Spent], wall: f64, bytes: &str) {
     let values: Vec<_> = owners.iter().map(|owner| owner.values.as_slice()).collect();
     let categories: Vec<_> = owners.iter().map(|owner| owner.categories.to_string()).collect();
+    let others = spent[3..].iter().map(|other| other.cpu_s).sum();
+    let seconds = [spent[0].cpu_s, spent[1].cpu_s, spent[2].cpu_s, others, wall];
     let [left, right, dealer, others, wall] = seconds.map(|seconds| seconds * 1e6 / rows as f64);
     println!(
         "{what} {}: processor seconds for a million rows: left {left:.3}, right {right:.3}, dealer {dealer:.3}, \
@@ -187,77 +80,15 @@ fn tell(what: &str, rows: usize, owners: &[&OwnerShape], seconds: [f64; 5], byte
 }
 
 fn joined(shape: JoinedShape) {
-    let keys: Vec<[u16; 3]> = (0..shape.rows).map(|row| [row as u16, (row >> 3) as u16, 7]).collect();
-    let (left, left_values) = rows_of(&shape.left, shape.rows, 0);
-    let (mut right, right_values) = rows_of(&shape.right, shape.rows, 1);
-    if shape.right_is_everyone {
-        right.fill(0);
-    }
-    let (mut left_to_right, mut right_to_left) = link("left", "right");
-    let (mut dealer_to_right, mut right_to_dealer) = link("dealer", "right");
-    let (mut dealer_to_left, mut left_to_dealer) = link("dealer", "left");
-    let ((left_dealer, dealer_left), (right_dealer, dealer_right)) =
-        (seeds("left", "dealer"), seeds("right", "dealer"));
-    let name = step("joined");
-
-    let (_, dealer) = timed(|| {
-        let mut columns: Vec<_> = shape.factors.iter().map(|_| DealtColumns).collect();
-        let mut factors: Vec<_> = columns.iter_mut().map(|factor| factor as &mut dyn DealtFactor).collect();
-        let (left, right) = (&mut dealer_to_left, &mut dealer_to_right);
-        joined_product::deal(&name, &shape, left, right, &dealer_left, &dealer_right, &mut factors)
-            .expect("dealt");
-    });
-    let (mut others, mut sharing) = (Vec::new(), 0.0);
-    for (at, owner) in shape.factors.iter().enumerate() {
-        let (mut to_right, at_right) = link("other", "right");
-        let (at_left, own) = seeds("left", "other");
-        let (categories, values) = rows_of(owner, shape.rows, 2 + at);
-        let rows = OwnerRows { categories: &categories, values: &values };
-        let shared = timed(|| shared_columns::share_factor(&name, &shape, at, &mut to_right, &own, rows));
-        shared.0.expect("shared");
-        sharing += shared.1;
-        // The owner stays until the workers have ended.
-        others.push((at_left, at_right, to_right));
-    }
-    let (left_seeds, links): (Vec<_>, Vec<_>) =
-        others.iter_mut().map(|(seed, link, _)| (&*seed, link as &mut dyn Channel)).unzip();
-    let started = Instant::now();
-    let (left, right) = std::thread::scope(|scope| {
-        let left = scope.spawn(|| {
-            let columns = left_seeds.iter().enumerate();
-            let columns = columns.map(|(at, seed)| ColumnsAtLeft::new(&name, &shape, at, seed));
-            let mut columns = columns.collect::<Result<Vec<_>, _>>().expect("factors");
-            let mut factors: Vec<_> = columns.iter_mut().map(|factor| factor as &mut dyn Factor).collect();
-            let rows = LeftRows { categories: &left, keys: &keys, values: &left_values };
-            let (right, dealer) = (&mut left_to_right, &mut left_to_dealer);
-            timed(|| {
-                joined_product::left(&name, &shape, right, dealer, &left_dealer, &mut factors, rows)
-                    .expect("left ends")
-            })
-            .1
-        });
-        let right = scope.spawn(|| {
-            let columns = links.into_iter().enumerate();
-            let columns = columns.map(|(at, link)| ColumnsAtRight::new(&name, &shape, at, link));
-            let mut columns = columns.collect::<Result<Vec<_>, _>>().expect("factors");
-            let mut factors: Vec<_> = columns.iter_mut().map(|factor| factor as &mut dyn Factor).collect();
-            let rows = OwnerRows { categories: &right, values: &right_values };
-            let (left, dealer) = (&mut right_to_left, &mut right_to_dealer);
-            timed(|| {
-                joined_product::right(&name, &shape, left, dealer, &right_dealer, &mut factors, rows)
-                    .expect("right ends")
-            })
-            .1
-        });
-        (left.join().expect("left ends"), right.join().expect("right ends"))
-    });
+    let (spent, wall) = together(&Case::Joined(shape.clone(), None), true);
     let [left_bytes, right_bytes, dealer_bytes, lifting] = shape.bytes_per_row();
     let owners = [&shape.left, &shape.right].into_iter().chain(&shape.factors);
     tell(
         if shape.right_is_everyone { "joined product, right is everyone," } else { "joined product" },
         shape.rows,
         &owners.collect::<Vec<_>>(),
-        [left, right, dealer, sharing, started.elapsed().as_secs_f64()],
+        &spent,
+        wall,
         &format!("{left_bytes} + {right_bytes} + {dealer_bytes} bytes a row and {lifting:.1} for lifting"),
     );
 }
@@ -265,42 +96,7 @@ fn joined(shape: JoinedShape) {
 fn classes(mut shape: ClassShape) {
     // All that the dealer sends is in memory at once.
     shape.rows = shape.rows.min(1 << 17);
-    let shape = &shape;
-    let left: Vec<u32> = (0..shape.rows as u32).map(|row| row.wrapping_mul(0x9e37_79b9)).collect();
-    let number = |row: u32| row.wrapping_mul(7919) % (1 << shape.bits);
-    let right: Vec<u32> = (0..).zip(&left).map(|(row, left)| number(row).wrapping_sub(*left)).collect();
-    let (mut left_to_right, mut right_to_left) = link("left", "right");
-    let (mut dealer_to_left, mut left_to_dealer) = link("dealer", "left");
-    let (mut dealer_to_right, mut right_to_dealer) = link("dealer", "right");
-    let ((left_dealer, dealer_left), (right_dealer, dealer_right)) =
-        (seeds("left", "dealer"), seeds("right", "dealer"));
-    let name = step("classes");
-
-    let (_, dealer) = timed(|| {
-        let mut factor = DealtClasses::new(&name, shape, &dealer_left, &dealer_right).expect("a factor");
-        for (index, rows) in shape.blocks() {
-            factor.block(&mut dealer_to_left, &mut dealer_to_right, index, rows).expect("dealt");
-        }
-    });
-    let run = |factor: &mut dyn Factor, worker: &mut dyn Channel, dealer: &mut dyn Channel| {
-        let mut share = Vec::new();
-        for (index, rows) in shape.blocks() {
-            factor.block(worker, dealer, index, rows, &mut share).expect("a block");
-        }
-    };
-    let started = Instant::now();
-    let (left, right) = std::thread::scope(|scope| {
-        let left = scope.spawn(|| {
-            let factor = ClassesAtLeft::new(&name, shape, &left_dealer, &[], &left);
-            timed(|| run(&mut factor.expect("a factor"), &mut left_to_right, &mut left_to_dealer)).1
-        });
-        let right = scope.spawn(|| {
-            let factor = ClassesAtRight::new(&name, shape, &right_dealer, vec![], &right);
-            timed(|| run(&mut factor.expect("a factor"), &mut right_to_left, &mut right_to_dealer)).1
-        });
-        (left.join().expect("left ends"), right.join().expect("right ends"))
-    });
-    let wall = started.elapsed().as_secs_f64();
+    let (spent, wall) = together(&Case::Classes(shape.clone()), true);
     let per_million = 1e6 / shape.rows as f64;
     let [worker_bytes, dealer_bytes] = shape.bytes_per_row();
     println!(
@@ -309,67 +105,24 @@ fn classes(mut shape: ClassShape) {
         shape.bits,
         shape.borders.len(),
         shape.borders[0],
-        left * per_million,
-        right * per_million,
-        dealer * per_million,
+        spent[0].cpu_s * per_million,
+        spent[1].cpu_s * per_million,
+        spent[2].cpu_s * per_million,
         wall * per_million,
     );
 }
 
-fn protection(cells: usize, values: Option<ValueShape>) {
-    let kind = if values.is_some() { "with sums and squares" } else { "of counts" };
-    let thresholds = (0..9u16)
-        .map(|row| if row == 0 { vec![0, 0, 256, 256] } else { vec![row, 40 + row, 150 + row, 250] })
-        .collect();
-    let shape = ProtectShape {
-        cells,
-        table: PerturbationTable::new(thresholds, 2).expect("a table"),
-        column_id: ProtectShape::COUNT_COLUMN,
-        program: Program::Table {
-            small_max: 4,
-            small_percent_max: 50,
-            counted: (0..cells).collect(),
-            values,
-        },
-    };
-    let (mut left_to_right, mut right_to_left) = link("left", "right");
-    let (mut dealer_to_right, mut right_to_dealer) = link("dealer", "right");
-    let ((left_dealer, dealer_left), (right_dealer, dealer_right)) =
-        (seeds("left", "dealer"), seeds("right", "dealer"));
-    let (left_right, right_left) = seeds("left", "right");
-    let name = step("protect");
-
-    let (_, dealer) = timed(|| {
-        let engine = Engine::dealer(&name, &mut dealer_to_right, &dealer_left, &dealer_right);
-        protect::deal(&mut engine.expect("fresh"), &shape).expect("dealt");
-    });
-    let run = |engine: &mut Engine<'_>| {
-        let table = CellShares::zeros(&shape);
-        let perturbed = protect::perturb(engine, &shape, &table, &[3; 16]).expect("perturbed");
-        let _judged = perturbed.judge(engine, &shape).expect("judged");
-        engine.messages()
-    };
-    let started = Instant::now();
-    let (left, (messages, right)) = std::thread::scope(|scope| {
-        let left = scope.spawn(|| {
-            let engine = Engine::left(&name, &mut left_to_right, &left_dealer, &left_right);
-            timed(|| run(&mut engine.expect("fresh"))).1
-        });
-        let right = scope.spawn(|| {
-            let (left, dealer) = (&mut right_to_left, &mut right_to_dealer);
-            let engine = Engine::right(&name, left, dealer, &right_dealer, &right_left);
-            timed(|| run(&mut engine.expect("fresh")))
-        });
-        (left.join().expect("left ends"), right.join().expect("right ends"))
-    });
-    let wall = started.elapsed().as_secs_f64() * 1e3;
+fn protection(cells: usize, values: bool) {
+    let kind = if values { "with sums and squares" } else { "of counts" };
+    let (spent, wall) = together(&Case::Protection(common::protection(cells, values)), true);
     println!(
-        "protection of {cells} cells {kind}: processor milliseconds: left {:.1}, right {:.1}, dealer {:.1}; wall {wall:.1}; \
+        "protection of {cells} cells {kind}: processor milliseconds: left {:.1}, right {:.1}, dealer {:.1}; wall {:.1}; \
          {} messages each way between workers, {} from the dealer",
-        left * 1e3,
-        right * 1e3,
-        dealer * 1e3,
-        messages.0,
-        messages.1
+        spent[0].cpu_s * 1e3,
+        spent[1].cpu_s * 1e3,
+        spent[2].cpu_s * 1e3,
+        wall * 1e3,
+        spent[1].messages,
+        spent[2].messages,
     );
 }
