@@ -13,8 +13,8 @@
 //! that is off is measured again, up to twice, and all is shown. Memory is what the party needs at once beyond its rows. All
 //! parties run together once, and have to send and to wait for the same.
 //!
-//! The processes' allocator keeps its pages. As it comes it gives pages of long lists back and takes others, which the kernel has to fill with zeros:
-//! the column "as it comes" is a run with that.
+//! Where time is measured, the allocator keeps its pages; where memory is, it gives every long list back at once. As it comes, it also gives pages back
+//! and takes others, which the kernel has to fill with zeros: the column "as it comes" is one run with that.
 //!
 //! Ends with 1 where bytes or rounds differ, or time or memory at the largest sizes by more than 25 %.
 
@@ -33,6 +33,8 @@ use self::common::{Case, Party, Spent, alone, owner, protection, together};
 const TOLERANCE: f64 = 0.25;
 /// Runs of small sizes, of which the median counts; a large one is run every other time.
 const RUNS: usize = 5;
+/// Processor seconds of one run: a small size is run again and again.
+const SECONDS: f64 = 0.1;
 const LARGE_ROWS: usize = 1 << 20;
 /// Three limbs of 21 bits, and the contribution.
 const WAGES: &[u8] = &[7, 7, 7, 6];
@@ -106,7 +108,8 @@ fn by_itself(arguments: &[String]) -> ExitCode {
         return ExitCode::FAILURE;
     };
     let Some(party) = size.case.parties().get(party).copied() else { return ExitCode::FAILURE };
-    let (spent, bytes) = alone(&size.case, party);
+    let Some(seconds) = arguments.get(3).and_then(|word| word.parse().ok()) else { return ExitCode::FAILURE };
+    let (spent, bytes) = alone(&size.case, party, seconds);
     let [left, right] = spent.sent;
     println!("{left} {right} {} {} {} {bytes}", spent.rounds, spent.messages, spent.cpu_s);
     ExitCode::SUCCESS
@@ -117,7 +120,7 @@ fn by_itself(arguments: &[String]) -> ExitCode {
 struct Measured {
     /// In each run.
     cpu_s: Vec<f64>,
-    /// Once, with an allocator that gives pages back and takes others.
+    /// Once, with the allocator as it comes.
     anew_s: f64,
     peak_bytes: f64,
 }
@@ -135,9 +138,9 @@ impl Operator {
                 }
                 // Where a further owner is looked at, all of its case has been together in the operator that it is from.
                 let together = (run == 0 && size.party.is_none()).then(|| together(&size.case, false).0);
-                for fitted in 0..self.parties.len() {
+                for (fitted, measured) in measured[at].iter_mut().enumerate() {
                     let (party, number) = size.party(&self.parties, fitted);
-                    let (spent, _) = in_a_process(place, at, number, true);
+                    let (spent, _) = in_a_process(place, at, number, Pages::Kept);
                     let mut same = expected(&size.case).agrees(party, &spent);
                     if let Some(together) = &together {
                         same &= together[number].sent == spent.sent
@@ -148,12 +151,13 @@ impl Operator {
                         *exact = false;
                         println!("{}, {}, {party:?}: other bytes or rounds: {spent:?}", self.name, size.name);
                     }
-                    measured[at][fitted].cpu_s.push(spent.cpu_s);
+                    measured.cpu_s.push(spent.cpu_s);
                     // Memory is the same every time.
                     if run == 0 {
-                        let (spent, peak) = in_a_process(place, at, number, false);
-                        measured[at][fitted].peak_bytes = peak;
-                        measured[at][fitted].anew_s = spent.cpu_s;
+                        measured.peak_bytes = in_a_process(place, at, number, Pages::Returned).1;
+                        if at >= self.small.len() {
+                            measured.anew_s = in_a_process(place, at, number, Pages::AsItComes).0.cpu_s;
+                        }
                     }
                 }
             }
@@ -202,7 +206,7 @@ impl Operator {
                     ratios[1],
                 );
                 for (what, ratio) in ["time", "memory"].into_iter().zip(ratios) {
-                    if !((ratio - 1.0).abs() <= TOLERANCE) {
+                    if (ratio - 1.0).abs() > TOLERANCE {
                         off.push(format!("{}, {}, {name}: {what} {ratio:.2}", self.name, size.name));
                     }
                 }
@@ -245,17 +249,31 @@ fn median(numbers: &[f64]) -> f64 {
     numbers[numbers.len() / 2]
 }
 
-/// One party in a process of its own: what it spent, and its peak memory. The allocator may keep all pages that it has had.
-fn in_a_process(operator: usize, size: usize, party: usize, keep_pages: bool) -> (Spent, f64) {
+/// What glibc's allocator does with pages of long lists, see mallopt(3).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pages {
+    /// It keeps them, so that none has to be had again.
+    Kept,
+    /// It gives back each list as soon as it is freed, so that no more is held than is in use.
+    Returned,
+    /// As it comes: it decides by what happened before.
+    AsItComes,
+}
+
+/// One party in a process of its own: what it spent, and its peak memory.
+fn in_a_process(operator: usize, size: usize, party: usize, pages: Pages) -> (Spent, f64) {
     let program = std::env::current_exe().expect("a program knows itself");
-    let arguments = ["alone".to_owned(), operator.to_string(), size.to_string(), party.to_string()];
+    let seconds = if pages == Pages::Kept { SECONDS } else { 0.0 };
+    let arguments = [operator, size, party].map(|number| number.to_string());
     let mut command = Command::new(program);
-    command.args(arguments);
-    if keep_pages {
-        // Of glibc's allocator, see mallopt(3).
-        for name in ["MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"] {
-            command.env(name, "1073741824");
-        }
+    command.arg("alone").args(arguments).arg(seconds.to_string());
+    let threshold = match pages {
+        Pages::Kept => Some("1073741824"),
+        Pages::Returned => Some("32768"),
+        Pages::AsItComes => None,
+    };
+    for name in ["MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"] {
+        command.envs(threshold.map(|bytes| (name, bytes)));
     }
     let output = command.output().expect("a process");
     let text = String::from_utf8(output.stdout).expect("numbers");
@@ -638,7 +656,7 @@ impl Circuit {
     }
 
     /// Bits of so many words as numbers of so many bytes.
-    fn to_numbers(&mut self, words: u64, width: u64) {
+    fn bits_to_numbers(&mut self, words: u64, width: u64) {
         self.batch(8 * words, 64 * words * width);
     }
 
@@ -706,21 +724,21 @@ impl Circuit {
         let thresholds =
             shape.table.rows().iter().flatten().filter(|threshold| (1..256).contains(*threshold));
         circuit.and(thresholds.count() as u64 * words);
-        circuit.to_numbers(steps * words, width);
+        circuit.bits_to_numbers(steps * words, width);
         if let Some(values) = values {
             let columns = 1 + u64::from(values.squares);
             let lanes = (columns * cells).div_ceil(64);
             circuit.minterms(8, lanes);
-            circuit.to_numbers(steps * lanes, 16);
+            circuit.bits_to_numbers(steps * lanes, 16);
             let of_squares = if values.squares { values.square_bits } else { 0 };
-            circuit.to_numbers(u64::from(3 + values.sum_bits + of_squares) * words, 16);
+            circuit.bits_to_numbers(u64::from(3 + values.sum_bits + of_squares) * words, 16);
             circuit.multiply((2 + 2 * columns) * cells, 16);
             circuit.add(&[128], words);
         }
         // The decision.
         circuit.add(&[32], words);
         circuit.less_than(2 + u64::from(values.is_some()), 32, words);
-        circuit.to_numbers(words, 4);
+        circuit.bits_to_numbers(words, 4);
         let width = u64::from(usize::BITS - counted.len().leading_zeros()).max(1);
         circuit.add(&[width], 1);
         let bound = u64::from(*small_percent_max) * counted.len() as u64 / 100 + 1;
@@ -728,7 +746,7 @@ impl Circuit {
         circuit.multiply(cells, 4);
         if let Some(values) = values {
             circuit.and(words);
-            circuit.to_numbers(words, 16);
+            circuit.bits_to_numbers(words, 16);
             circuit.multiply((1 + u64::from(values.squares)) * cells, 16);
         }
         circuit
@@ -765,6 +783,8 @@ struct Columns {
     ended: [f64; 3],
     ended_at_once: f64,
     sums: f64,
+    /// Blocks, those of each stage by themselves.
+    blocks: f64,
 }
 
 impl Columns {
@@ -788,6 +808,7 @@ impl Columns {
                     ended: [ended; 3],
                     ended_at_once: sums.ended_at_once(shape.block_rows),
                     sums: sums.all(),
+                    blocks: shape.rows.div_ceil(shape.block_rows) as f64,
                 })
             }
             Case::Joined(shape, classes) => {
@@ -811,6 +832,7 @@ impl Columns {
                     ended: [ended, terms * ended, terms * ended],
                     ended_at_once: sums.ended_at_once(shape.block_rows),
                     sums: sums.all(),
+                    blocks: (stages(shape) * shape.rows.div_ceil(shape.block_rows)) as f64,
                 })
             }
             Case::Classes(_) | Case::Protection(_) => None,
@@ -846,6 +868,7 @@ fn product_time(case: &Case, columns: &Columns, party: Party) -> Terms {
             ("row × entry written", rows * columns.written[0]),
             ("row × pair", rows * columns.pairs[0]),
             ("sum ended", rows * columns.ended[0]),
+            ("block", columns.blocks),
             ("run", 1.0),
         ],
         Party::Right => vec![
@@ -855,6 +878,7 @@ fn product_time(case: &Case, columns: &Columns, party: Party) -> Terms {
             ("row × entry written", rows * columns.written[1]),
             ("row × pair", rows * columns.pairs[1]),
             ("sum ended", rows * columns.ended[1]),
+            ("block", columns.blocks),
             ("run", 1.0),
         ],
         Party::Dealer => vec![
@@ -862,6 +886,7 @@ fn product_time(case: &Case, columns: &Columns, party: Party) -> Terms {
             of_dealt,
             ("row × pair", rows * columns.pairs[2]),
             ("sum ended", rows * columns.ended[2]),
+            ("block", columns.blocks),
             ("run", 1.0),
         ],
         Party::Other(other) => {
@@ -870,6 +895,7 @@ fn product_time(case: &Case, columns: &Columns, party: Party) -> Terms {
             vec![
                 ("row × column", rows * matrices * own.categories as f64),
                 ("row × matrix", rows * matrices),
+                ("block", columns.rows / columns.block_rows),
                 ("run", 1.0),
             ]
         }
@@ -1039,14 +1065,13 @@ impl Fit {
 /// The solution of the normal equations, by Gauss's elimination with the largest pivot of each column.
 fn least_squares(equations: &[(Vec<f64>, f64)]) -> Vec<f64> {
     let count = equations.first().map_or(0, |(terms, _)| terms.len());
+    let sum = |i: usize, other: &dyn Fn(&[f64], f64) -> f64| -> f64 {
+        equations.iter().map(|(terms, value)| terms[i] * other(terms, *value)).sum()
+    };
     let mut rows: Vec<Vec<f64>> = (0..count)
         .map(|i| {
-            let with = |other: &dyn Fn(&(Vec<f64>, f64)) -> f64| {
-                equations.iter().map(|equation| equation.0[i] * other(equation)).sum::<f64>()
-            };
-            let mut row: Vec<f64> = (0..count).map(|j| with(&|equation| equation.0[j])).collect();
-            row.push(with(&|equation| equation.1));
-            row
+            let of_terms = (0..count).map(|j| sum(i, &|terms, _| terms[j]));
+            of_terms.chain([sum(i, &|_, value| value)]).collect()
         })
         .collect();
     for column in 0..count {
