@@ -10,11 +10,11 @@
 //!
 //! Each party is measured by itself in a process of its own, against stand-ins that send uniform bytes; sizes of messages do not depend on
 //! what they say. Time is the median of several such runs, small and large sizes in turn, so that a busy neighbour slows both; an operator
-//! that is off is measured again, up to twice, and all is shown. Memory is what the party needs at once beyond its rows. All
+//! that is off is measured again, up to twice, and all is shown. Memory is what the party needs at once beyond its rows and what has arrived. All
 //! parties run together once, and have to send and to wait for the same.
 //!
-//! Where time is measured, the allocator keeps its pages; where memory is, it gives every long list back at once. As it comes, it also gives pages back
-//! and takes others, which the kernel has to fill with zeros: the column "as it comes" is one run with that.
+//! The allocator of those processes keeps its pages. As it comes it gives those of long lists back and takes others, which the kernel has to fill with
+//! zeros: the column "as it comes" is one run with that.
 //!
 //! Ends with 1 where bytes or rounds differ, or time or memory at the largest sizes by more than 25 %.
 
@@ -34,7 +34,7 @@ const TOLERANCE: f64 = 0.25;
 /// Runs of small sizes, of which the median counts; a large one is run every other time.
 const RUNS: usize = 5;
 /// Processor seconds of one run: a small size is run again and again.
-const SECONDS: f64 = 0.1;
+const SECONDS: f64 = 0.06;
 const LARGE_ROWS: usize = 1 << 20;
 /// Three limbs of 21 bits, and the contribution.
 const WAGES: &[u8] = &[7, 7, 7, 6];
@@ -140,7 +140,7 @@ impl Operator {
                 let together = (run == 0 && size.party.is_none()).then(|| together(&size.case, false).0);
                 for (fitted, measured) in measured[at].iter_mut().enumerate() {
                     let (party, number) = size.party(&self.parties, fitted);
-                    let (spent, _) = in_a_process(place, at, number, Pages::Kept);
+                    let (spent, peak) = in_a_process(place, at, number, Pages::Kept);
                     let mut same = expected(&size.case).agrees(party, &spent);
                     if let Some(together) = &together {
                         same &= together[number].sent == spent.sent
@@ -154,7 +154,7 @@ impl Operator {
                     measured.cpu_s.push(spent.cpu_s);
                     // Memory is the same every time.
                     if run == 0 {
-                        measured.peak_bytes = in_a_process(place, at, number, Pages::Returned).1;
+                        measured.peak_bytes = peak;
                         if at >= self.small.len() {
                             measured.anew_s = in_a_process(place, at, number, Pages::AsItComes).0.cpu_s;
                         }
@@ -254,8 +254,6 @@ fn median(numbers: &[f64]) -> f64 {
 enum Pages {
     /// It keeps them, so that none has to be had again.
     Kept,
-    /// It gives back each list as soon as it is freed, so that no more is held than is in use.
-    Returned,
     /// As it comes: it decides by what happened before.
     AsItComes,
 }
@@ -269,7 +267,6 @@ fn in_a_process(operator: usize, size: usize, party: usize, pages: Pages) -> (Sp
     command.arg("alone").args(arguments).arg(seconds.to_string());
     let threshold = match pages {
         Pages::Kept => Some("1073741824"),
-        Pages::Returned => Some("32768"),
         Pages::AsItComes => None,
     };
     for name in ["MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"] {
@@ -783,8 +780,8 @@ struct Columns {
     ended: [f64; 3],
     ended_at_once: f64,
     sums: f64,
-    /// Blocks, those of each stage by themselves.
-    blocks: f64,
+    /// Stretches of a result that a row has its part in ending.
+    stretches_ended: f64,
 }
 
 impl Columns {
@@ -808,7 +805,7 @@ impl Columns {
                     ended: [ended; 3],
                     ended_at_once: sums.ended_at_once(shape.block_rows),
                     sums: sums.all(),
-                    blocks: shape.rows.div_ceil(shape.block_rows) as f64,
+                    stretches_ended: sums.ended(shape.block_rows) / sums.cells,
                 })
             }
             Case::Joined(shape, classes) => {
@@ -832,7 +829,7 @@ impl Columns {
                     ended: [ended, terms * ended, terms * ended],
                     ended_at_once: sums.ended_at_once(shape.block_rows),
                     sums: sums.all(),
-                    blocks: (stages(shape) * shape.rows.div_ceil(shape.block_rows)) as f64,
+                    stretches_ended: sums.ended(shape.block_rows) / sums.cells,
                 })
             }
             Case::Classes(_) | Case::Protection(_) => None,
@@ -853,6 +850,8 @@ fn time_terms(case: &Case, party: Party) -> Terms {
 fn product_time(case: &Case, columns: &Columns, party: Party) -> Terms {
     let rows = columns.rows;
     let of_dealt = ("row × column corrected", rows * columns.corrections);
+    // However many sums it has.
+    let stretch = ("stretch ended", rows * columns.stretches_ended);
     if let Case::Joined(_, Some(classes)) = case {
         // One factor, and stages that differ in nothing but columns.
         let travelling = rows * (columns.left + columns.right + columns.corrections);
@@ -868,7 +867,7 @@ fn product_time(case: &Case, columns: &Columns, party: Party) -> Terms {
             ("row × entry written", rows * columns.written[0]),
             ("row × pair", rows * columns.pairs[0]),
             ("sum ended", rows * columns.ended[0]),
-            ("block", columns.blocks),
+            stretch,
             ("run", 1.0),
         ],
         Party::Right => vec![
@@ -878,7 +877,7 @@ fn product_time(case: &Case, columns: &Columns, party: Party) -> Terms {
             ("row × entry written", rows * columns.written[1]),
             ("row × pair", rows * columns.pairs[1]),
             ("sum ended", rows * columns.ended[1]),
-            ("block", columns.blocks),
+            stretch,
             ("run", 1.0),
         ],
         Party::Dealer => vec![
@@ -886,7 +885,7 @@ fn product_time(case: &Case, columns: &Columns, party: Party) -> Terms {
             of_dealt,
             ("row × pair", rows * columns.pairs[2]),
             ("sum ended", rows * columns.ended[2]),
-            ("block", columns.blocks),
+            stretch,
             ("run", 1.0),
         ],
         Party::Other(other) => {
