@@ -665,7 +665,7 @@ impl Builder<'_> {
                 let arguments = arguments.collect::<Result<Vec<_>, _>>()?;
                 let parts: Vec<&Expression> = arguments.iter().collect();
                 self.branched(&parts, |parts| {
-                    Expression::Call(*function, parts.iter().map(|part| Expression::clone(part)).collect())
+                    Expression::Call(*function, parts.iter().copied().cloned().collect())
                 })?
             }
             Expression::Case { .. } => self.distributed_case(expression)?,
@@ -745,7 +745,8 @@ impl Builder<'_> {
             ) => {
                 let constant = |part: &Expression| owners(self.known, part).is_empty();
                 let few = |part: &Expression| constant(part) || self.finite(part).is_some();
-                if !constant(left) && !constant(right) && !(few(left) && few(right)) {
+                let without_sum = constant(left) || constant(right) || few(left) && few(right);
+                if !without_sum {
                     let difference = Expression::Binary(B::Subtract, left.clone(), right.clone());
                     if let Some(sum) = self.sum(&difference)? {
                         let sum = self.input(DraftInput::Sum(sum));
