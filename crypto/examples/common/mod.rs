@@ -4,6 +4,7 @@
 //! take what it sends and send uniform bytes where it waits: names, numbers and sizes of messages follow from public
 //! shapes alone, and whatever arrives is an element of its ring. So a party's memory can be told from the others'.
 
+use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -95,11 +96,20 @@ pub fn protection(cells: usize, values: bool) -> ProtectShape {
 
 /// Seconds that this thread has been on a processor; others may be busy with other things.
 pub fn cpu_seconds() -> f64 {
-    // The kernel brings the account up to date when another thread may have the processor, and else at its ticks only.
-    std::thread::sleep(Duration::from_nanos(1));
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux tells a thread's time");
-    let nanoseconds: f64 = text.split(' ').next().and_then(|word| word.parse().ok()).expect("a number");
-    nanoseconds / 1e9
+    let account = || {
+        let text =
+            std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux tells a thread's time");
+        text.split(' ').next().and_then(|word| word.parse::<u64>().ok()).expect("a number")
+    };
+    // The kernel brings the account up to date at its ticks, and when a thread leaves the processor; not always when it sleeps.
+    let stale = account();
+    loop {
+        std::thread::sleep(Duration::from_micros(60));
+        let nanoseconds = account();
+        if nanoseconds != stale {
+            return nanoseconds as f64 / 1e9;
+        }
+    }
 }
 
 /// Runs all parties of a case: what each spent, in the order of [`Case::parties`], and seconds on the wall.
@@ -133,7 +143,7 @@ pub fn together(case: &Case, dealer_first: bool) -> (Vec<Spent>, f64) {
     (spent, started.elapsed().as_secs_f64())
 }
 
-/// Runs one party of a case by itself, again and again for `seconds`: what it spent, in the median, and the bytes of memory
+/// Runs one party of a case by itself, again and again for `seconds`: what it spent when it spent least, and the bytes of memory
 /// that it needed at once beyond what it had before.
 pub fn alone(case: &Case, party: Party, seconds: f64) -> (Spent, u64) {
     let place = |case: &Case| {
@@ -156,8 +166,8 @@ pub fn alone(case: &Case, party: Party, seconds: f64) -> (Spent, u64) {
         while runs.iter().map(|spent| spent.cpu_s).sum::<f64>() < seconds {
             runs.push(case.run(party, &mut place(case), &input));
         }
-        runs.sort_by(|a, b| a.cpu_s.total_cmp(&b.cpu_s));
-        (runs.swap_remove(runs.len() / 2), peak)
+        let least = runs.into_iter().min_by(|a, b| a.cpu_s.total_cmp(&b.cpu_s));
+        (least.expect("one run"), peak)
     };
     std::thread::scope(|scope| scope.spawn(run).join().expect("a party ends"))
 }
@@ -248,6 +258,16 @@ impl Case {
             Self::Classes(_) | Self::Protection(_) => 0,
         };
         [Party::Left, Party::Right, Party::Dealer].into_iter().chain((0..others).map(Party::Other)).collect()
+    }
+
+    /// Linked rows, or cells of a table.
+    pub fn rows_or_cells(&self) -> usize {
+        match self {
+            Self::Product(shape) => shape.rows,
+            Self::Joined(shape, _) => shape.rows,
+            Self::Classes(shape) => shape.rows,
+            Self::Protection(shape) => shape.cells,
+        }
     }
 
     /// The same with four blocks of rows.
@@ -550,6 +570,7 @@ impl StandIn {
     const LONGEST: usize = 1 << 20;
 
     fn new() -> Self {
+        static POOL: OnceLock<Bytes> = OnceLock::new();
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
         let word = |_| {
             // xorshift64: as good as any where nothing is to be hidden.
@@ -558,7 +579,8 @@ impl StandIn {
             state ^= state << 17;
             state.to_le_bytes()
         };
-        let pool = Bytes::from((0..Self::LONGEST / 8).flat_map(word).collect::<Vec<u8>>());
+        let words = (0..Self::LONGEST / 8).flat_map(word);
+        let pool = POOL.get_or_init(|| Bytes::from(words.collect::<Vec<u8>>())).clone();
         let transcript = Transcript::start(&SESSION, &SESSION, "a", "b");
         Self { pool, sent: transcript.clone(), received: transcript }
     }
