@@ -13,12 +13,15 @@ pub struct Circuit {
     /// Bytes from the dealer to right.
     pub dealt: u64,
     pub rounds: u64,
+    /// Bytes of the longest message from the dealer.
+    pub longest: u64,
 }
 
 impl Circuit {
     fn batch(&mut self, opened: u64, dealt: u64) {
         self.opened += opened;
         self.dealt += dealt;
+        self.longest = self.longest.max(dealt.min(BODY_BYTES));
         self.rounds += opened.div_ceil(BODY_BYTES);
     }
 

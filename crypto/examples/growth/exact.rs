@@ -84,7 +84,7 @@ pub fn expected(case: &Case) -> Expected {
         }
         Case::Classes(shape) => class_bytes(shape),
         Case::Protection(shape) => {
-            let Circuit { opened, dealt, rounds } = Circuit::protection(shape);
+            let Circuit { opened, dealt, rounds, .. } = Circuit::protection(shape);
             Expected {
                 left_right: opened,
                 right_left: opened,

@@ -42,7 +42,7 @@ pub fn operators() -> Vec<Operator> {
             name: format!("{cells} cells"),
             case: Case::Protection(protection(*cells, values)),
         };
-        let small = [1, 64, 128, 192, 256, 384, 512, 640, 832, 1000].iter().map(size).collect();
+        let small = [1, 64, 128, 256, 384, 512, 768, 1000, 1300, 1600, 2000].iter().map(size).collect();
         operator(name, [small, vec![size(&10_000)]])
     };
     vec![

@@ -16,11 +16,13 @@
 //! | 64 cells | gates of a circuit have 64 lanes; what is multiplied as a number has one, which is little beside it |
 //! | run | what every run has once: keys, tables, last messages |
 //!
-//! Peak memory: blocks on their way, which are some copies of what is sent and received in one, the sums, and those that end in one block.
+//! Peak memory: blocks on their way, which are some copies of what is sent and received in one, the sums, and those that end in one block. A table's
+//! protection holds its wires, and a message, which is cut at a mebibyte.
 
 use kobling_crypto::protocol::classes::ClassShape;
 use kobling_crypto::protocol::narrow_product::OwnerShape;
 
+use super::circuit::Circuit;
 use super::common::{Case, Party};
 use super::exact::{LIMBS, Sums, stages};
 use super::fit::Terms;
@@ -32,11 +34,20 @@ const ELEMENT: f64 = 2.0;
 pub fn time(case: &Case, party: Party) -> Terms {
     match case {
         Case::Classes(shape) => class_time(shape, party),
-        // One factor: its product is small beside it, and in columns.
+        // One factor, whose product is small beside it; but not at the dealer, who has no borders.
         Case::Joined(_, Some(classes)) => {
             let columns = Columns::of(case, party);
-            let travelling = columns.rows * (columns.masked + columns.received + columns.joined);
-            class_time(classes, party).into_iter().chain([("row × column", travelling)]).collect()
+            let product = match party {
+                Party::Dealer => vec![
+                    ("row × column joined", columns.rows * columns.joined),
+                    ("row × pair", columns.rows * columns.pairs),
+                ],
+                _ => vec![(
+                    "row × column",
+                    columns.rows * (columns.masked + columns.received + columns.joined),
+                )],
+            };
+            class_time(classes, party).into_iter().chain(product).collect()
         }
         Case::Product(_) | Case::Joined(_, None) => {
             let columns = Columns::of(case, party);
@@ -78,7 +89,10 @@ pub fn memory(case: &Case, party: Party) -> Terms {
             }
             terms
         }
-        Case::Protection(_) => time(case, party),
+        Case::Protection(shape) => {
+            let longest = Circuit::protection(shape).longest as f64;
+            time(case, party).into_iter().chain([("byte of the longest message", longest)]).collect()
+        }
     }
 }
 
