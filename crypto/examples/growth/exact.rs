@@ -11,7 +11,7 @@ use super::circuit::Circuit;
 use super::common::{Case, Party, Spent};
 
 /// Limbs of a record key.
-pub const LIMBS: f64 = 3.0;
+const LIMBS: f64 = 3.0;
 
 /// Bytes of bodies in each direction, and rounds of the workers.
 #[derive(Default)]

@@ -50,7 +50,8 @@ impl Fit {
 
 fn not_negative(points: &[(Terms, f64)], weights: &[f64]) -> Vec<f64> {
     let mut coefficients = vec![0.0; points[0].0.len()];
-    let mut used: Vec<usize> = (0..coefficients.len()).collect();
+    let counts = |at: &usize| points.iter().any(|(terms, _)| terms[*at].1 > 0.0);
+    let mut used: Vec<usize> = (0..coefficients.len()).filter(counts).collect();
     loop {
         let scaled = |(terms, value): &(Terms, f64)| used.iter().map(|at| terms[*at].1 / value).collect();
         let solved = least_squares(&points.iter().map(scaled).collect::<Vec<Vec<f64>>>(), weights);

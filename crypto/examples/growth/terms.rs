@@ -5,7 +5,7 @@
 //! | term | why |
 //! | --- | --- |
 //! | row × column masked | a column that it sends, or has as a mask in place of a further owner's, is expanded from a seed, and hashed |
-//! | row × entry written | one-hot columns have one entry a row that is not zero: of each limb, each value, and each product with shares |
+//! | row × entry written | one-hot columns have one entry a row that is not zero: of each limb, each value, and each product with shares; in a joined product they are few |
 //! | row × column received | a column that comes is hashed and read |
 //! | row × column joined | a product that stays in shares has a mask of its own, and the dealer's correction |
 //! | row × pair | two columns whose products are summed: once for each term of a worker's formula, and for each head |
@@ -21,10 +21,11 @@
 
 use kobling_crypto::protocol::classes::ClassShape;
 use kobling_crypto::protocol::narrow_product::OwnerShape;
+use kobling_crypto::protocol::protect::Program;
 
 use super::circuit::Circuit;
 use super::common::{Case, Party};
-use super::exact::{LIMBS, Sums, stages};
+use super::exact::{Sums, stages};
 use super::fit::Terms;
 
 /// Elements that travel have two bytes.
@@ -90,8 +91,12 @@ pub fn memory(case: &Case, party: Party) -> Terms {
             terms
         }
         Case::Protection(shape) => {
-            let longest = Circuit::protection(shape).longest as f64;
-            time(case, party).into_iter().chain([("byte of the longest message", longest)]).collect()
+            let mut terms = time(case, party);
+            // Counts have shorter ones, in proportion to their cells.
+            if let Program::Table { values: Some(_), .. } = shape.program {
+                terms.push(("byte of the longest message", Circuit::protection(shape).longest as f64));
+            }
+            terms
         }
     }
 }
@@ -132,9 +137,8 @@ impl Columns {
                 let others = &shape.factors[..shape.factors.len() - usize::from(classes.is_some())];
                 // Where both operands of the last stage are shares, left still has one product of matrices.
                 let terms = if stages(shape) > 1 && party != Party::Left { 2.0 } else { 1.0 };
-                let of_right =
-                    if shape.right_is_everyone { 0.0 } else { 1.0 + shape.right.values.len() as f64 };
-                let written = [1.0 + LIMBS + shape.left.values.len() as f64, of_right];
+                // A few entries a row, which cannot be told from what else a row has.
+                let written = [0.0; 2];
                 let sums = Sums::of_joined(shape);
                 (shape.rows, shape.block_rows, [left, right, joined], written, others, terms, sums)
             }
