@@ -36,9 +36,9 @@ const TOLERANCE: f64 = 0.25;
 /// Processor seconds of one process, of small sizes and of the largest: one that is shorter is run again and again.
 const SECONDS: [f64; 2] = [0.1, 0.5];
 /// A least time has settled when so many further processes have not lowered it by more than the part named.
-const SETTLED: (usize, f64) = (4, 0.03);
+const SETTLED: (usize, f64) = (3, 0.03);
 /// Processes for each party and size at most.
-const PROCESSES: usize = 12;
+const PROCESSES: usize = 8;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
