@@ -4,9 +4,9 @@
 //!
 //! | term | why |
 //! | --- | --- |
-//! | row × column masked | a column that it sends, or has as a mask in place of a further owner's, is expanded from a seed, and hashed |
+//! | row × column masked | a column that it sends: its mask is expanded from a seed, and the body hashed |
 //! | row × entry written | one-hot columns have one entry a row that is not zero: of each limb, each value, and each product with shares; in a joined product they are few |
-//! | row × column received | a column that comes is hashed and read |
+//! | row × column received | a column that comes is hashed and read; left's share of a further owner's is expanded from a seed instead |
 //! | row × column joined | a product that stays in shares has a mask of its own, and the dealer's correction |
 //! | row × pair | two columns whose products are summed: once for each term of a worker's formula, and for each head |
 //! | row × sum ended | a stretch's sum is lifted, bit by bit; its length follows from the widest value |
@@ -148,7 +148,7 @@ impl Columns {
         let shared: f64 = others.iter().map(width).sum();
         let (rows, of_block) = (rows as f64, block_rows as f64);
         let (masked, written, received) = match party {
-            Party::Left => (left + shared, written[0], right),
+            Party::Left => (left, written[0], right + shared),
             Party::Right => (right, written[1], left + shared),
             Party::Dealer => (left + right, 0.0, 0.0),
             // It only shares its columns.
