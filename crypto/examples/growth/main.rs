@@ -8,9 +8,9 @@
 //!   fitted on the small sizes; then the largest are predicted and measured.
 //!
 //! Each party is measured by itself in a process of its own, against stand-ins that send uniform bytes; sizes of messages do not depend on
-//! what they say. A neighbour on the machine can only add to a thread's time, so a time is the least of several processes, each with short runs
-//! repeated. Sizes take turns, small and large, and each is run again until its least has settled. Memory is what the party needs at once beyond its rows and what has
-//! arrived. All parties run together once, and have to send and to wait for the same.
+//! what they say. A neighbour on the machine can only add to a thread's time, so a time is the least of several processes, each with short
+//! runs repeated. Sizes take turns, small and large, and each is run again until its least has settled. Memory is what the party needs at
+//! once beyond its rows and what has arrived. All parties run together once, and have to send and to wait for the same.
 //!
 //! Ends with 1 where bytes or rounds differ, or time or memory at the largest sizes by more than 25 %.
 
