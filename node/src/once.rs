@@ -26,7 +26,7 @@ use bytes::Bytes;
 use kobling_crypto::attempt::{Computation, Product, Sharing};
 use kobling_crypto::protocol::kept::{self, KeptBlocks, KeptId, KeptKey, MaskShelf, StoreFailed};
 use kobling_model::federation::Roles;
-use kobling_model::plan::{Question, Side};
+use kobling_model::plan::{Fragment, Question, Side};
 use kobling_model::{AttemptId, Hash};
 
 use crate::keep::Kept;
@@ -178,7 +178,7 @@ impl Sets {
             let is_left = side == Side::Left;
             let is_worker = is_left || side == Side::Right;
             let form = (is_left, is_worker, rows, block_rows, question.unit_type);
-            Some(Hash::of_json(&("columns that travel once", fragment, part, form, roles)))
+            Some(Hash::of_json(&("columns that travel once", unnamed(fragment), part, form, roles)))
         };
         Self {
             left: if own_left { set(Side::Left) } else { None },
@@ -190,6 +190,16 @@ impl Sets {
     fn contains(&self, set: &Hash) -> bool {
         [&self.left, &self.right].into_iter().chain(&self.others).any(|of| of.as_ref() == Some(set))
     }
+}
+
+/// A fragment without the names and labels of its dimensions: they are in no column.
+fn unnamed(fragment: &Fragment) -> Fragment {
+    let mut fragment = fragment.clone();
+    for dimension in &mut fragment.dimensions {
+        dimension.name.clear();
+        dimension.categories.iter_mut().for_each(|category| category.label.clear());
+    }
+    fragment
 }
 
 /// Sets that one attempt touches at this node, until it has ended.
