@@ -23,6 +23,7 @@ use crate::seeds::SeedError;
 
 pub mod adder;
 pub mod aes;
+pub mod bit_to_number;
 pub(crate) mod blocks;
 pub mod classes;
 pub mod compare;
@@ -33,6 +34,7 @@ pub mod joined_product;
 pub mod kept;
 pub(crate) mod lift;
 pub mod lookup;
+pub mod multiply;
 pub mod narrow_product;
 pub mod protect;
 pub mod protect_sums;

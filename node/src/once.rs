@@ -266,16 +266,25 @@ impl<'a> Touched<'a> {
     pub fn settle(self, well: bool) {
         let mut state = self.session.once.state();
         for Part { set, decision, key, shelved } in self.sets {
-            if !well {
-                let held = state.held.remove(&set).map_or(0, |held| held.shelved);
-                for at in 0..held.max(shelved) {
-                    self.session.shelf.remove(&shelf_name(&set, at));
+            let unshelve = |attempt: AttemptId, names: u64| {
+                (0..names).for_each(|at| self.session.shelf.remove(&shelf_name(&set, attempt, at)));
+            };
+            let fresh = decision == Decision::Keep;
+            if !well || fresh {
+                // What was kept from an earlier attempt makes room, or is in doubt.
+                if let Some(held) = state.held.remove(&set) {
+                    unshelve(held.attempt, held.shelved);
                 }
-                continue;
             }
-            state.seen.insert(set);
-            if decision == Decision::Keep {
-                state.held.insert(set, Held { attempt: self.attempt, key, shelved });
+            match (well, fresh) {
+                (true, true) => {
+                    state.held.insert(set, Held { attempt: self.attempt, key, shelved });
+                }
+                (false, true) => unshelve(self.attempt, shelved),
+                (_, false) => {}
+            }
+            if well {
+                state.seen.insert(set);
             }
         }
     }
@@ -290,14 +299,18 @@ pub fn names(product: &Product) -> u64 {
     rows.div_ceil(block_rows.max(1)).div_ceil(BLOCKS_TOGETHER) as u64
 }
 
-fn shelf_name(set: &Hash, at: u64) -> Hash {
-    Hash::of_json(&("blocks", set, at))
+/// Of one attempt: blocks of another under one name would be taken for its.
+fn shelf_name(set: &Hash, attempt: AttemptId, at: u64) -> Hash {
+    Hash::of_json(&("blocks", set, attempt, at))
 }
 
 /// The masked blocks of a set on a session's shelf, some together.
 pub struct Blocks<'a> {
     session: &'a Session,
     set: Hash,
+    /// In which they travel, or travelled.
+    attempt: AttemptId,
+    decision: Decision,
     together: Vec<Bytes>,
     /// Of those under which name they are.
     at: u64,
@@ -306,19 +319,22 @@ pub struct Blocks<'a> {
 }
 
 impl<'a> Blocks<'a> {
-    /// Blocks of a set: to be put, or to be got.
-    pub fn new(session: &'a Session, set: Hash) -> Self {
-        Self { session, set, together: Vec::new(), at: u64::MAX, written: 0 }
+    /// Blocks of a set by a decision of this attempt: to be put, or to be got.
+    pub fn new(session: &'a Session, set: Hash, decision: Decision, now: AttemptId) -> Self {
+        let attempt = if let Decision::Kept(attempt) = decision { attempt } else { now };
+        Self { session, set, attempt, decision, together: Vec::new(), at: u64::MAX, written: 0 }
     }
 
     /// Puts away what has come last.
-    pub fn finish(&mut self) {
-        self.put_away();
+    pub fn finish(mut self) {
+        if self.decision == Decision::Keep {
+            self.put_away();
+        }
     }
 
-    /// What a receiver does about the blocks by a decision.
-    pub fn by(&mut self, decision: Decision) -> kept::Blocks<'_> {
-        match decision {
+    /// What their receiver does about them.
+    pub fn as_decided(&mut self) -> kept::Blocks<'_> {
+        match self.decision {
             Decision::Travel => kept::Blocks::Travel,
             Decision::Keep => kept::Blocks::Keep(self),
             Decision::Kept(_) => kept::Blocks::Kept(self),
@@ -328,7 +344,8 @@ impl<'a> Blocks<'a> {
     fn put_away(&mut self) {
         if !self.together.is_empty() {
             let blocks = Arc::new(std::mem::take(&mut self.together));
-            self.session.shelf.put(shelf_name(&self.set, self.written), Kept::Blocks(blocks));
+            let name = shelf_name(&self.set, self.attempt, self.written);
+            self.session.shelf.put(name, Kept::Blocks(blocks));
             self.written += 1;
         }
     }
@@ -346,7 +363,7 @@ impl KeptBlocks for Blocks<'_> {
     fn get(&mut self, block: u64) -> Result<Bytes, StoreFailed> {
         let (at, place) = (block / BLOCKS_TOGETHER as u64, block % BLOCKS_TOGETHER as u64);
         if at != self.at {
-            let kept = self.session.shelf.get(&shelf_name(&self.set, at));
+            let kept = self.session.shelf.get(&shelf_name(&self.set, self.attempt, at));
             let Some(Kept::Blocks(blocks)) = kept else { return Err(StoreFailed) };
             self.together = blocks.to_vec();
             self.at = at;

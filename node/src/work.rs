@@ -334,8 +334,8 @@ impl Task {
         let OwnColumns { categories, limbs: values, .. } = columns;
         let rows = LeftRows { categories, keys, values };
         let session = &*self.session;
-        let mut blocks = own.sets.right.map(|set| Blocks::new(session, set));
-        let of_right = blocks.as_mut().map_or_else(Default::default, |blocks| blocks.by(own.of_right));
+        let mut blocks = own.sets.right.map(|set| Blocks::new(session, set, own.of_right, self.attempt));
+        let of_right = blocks.as_mut().map_or_else(Default::default, Blocks::as_decided);
         let is_kept = matches!(own.of_left, Decision::Kept(_));
         let left = LeftColumns { rows, is_kept, of_right };
         // Of each set of a further owner's columns the key: that from before, and a place for a new one.
@@ -377,7 +377,7 @@ impl Task {
                 joined_product::left(&step, shape, right, dealer, dealer_seed, &mut factors, left)?
             }
         };
-        finish(blocks, own.of_right);
+        blocks.into_iter().for_each(Blocks::finish);
         for (shared, key) in of_columns().zip(fresh) {
             touched.put_key(shared.set, key);
         }
@@ -399,8 +399,8 @@ impl Task {
         let step = attempt::product_step();
         let rows = OwnerRows { categories: &columns.categories, values: &columns.limbs };
         let session = &*self.session;
-        let mut blocks = own.sets.left.map(|set| Blocks::new(session, set));
-        let of_left = blocks.as_mut().map_or_else(Default::default, |blocks| blocks.by(own.of_left));
+        let mut blocks = own.sets.left.map(|set| Blocks::new(session, set, own.of_left, self.attempt));
+        let of_left = blocks.as_mut().map_or_else(Default::default, Blocks::as_decided);
         let (from_before, mut fresh) = (own.sets.right.and_then(|set| session.once.key(&set)), None);
         let masks = match own.of_right {
             Decision::Travel => Masks::Travel,
@@ -411,9 +411,10 @@ impl Task {
         // Further owners' columns, then their numbers.
         let (of_columns, of_numbers): (Vec<&mut Shared>, Vec<&mut Shared>) =
             sharing.iter_mut().partition(|shared| matches!(shared.item, Item::Columns(_)));
-        let decisions: Vec<Decision> = of_columns.iter().map(|shared| shared.decision).collect();
-        let mut stores: Vec<Option<Blocks<'_>>> =
-            of_columns.iter().map(|shared| shared.set.map(|set| Blocks::new(session, set))).collect();
+        let store = |shared: &&mut Shared| {
+            shared.set.map(|set| Blocks::new(session, set, shared.decision, self.attempt))
+        };
+        let mut stores: Vec<Option<Blocks<'_>>> = of_columns.iter().map(store).collect();
         let mut shares = Vec::with_capacity(of_columns.len());
         for (shared, store) in of_columns.into_iter().zip(&mut stores) {
             shares.push(shared.at_right(store.as_mut())?);
@@ -444,8 +445,7 @@ impl Task {
                 joined_product::right(&step, shape, left, dealer, dealer_seed, &mut factors, right)?
             }
         };
-        finish(blocks, own.of_left);
-        stores.into_iter().zip(decisions).for_each(|(store, decision)| finish(store, decision));
+        blocks.into_iter().chain(stores.into_iter().flatten()).for_each(Blocks::finish);
         touched.put_key(own.sets.right, fresh);
         Ok(result)
     }
@@ -483,13 +483,6 @@ impl Task {
             all = all.plus(&share);
         }
         Ok(all)
-    }
-}
-
-/// Puts away the last blocks of a set that is kept.
-fn finish(blocks: Option<Blocks<'_>>, decision: Decision) {
-    if let (Some(mut blocks), Decision::Keep) = (blocks, decision) {
-        blocks.finish();
     }
 }
 

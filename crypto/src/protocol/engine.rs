@@ -6,22 +6,10 @@
 //! all it does is to draw what each worker draws from its seed and to send right the correction that makes the
 //! two parts fit. The dealer waits for nobody, so it may run ahead.
 //!
-//! | gate | random material | left draws | right draws | dealer → right | each worker → the other |
-//! | --- | --- | --- | --- | --- | --- |
-//! | AND of x, y | a, b, c = ab (bits) | a₀ b₀ c₀ | a₁ b₁ | c₁ = ab ⊕ c₀ | x ⊕ a, y ⊕ b |
-//! | product of x, y | a, b, c = ab (ring) | a₀ b₀ c₀ | a₁ b₁ | c₁ = ab − c₀ | x − a, y − b |
-//! | bit to number | bit ρ, in both forms | ρ₀, r₀ | ρ₁ | r₁ = ρ − r₀ | x ⊕ ρ |
-//!
-//! After the exchange d = x ⊕ a and e = y ⊕ b are known to both workers and
-//! xy = c ⊕ d·b ⊕ e·a ⊕ d·e, the last term added by left; over a ring with − and +. A bit x becomes the number
-//! r where x ⊕ ρ = 0 and 1 − r where it is 1. What is exchanged is uniform, since a, b, ρ are fresh and one part of
-//! each is unknown to the receiver; c₁ and r₁ are uniform to right because of c₀ and r₀.
+//! Gates that take a round have a file each: [AND and product](super::multiply), [bits to numbers](super::bit_to_number).
 //!
 //! XOR, NOT and sums are local. A batch of any size is one round; bodies above one mebibyte are cut into
 //! several messages. Messages are named `step/open` between workers and `step/deal` from the dealer, numbered from 0.
-//!
-//! Sources: D. Beaver, CRYPTO 1991 (triples); D. Rotaru and T. Wood, "MArBled Circuits", INDOCRYPT 2019, section 3
-//! (shared bits in both forms), here from a dealer, which makes them exact without checks.
 
 use crate::channel::{Channel, StepName};
 use crate::protocol::ProtocolError;
@@ -33,19 +21,17 @@ use crate::share::{BitShare, OpeningPermit, Share};
 
 /// A party's place in a run of a circuit, with its links and its streams.
 pub struct Engine<'a> {
-    part: Part<'a>,
+    pub(super) part: Part<'a>,
     open: (Outbox, Inbox),
     deal: (Outbox, Inbox),
 }
 
-enum Part<'a> {
+/// What a party has of the others: links, and tapes of what it draws.
+pub(super) enum Part<'a> {
     Left { right: &'a mut dyn Channel, dealer: Tape, zeros: Tape },
     Right { left: &'a mut dyn Channel, dealer_link: &'a mut dyn Channel, dealer: Tape, zeros: Tape },
     Dealer { right: &'a mut dyn Channel, left_tape: Tape, right_tape: Tape },
 }
-
-/// One worker's parts of random a and b and of c = ab.
-type Triples<T> = (Vec<T>, Vec<T>, Vec<T>);
 
 /// One bit on each side that makes up a decision. Opening it takes a permit.
 #[derive(Debug)]
@@ -185,102 +171,7 @@ impl<'a> Engine<'a> {
         Share::from_elements(vec![own; length])
     }
 
-    // Gates with a round.
-
-    /// AND of each pair, all in one round. Pairs may differ in lanes.
-    ///
-    /// Cost: 16 bytes for each 64 lanes to each worker, 8 from the dealer.
-    ///
-    /// # Errors
-    /// [`ProtocolError::Channel`].
-    ///
-    /// # Panics
-    /// Where the two of a pair differ in lanes.
-    pub fn and(&mut self, pairs: &[(&BitShare, &BitShare)]) -> Result<Vec<BitShare>, ProtocolError> {
-        let mut x = Vec::new();
-        let mut y = Vec::new();
-        for (one, other) in pairs {
-            assert_eq!(one.lanes(), other.lanes(), "bits of one shape");
-            x.extend_from_slice(one.words());
-            y.extend_from_slice(other.words());
-        }
-        let count = x.len();
-        let (a, b, c) = self.bit_triples(count)?;
-        let masked: Vec<u64> = x.iter().zip(&a).chain(y.iter().zip(&b)).map(|(x, a)| x ^ a).collect();
-        let theirs = self.exchange(&masked, 2 * count)?;
-        let opened: Vec<u64> = masked.iter().zip(&theirs).map(|(mine, theirs)| mine ^ theirs).collect();
-        let (d, e) = opened.split_at(count);
-        let both = if self.role() == Role::Left { u64::MAX } else { 0 };
-        let mut product = (0..count).map(|i| c[i] ^ d[i] & b[i] ^ e[i] & a[i] ^ d[i] & e[i] & both);
-        let wire = |(one, _): &(&BitShare, &BitShare)| {
-            BitShare::from_words(one.lanes(), product.by_ref().take(one.words().len()).collect())
-        };
-        Ok(pairs.iter().map(wire).collect())
-    }
-
-    /// Product of each pair, element by element, all in one round. Pairs may differ in length.
-    ///
-    /// Cost: two elements for each element to each worker, one from the dealer.
-    ///
-    /// # Errors
-    /// [`ProtocolError::Channel`].
-    ///
-    /// # Panics
-    /// Where the two of a pair differ in length.
-    pub fn multiply<R: Ring>(
-        &mut self,
-        pairs: &[(&Share<R>, &Share<R>)],
-    ) -> Result<Vec<Share<R>>, ProtocolError> {
-        let mut x = Vec::new();
-        let mut y = Vec::new();
-        for (one, other) in pairs {
-            assert_eq!(one.len(), other.len(), "shares of one shape");
-            x.extend_from_slice(one.elements());
-            y.extend_from_slice(other.elements());
-        }
-        let count = x.len();
-        let (a, b, c) = self.triples::<R>(count)?;
-        let masked: Vec<R> = x.iter().zip(&a).chain(y.iter().zip(&b)).map(|(x, a)| x.minus(*a)).collect();
-        let theirs = self.exchange(&masked, 2 * count)?;
-        let opened: Vec<R> = masked.iter().zip(&theirs).map(|(mine, theirs)| mine.plus(*theirs)).collect();
-        let (d, e) = opened.split_at(count);
-        let both = if self.role() == Role::Left { R::ONE } else { R::ZERO };
-        let mut product = (0..count).map(|i| {
-            let crossed = d[i].times(b[i]).plus(e[i].times(a[i]));
-            c[i].plus(crossed).plus(d[i].times(e[i]).times(both))
-        });
-        let share = |(one, _): &(&Share<R>, &Share<R>)| {
-            Share::from_elements(product.by_ref().take(one.len()).collect())
-        };
-        Ok(pairs.iter().map(share).collect())
-    }
-
-    /// Each bit as the number 0 or 1, all in one round; one element a lane.
-    ///
-    /// Cost: 8 bytes for each 64 lanes to each worker, an element a lane from the dealer.
-    ///
-    /// # Errors
-    /// [`ProtocolError::Channel`].
-    pub fn to_numbers<R: Ring>(&mut self, wires: &[&BitShare]) -> Result<Vec<Share<R>>, ProtocolError> {
-        let words: Vec<u64> = wires.iter().flat_map(|wire| wire.words().iter().copied()).collect();
-        let (rho, numbers) = self.shared_bits::<R>(words.len())?;
-        let masked: Vec<u64> = words.iter().zip(&rho).map(|(word, rho)| word ^ rho).collect();
-        let theirs = self.exchange(&masked, words.len())?;
-        let opened: Vec<u64> = masked.iter().zip(&theirs).map(|(mine, theirs)| mine ^ theirs).collect();
-        let one = if self.role() == Role::Left { R::ONE } else { R::ZERO };
-        let mut first_word = 0;
-        let number = |wire: &&BitShare| {
-            let elements = (0..wire.lanes()).map(|lane| {
-                let (word, bit) = (first_word + lane / 64, lane % 64);
-                let rho = numbers[word * 64 + bit];
-                if opened[word] >> bit & 1 == 1 { one.minus(rho) } else { rho }
-            });
-            let share = Share::from_elements(elements.collect());
-            first_word += wire.words().len();
-            share
-        };
-        Ok(wires.iter().map(number).collect())
-    }
+    // What takes a round.
 
     /// Opens a decision to both workers and nobody else, using up the permit. Each worker's part is first
     /// masked with a fresh bit that only the two have. The dealer learns nothing and gets `None`.
@@ -312,77 +203,10 @@ impl<'a> Engine<'a> {
         }
     }
 
-    // Randomness from the dealer.
-
-    fn bit_triples(&mut self, count: usize) -> Result<Triples<u64>, ProtocolError> {
-        match &mut self.part {
-            Part::Left { dealer, .. } => Ok((dealer.draw(count), dealer.draw(count), dealer.draw(count))),
-            Part::Right { dealer, .. } => {
-                let (a, b) = (dealer.draw(count), dealer.draw(count));
-                Ok((a, b, self.correction(count)?))
-            }
-            Part::Dealer { left_tape, right_tape, .. } => {
-                let [a, b, c] = [(); 3].map(|()| left_tape.draw::<u64>(count));
-                let [a_1, b_1] = [(); 2].map(|()| right_tape.draw::<u64>(count));
-                let correction: Vec<u64> =
-                    (0..count).map(|i| (a[i] ^ a_1[i]) & (b[i] ^ b_1[i]) ^ c[i]).collect();
-                self.deal(&correction, count * 8)?;
-                Ok((vec![0; count], vec![0; count], vec![0; count]))
-            }
-        }
-    }
-
-    fn triples<R: Ring>(&mut self, count: usize) -> Result<Triples<R>, ProtocolError> {
-        match &mut self.part {
-            Part::Left { dealer, .. } => Ok((dealer.draw(count), dealer.draw(count), dealer.draw(count))),
-            Part::Right { dealer, .. } => {
-                let (a, b) = (dealer.draw(count), dealer.draw(count));
-                Ok((a, b, self.correction(count)?))
-            }
-            Part::Dealer { left_tape, right_tape, .. } => {
-                let [a, b, c] = [(); 3].map(|()| left_tape.draw::<R>(count));
-                let [a_1, b_1] = [(); 2].map(|()| right_tape.draw::<R>(count));
-                let correction: Vec<R> =
-                    (0..count).map(|i| a[i].plus(a_1[i]).times(b[i].plus(b_1[i])).minus(c[i])).collect();
-                self.deal(&correction, count * R::STREAM_BYTES)?;
-                Ok((vec![R::ZERO; count], vec![R::ZERO; count], vec![R::ZERO; count]))
-            }
-        }
-    }
-
-    /// Random bits, 64 a word, and the same bits as numbers.
-    fn shared_bits<R: Ring>(&mut self, words: usize) -> Result<(Vec<u64>, Vec<R>), ProtocolError> {
-        let count = words * 64;
-        match &mut self.part {
-            Part::Left { dealer, .. } => {
-                let numbers = dealer.draw(count);
-                Ok((dealer.draw(words), numbers))
-            }
-            Part::Right { dealer, .. } => {
-                let rho = dealer.draw(words);
-                Ok((rho, self.correction(count)?))
-            }
-            Part::Dealer { left_tape, right_tape, .. } => {
-                let numbers = left_tape.draw::<R>(count);
-                let mask_bytes = count * R::STREAM_BYTES + words * 8;
-                let rho: Vec<u64> = left_tape
-                    .draw::<u64>(words)
-                    .iter()
-                    .zip(right_tape.draw::<u64>(words))
-                    .map(|(left, right)| left ^ right)
-                    .collect();
-                let bit = |i: usize| if rho[i / 64] >> (i % 64) & 1 == 1 { R::ONE } else { R::ZERO };
-                let correction: Vec<R> = (0..count).map(|i| bit(i).minus(numbers[i])).collect();
-                self.deal(&correction, mask_bytes)?;
-                Ok((vec![0; words], vec![R::ZERO; count]))
-            }
-        }
-    }
-
     // Messages.
 
     /// Sends right a correction that was masked by the last `mask_bytes` drawn from left's tape.
-    fn deal<T: Ring>(&mut self, correction: &[T], mask_bytes: usize) -> Result<(), ProtocolError> {
+    pub(super) fn deal<T: Ring>(&mut self, correction: &[T], mask_bytes: usize) -> Result<(), ProtocolError> {
         let Part::Dealer { right, left_tape, .. } = &mut self.part else {
             unreachable!("only the dealer deals")
         };
@@ -393,13 +217,13 @@ impl<'a> Engine<'a> {
     }
 
     /// Right's part of what the dealer deals.
-    fn correction<T: Ring>(&mut self, count: usize) -> Result<Vec<T>, ProtocolError> {
+    pub(super) fn correction<T: Ring>(&mut self, count: usize) -> Result<Vec<T>, ProtocolError> {
         let Part::Right { dealer_link, .. } = &mut self.part else { unreachable!("only right is corrected") };
         self.deal.1.receive::<T>(*dealer_link, count)
     }
 
     /// Sends own masked elements to the other worker and receives as many. The dealer has no part in it.
-    fn exchange<T: Ring>(&mut self, mine: &[T], count: usize) -> Result<Vec<T>, ProtocolError> {
+    pub(super) fn exchange<T: Ring>(&mut self, mine: &[T], count: usize) -> Result<Vec<T>, ProtocolError> {
         debug_assert_eq!(mine.len(), count);
         let peer = match &mut self.part {
             Part::Left { right, .. } => right,
