@@ -242,6 +242,22 @@ pub fn offer(other: &mut dyn Channel, said: Vec<u8>) -> Result<Bytes, ProtocolEr
     Ok(other.receive(&name, 0, &shape)?)
 }
 
+/// Names for what left and right keep of an attempt, if they do: random to all but the two, so that a dealer that is told of
+/// them cannot tell what columns they are of.
+///
+/// # Errors
+/// [`ProtocolError::Seed`] where the seed has been used for them.
+pub fn kept_names(of_workers: &PairSeed) -> Result<[KeptId; 2], ProtocolError> {
+    let mut tape = of_workers.tape(&step("attempt/kept"), "names")?;
+    Ok([(); 2].map(|()| {
+        let mut name = [0; 32];
+        for (bytes, word) in name.chunks_exact_mut(8).zip(tape.draw::<u64>(4)) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
+        KeptId(name)
+    }))
+}
+
 /// The same where one end decides for all: `decision` at that end, and none at the other, which is told.
 ///
 /// # Errors
@@ -274,7 +290,7 @@ pub fn part(channel: &mut dyn Channel) -> Result<(), ProtocolError> {
 /// It receives public keys, two copies of a public shape and two empty messages, and sends keys, masked
 /// corrections, two empty messages and, where columns are kept, two of a byte. Nothing that it sends or receives depends on anybody's data.
 ///
-/// `masks` are those of the session. What is to be kept is put there when both workers have said that they have everything.
+/// `masks` are those of the session. What is to be kept is put there once everything has been sent.
 ///
 /// # Errors
 /// [`ProtocolError::Shape`] where the workers announced different shapes; [`ProtocolError::Kept`] where `masks` lacks what they
@@ -334,12 +350,12 @@ pub fn deal(
     let mut engine = Engine::dealer(&protect_step(), right, &left_seed, &right_seed)?;
     protect::deal(&mut engine, &computation.protect)?;
     drop(engine);
-    part(left)?;
-    part(right)?;
+    // Before the workers are let go: their next attempt may come at once. Keys of an attempt that fails are never asked for.
     for (id, key) in [of_left, of_right].into_iter().filter_map(Dealt::into_kept) {
         masks.put(id, key);
     }
-    Ok(())
+    part(left)?;
+    part(right)
 }
 
 /// The masks of a worker's own columns at the dealer.
@@ -766,7 +782,7 @@ mod tests {
     fn a_later_attempt_of_the_session_takes_what_an_earlier_one_kept_and_an_unknown_name_is_told_to_all() {
         let world = World::random(3, shape(100, 32, &[(3, &[8]), (2, &[])]));
         let (mut kept, mut shelf, ledger) = (Kept::default(), MaskShelf::default(), Ledger::shared());
-        let ids = [1, 2].map(|columns| KeptId::new(&[1; 16], &[columns; 32]));
+        let ids = [1, 2].map(|columns| KeptId([columns; 32]));
         let [travel, keep, take] =
             [Way::Travel, Way::Keep, Way::Kept].map(|way| Ways { left: way, right: way, others: vec![] });
         let run = |number, ways: &Ways, sharing, kept: &mut Kept, shelf: &mut MaskShelf| {

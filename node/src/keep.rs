@@ -25,6 +25,9 @@ use zeroize::Zeroizing;
 use crate::columns::{OwnColumns, RecordKeys};
 use crate::linkage::Alignment;
 
+/// How many times the memory files may take before others' blocks are no longer kept.
+const FILES: u64 = 16;
+
 /// Something that is kept.
 #[derive(Clone)]
 pub enum Kept {
@@ -51,6 +54,8 @@ struct State {
     items: HashMap<(SessionId, Hash), Item>,
     /// Bytes in memory.
     bytes: usize,
+    /// Bytes in files.
+    away: u64,
     /// Counts uses.
     clock: u64,
     /// Counts files.
@@ -59,7 +64,7 @@ struct State {
 
 enum Item {
     Here { kept: Kept, bytes: usize, used: u64 },
-    Away { file: PathBuf },
+    Away { file: PathBuf, bytes: u64 },
 }
 
 /// One session's part. What it keeps is forgotten when it is dropped.
@@ -111,7 +116,10 @@ impl Keep {
             let Some(Item::Here { kept, bytes, .. }) = state.items.remove(&name) else { return };
             state.bytes -= bytes;
             match self.send_away(state, &name, &kept) {
-                Some(file) => drop(state.items.insert(name, Item::Away { file })),
+                Some((file, bytes)) => {
+                    state.away += bytes;
+                    state.items.insert(name, Item::Away { file, bytes });
+                }
                 // Columns can be made again, and blocks can be sent again; an alignment or keys stay, whatever the bound.
                 None if matches!(kept, Kept::Columns(_) | Kept::Blocks(_)) => {}
                 None => {
@@ -121,14 +129,14 @@ impl Keep {
         }
     }
 
-    fn send_away(&self, state: &mut State, name: &(SessionId, Hash), kept: &Kept) -> Option<PathBuf> {
+    fn send_away(&self, state: &mut State, name: &(SessionId, Hash), kept: &Kept) -> Option<(PathBuf, u64)> {
         let plain = Zeroizing::new(kept.to_bytes()?);
         state.files += 1;
         let file = self.folder.join(format!("{}.sealed", state.files));
         let sealed = seal::seal(&self.key, &context(name), &plain);
         let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file);
         match written.and_then(|mut written| written.write_all(&sealed)) {
-            Ok(()) => Some(file),
+            Ok(()) => Some((file, sealed.len() as u64)),
             Err(_) => {
                 let _ = fs::remove_file(&file);
                 None
@@ -142,6 +150,12 @@ impl Keep {
         let plain = seal::open(&self.key, &context(name), &sealed?).ok()?;
         Kept::from_bytes(&plain)
     }
+}
+
+/// Removes a file; the bytes that it had.
+fn discarded(file: &PathBuf, bytes: u64) -> u64 {
+    let _ = fs::remove_file(file);
+    bytes
 }
 
 fn context((session, name): &(SessionId, Hash)) -> String {
@@ -160,9 +174,10 @@ impl Shelf {
                 *used = (*used).max(clock);
                 Some(kept.clone())
             }
-            Item::Away { file } => {
-                let file = file.clone();
+            Item::Away { file, bytes } => {
+                let (file, bytes) = (file.clone(), *bytes);
                 state.items.remove(&name);
+                state.away -= bytes;
                 let kept = self.keep.fetch(&name, &file)?;
                 self.enter(&mut state, name, kept.clone());
                 Some(kept)
@@ -181,9 +196,15 @@ impl Shelf {
         let mut state = self.keep.state();
         match state.items.remove(&(self.session, *name)) {
             Some(Item::Here { bytes, .. }) => state.bytes -= bytes,
-            Some(Item::Away { file }) => drop(fs::remove_file(file)),
+            Some(Item::Away { file, bytes }) => state.away -= discarded(&file, bytes),
             None => {}
         }
+    }
+
+    /// Whether there is room for more that could also be sent again: files take no more than [`FILES`] times the memory.
+    pub fn has_room(&self) -> bool {
+        let state = self.keep.state();
+        state.away <= FILES * self.keep.bound.max(64 << 20) as u64
     }
 
     fn enter(&self, state: &mut State, name: (SessionId, Hash), kept: Kept) {
@@ -191,7 +212,7 @@ impl Shelf {
         let (bytes, used) = (kept.bytes(), state.clock);
         match state.items.insert(name, Item::Here { kept, bytes, used }) {
             Some(Item::Here { bytes, .. }) => state.bytes -= bytes,
-            Some(Item::Away { file }) => drop(fs::remove_file(file)),
+            Some(Item::Away { file, bytes }) => state.away -= discarded(&file, bytes),
             None => {}
         }
         state.bytes += bytes;
@@ -202,17 +223,18 @@ impl Shelf {
 impl Drop for Shelf {
     fn drop(&mut self) {
         let mut state = self.keep.state();
-        let mut freed = 0;
+        let (mut freed, mut discards) = (0, 0);
         state.items.retain(|(session, _), item| {
             let own = *session == self.session;
             match item {
                 Item::Here { bytes, .. } if own => freed += *bytes,
-                Item::Away { file } if own => drop(fs::remove_file(file)),
+                Item::Away { file, bytes } if own => discards += discarded(file, *bytes),
                 _ => {}
             }
             !own
         });
         state.bytes -= freed;
+        state.away -= discards;
     }
 }
 

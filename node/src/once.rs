@@ -23,7 +23,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use kobling_crypto::attempt::{Computation, Product, Sharing};
+use kobling_crypto::attempt::{Product, Sharing};
 use kobling_crypto::protocol::kept::{self, KeptBlocks, KeptId, KeptKey, MaskShelf, StoreFailed};
 use kobling_model::federation::Roles;
 use kobling_model::plan::{Fragment, Question, Side};
@@ -56,6 +56,8 @@ struct State {
 /// This node's part of a set that has travelled.
 struct Held {
     attempt: AttemptId,
+    /// Its name at the dealer, of workers' own columns.
+    id: Option<KeptId>,
     key: Option<KeptKey>,
     /// Names on the shelf.
     shelved: u64,
@@ -113,6 +115,11 @@ impl Decision {
         }
     }
 
+    /// What owners compare besides their digest, so that all have taken the same decision.
+    pub fn digest(self, of_question: [u8; 32]) -> [u8; 32] {
+        Hash::of_json(&("columns", Hash(of_question), self.to_bytes().to_vec())).0
+    }
+
     /// A decision that another party has taken, where its own offer allows it.
     pub fn told(self, own: Offer) -> Option<Self> {
         let allowed = match self {
@@ -137,15 +144,6 @@ impl Decision {
             Offer { wants: false, held: Some(attempt) } => Self::Kept(attempt),
             Offer { wants: true, held: Some(_) } => return None,
         })
-    }
-
-    /// What the dealer is told, in this attempt.
-    pub fn sharing(self, set: Option<&Hash>, now: AttemptId) -> Sharing {
-        match (self, set) {
-            (Self::Keep, Some(set)) => Sharing::Keep(KeptId::new(&now.0, &set.0)),
-            (Self::Kept(attempt), Some(set)) => Sharing::Kept(KeptId::new(&attempt.0, &set.0)),
-            _ => Sharing::Travel,
-        }
     }
 }
 
@@ -213,6 +211,7 @@ pub struct Touched<'a> {
 struct Part {
     set: Hash,
     decision: Decision,
+    id: Option<KeptId>,
     key: Option<KeptKey>,
     shelved: u64,
 }
@@ -222,13 +221,25 @@ impl Once {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What this node offers of a set. `later` are the sets of the plan's later questions.
-    pub fn offer(&self, set: Option<&Hash>, later: &[Sets]) -> Offer {
+    /// What this node offers of a set. `later` are the sets of the plan's later questions; without room nothing more is kept.
+    pub fn offer(&self, set: Option<&Hash>, later: &[Sets], has_room: bool) -> Offer {
         let Some(set) = set else { return Offer::NONE };
         let state = self.state();
         let again = later.iter().any(|sets| sets.contains(set)) || state.seen.contains(set);
         let held = state.held.get(set).map(|held| held.attempt);
-        Offer { wants: again && (held.is_some() || state.held.len() < SETS_MAX), held }
+        let room = held.is_some() || has_room && state.held.len() < SETS_MAX;
+        Offer { wants: again && room, held }
+    }
+
+    /// What the dealer is told of a worker's own columns; `fresh` is their name if they are to be kept now.
+    pub fn sharing(&self, decision: Decision, set: Option<&Hash>, fresh: KeptId) -> Sharing {
+        let before = || set.and_then(|set| self.state().held.get(set).and_then(|held| held.id));
+        match decision {
+            Decision::Travel => Sharing::Travel,
+            Decision::Keep => Sharing::Keep(fresh),
+            // None where it has been forgotten meanwhile: then the dealer lacks it too.
+            Decision::Kept(_) => Sharing::Kept(before().unwrap_or(fresh)),
+        }
     }
 
     /// The key of a set that this node has kept.
@@ -250,8 +261,8 @@ impl<'a> Touched<'a> {
     }
 
     /// A set that the attempt uses; `shelved` names are written on the shelf where this node keeps its blocks.
-    pub fn add(&mut self, set: Option<Hash>, decision: Decision, shelved: u64) {
-        let part = |set| Part { set, decision, key: None, shelved };
+    pub fn add(&mut self, set: Option<Hash>, decision: Decision, id: Option<KeptId>, shelved: u64) {
+        let part = |set| Part { set, decision, id, key: None, shelved };
         self.sets.extend(set.map(part));
     }
 
@@ -263,9 +274,13 @@ impl<'a> Touched<'a> {
     }
 
     /// The attempt has ended: well, and what was kept is there for later questions; or not, and all is forgotten.
-    pub fn settle(self, well: bool) {
+    pub fn settle(mut self, well: bool) {
+        self.end(well);
+    }
+
+    fn end(&mut self, well: bool) {
         let mut state = self.session.once.state();
-        for Part { set, decision, key, shelved } in self.sets {
+        for Part { set, decision, id, key, shelved } in std::mem::take(&mut self.sets) {
             let unshelve = |attempt: AttemptId, names: u64| {
                 (0..names).for_each(|at| self.session.shelf.remove(&shelf_name(&set, attempt, at)));
             };
@@ -278,7 +293,7 @@ impl<'a> Touched<'a> {
             }
             match (well, fresh) {
                 (true, true) => {
-                    state.held.insert(set, Held { attempt: self.attempt, key, shelved });
+                    state.held.insert(set, Held { attempt: self.attempt, id, key, shelved });
                 }
                 (false, true) => unshelve(self.attempt, shelved),
                 (_, false) => {}
@@ -287,6 +302,13 @@ impl<'a> Touched<'a> {
                 state.seen.insert(set);
             }
         }
+    }
+}
+
+impl Drop for Touched<'_> {
+    /// Whoever did not say how it ended did not end well.
+    fn drop(&mut self) {
+        self.end(false);
     }
 }
 
@@ -369,20 +391,6 @@ impl KeptBlocks for Blocks<'_> {
             self.at = at;
         }
         <[Bytes]>::get(&self.together, place as usize).cloned().ok_or(StoreFailed)
-    }
-}
-
-/// The computation with what the dealer is told of the workers' own sets.
-pub fn with_sets(
-    computation: &Computation,
-    sets: &Sets,
-    [of_left, of_right]: [Decision; 2],
-    now: AttemptId,
-) -> Computation {
-    Computation {
-        of_left: of_left.sharing(sets.left.as_ref(), now),
-        of_right: of_right.sharing(sets.right.as_ref(), now),
-        ..computation.clone()
     }
 }
 

@@ -10,7 +10,7 @@
 //! | 4 | shares to right, block by block; the seed is left's share | right: uniform numbers; left: nothing |
 //! | 5 | farewell to right, then to left, once both have everything | |
 //!
-//! It sees no opening and receives nothing but keys, digests and farewells. Its links and seeds are used for nothing else, so that it may
+//! It sees no opening and receives nothing but keys, offers, digests and farewells. Its links and seeds are used for nothing else, so that it may
 //! deal in the same attempt.
 //!
 //! Source: [`kobling_crypto::protocol::shared_columns`], [`kobling_crypto::protocol::shared_numbers`]; design §4.
@@ -123,6 +123,7 @@ impl Task {
         let mut touched = Touched::new(&self.session, self.attempt);
         let mut talk = || {
             let decision = self.decide(item, &computation, [&mut left, &mut right], &mut touched)?;
+            let digest = decision.digest(digest);
             attempt::agree(&mut left, &digest)?;
             attempt::agree(&mut right, &digest)?;
             // Step 4.
@@ -147,14 +148,14 @@ impl Task {
         let Item::Columns(at) = item else { return Ok(Decision::Travel) };
         let (sets, later) = self.sets(computation);
         let set = sets.others.get(at).copied().flatten();
-        let own = self.session.once.offer(set.as_ref(), &later);
+        let own = self.offer(set.as_ref(), &later);
         let mut offers = vec![own];
         for worker in &mut workers {
             let theirs = attempt::offer(*worker, own.to_bytes().to_vec())?;
             offers.push(Offer::from_bytes(&theirs).ok_or(ProtocolError::Input)?);
         }
         let decision = Decision::of(&offers);
-        touched.add(set, decision, 0);
+        touched.add(set, decision, None, 0);
         for worker in workers {
             attempt::decide(worker, Some(decision.to_bytes().to_vec()), Offer::BYTES)?;
         }

@@ -35,7 +35,7 @@ use crate::cells::{CellSums, Totals};
 use crate::columns::{OwnColumns, RecordKeys, keys_by_row};
 use crate::conduct::{Progress, Task};
 use crate::error::{Ending, NodeError};
-use crate::once::{Blocks, Decision, Offer, Sets, Touched, ahead, names, with_sets};
+use crate::once::{Blocks, Decision, Offer, Sets, Touched, ahead, names};
 use crate::peer::{LinkTransport, Purpose};
 use crate::protect::{self, Cleared};
 use crate::share::{Item, items, owner_of, purpose};
@@ -167,10 +167,16 @@ impl Task {
             None => [Decision::Travel; 2],
             Some(_) => self.decided(&mut other, &sets, &later).map_err(explain)?,
         };
-        touched.add(sets.left, of_left, if left { 0 } else { names });
-        touched.add(sets.right, of_right, if left { names } else { 0 });
+        let [left_id, right_id] = attempt::kept_names(&pair_seed).map_err(explain)?;
+        let once = &self.session.once;
+        let computation = Computation {
+            of_left: once.sharing(of_left, sets.left.as_ref(), left_id),
+            of_right: once.sharing(of_right, sets.right.as_ref(), right_id),
+            ..computation
+        };
+        touched.add(sets.left, of_left, Some(left_id), if left { 0 } else { names });
+        touched.add(sets.right, of_right, Some(right_id), if left { names } else { 0 });
         let own = Own { sets: &sets, of_left, of_right };
-        let computation = with_sets(&computation, &sets, [of_left, of_right], self.attempt);
         attempt::announce(&mut dealer, &computation).map_err(explain)?;
         attempt::agree(&mut other, &self.digest(&computation).0).map_err(explain)?;
         let mut sharing = Vec::with_capacity(links.to_sharing.len());
@@ -185,9 +191,9 @@ impl Task {
             if let Item::Columns(at) = item {
                 set = sets.others.get(at).copied().flatten();
                 decision = self.told(&mut channel, set.as_ref(), &later).map_err(explain)?;
-                touched.add(set, decision, if left { 0 } else { names });
+                touched.add(set, decision, None, if left { 0 } else { names });
             }
-            attempt::agree(&mut channel, &digest).map_err(explain)?;
+            attempt::agree(&mut channel, &decision.digest(digest)).map_err(explain)?;
             sharing.push(Shared { item, channel, seed, set, decision });
         }
         // Step 4.
@@ -287,6 +293,11 @@ impl Task {
         (sets, later)
     }
 
+    /// What this node offers of a set.
+    pub fn offer(&self, set: Option<&Hash>, later: &[Sets]) -> Offer {
+        self.session.once.offer(set, later, self.session.shelf.has_room())
+    }
+
     /// What both workers do about each other's own columns.
     fn decided(
         &self,
@@ -294,7 +305,7 @@ impl Task {
         sets: &Sets,
         later: &[Sets],
     ) -> Result<[Decision; 2], ProtocolError> {
-        let own = [&sets.left, &sets.right].map(|set| self.session.once.offer(set.as_ref(), later));
+        let own = [&sets.left, &sets.right].map(|set| self.offer(set.as_ref(), later));
         let said: Vec<u8> = own.iter().flat_map(|offer| offer.to_bytes()).collect();
         let theirs = attempt::offer(other, said)?;
         let mut decisions = [Decision::Travel; 2];
@@ -312,7 +323,7 @@ impl Task {
         set: Option<&Hash>,
         later: &[Sets],
     ) -> Result<Decision, ProtocolError> {
-        let own = self.session.once.offer(set, later);
+        let own = self.offer(set, later);
         attempt::offer(owner, own.to_bytes().to_vec())?;
         let told = attempt::decide(owner, None, Offer::BYTES)?;
         Decision::from_bytes(&told).and_then(|told| told.told(own)).ok_or(ProtocolError::Input)

@@ -28,7 +28,7 @@
 //!   it that it could not make before.
 //! - *In a joined product* the shares S and Z − S are masked afresh by each attempt's own U₂ and V₂ before they are opened.
 //! - *The dealer* still receives nothing from anybody within a product. It is told which of the workers' columns come again,
-//!   which follows from the questions, that it knows as well; it is told nothing of further owners' columns.
+//!   which follows from the questions; their names are random to it. It is told nothing of further owners' columns.
 //! - *An observer* of the links sees fewer messages. Which ones follows from the public shape and from what is kept.
 //!
 //! What is different: keys of such masks live as long as the session and not as the attempt. Who takes a key from the memory of
@@ -51,7 +51,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 
 use crate::channel::{Channel, StepName};
-use crate::primitive::sha256;
 use crate::protocol::blocks::message;
 use crate::protocol::narrow_product::{LeftRows, OwnerShape};
 use crate::protocol::shared_columns::OwnerRows;
@@ -61,18 +60,9 @@ use crate::seeds::{MaskStream, PairSeed, RemadeStream, StreamKey};
 #[cfg(test)]
 pub(crate) mod tests;
 
-/// The name of a set of columns and of the attempt in which it travelled. Public.
+/// The name of a set of columns in the attempt in which it travelled: random to all but the two workers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeptId(pub [u8; 32]);
-
-impl KeptId {
-    /// Of columns that travel, or travelled, in this attempt. `columns` is a digest of all that makes them what they are: whose,
-    /// of which fragment, register version and alignment, with which record keys and limbs, and the number of rows and of
-    /// those in a block.
-    pub fn new(attempt: &[u8; 16], columns: &[u8; 32]) -> Self {
-        Self(sha256(&[b"kobling kept columns v1", attempt, columns]))
-    }
-}
 
 impl fmt::Debug for KeptId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

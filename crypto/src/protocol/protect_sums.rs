@@ -18,7 +18,7 @@
 //!
 //! ```text
 //! s' = s + e·m + z·w + t            q' = q + e·m₂ + z₂·w₂ + t₂
-//! dominated = some of [ f·K·s² < (16 + h)·E ],   K = ⌊16·49·κ² / 2⌋     s, E of each piece of evidence, f its public factor
+//! dominated = some of [ f·K·s² ≤ (16 + h)·E ],   K = ⌊16·49·κ² / 2⌋     s, E of each piece of evidence, f its public factor
 //! hidden = [c' < units] ∨ dominated
 //! out = s' + hidden·(2¹²⁷ − s'), plus a fresh sharing of zero
 //! ```
@@ -26,10 +26,11 @@
 //! e is the noise of the count. Why t, which is as wide as the column: with s' = s + e·m + z·w alone, the sum of an indicator
 //! is known up to e·m modulo w, which gives e and so the exact count away; t covers every residue.
 //!
-//! Why the dominance test holds: let a ≥ b be the two largest of the cell's absolute values and S ≥ |s| their sum over all
-//! units. If a + b > κ·S, then Σx² ≥ a² + b² ≥ (a + b)²/2 > κ²·S²/2 ≥ κ²·s²/2, and E/49f ≥ Σx²; so f·K·s² < 16·E. A cell
-//! that passes has no two units with more than κ of it. The test is stricter than the rule, never laxer; h, keyed by the
-//! set of units, makes it stricter still by up to 7/16, so that where the threshold lies cannot be told from outside.
+//! Why the dominance test holds: s is a sum of distances from a bound, none below zero. Let a ≥ b be the two largest. If a + b > κ·s,
+//! then Σx² ≥ a² + b² ≥ (a + b)²/2 > κ²·s²/2, and E/49f ≥ Σx²; so f·K·s² < 16·E. A cell that passes has no two units with more than κ
+//! of it. The test is stricter than the rule, never laxer; h, keyed by the set of units, makes it stricter still by up to 7/16, so
+//! that where the threshold lies cannot be told from outside. A cell in which all units are at a bound is hidden too: were it shown, to
+//! be hidden would say that one is not.
 //!
 //! All numbers are in ℤ/2¹²⁸. With |code| ≤ 10¹⁰ and up to 2²⁴ units, |s| < 2⁵⁷·³, so f·K·s² < 2¹²⁶ for f ≤ 8, and whoever makes
 //! E keeps (16 + h)·E below 2¹²⁶ too: then the sign of their difference is its top bit.
@@ -213,7 +214,9 @@ pub(crate) fn perturb(
     let evidence = values.evidence.iter().zip(&shape.evidence).zip(products[of_evidence].chunks_exact(2));
     let margins = evidence.map(|((of, factor), products)| {
         let largest = of.energy.times(16).plus(&products[1]);
-        let margin = products[0].times(u128::from(*factor) * shape.dominance_factor()).minus(&largest);
+        let least = engine.constant_number(largest.len(), 1);
+        let margin = products[0].times(u128::from(*factor) * shape.dominance_factor());
+        let margin = margin.minus(&largest).minus(&least);
         Summands::of(engine, &margin, 128)
     });
     let margins: Vec<_> = margins.collect();
@@ -399,7 +402,7 @@ mod tests {
             let h = u128::from(output[2] & 7);
             let bound = u128::from(self.bound).pow(2);
             let left = 317 * self.sums[cell].pow(2) as u128;
-            let hidden = (count as i32) < 15 || left < bound * (16 + h) * self.contributions[cell];
+            let hidden = (count as i32) < 15 || left <= bound * (16 + h) * self.contributions[cell];
             let shown = |number: i128| if hidden { SUPPRESSED_SUM } else { number as u128 };
             let small = (1..=4).contains(&count);
             (if small { SUPPRESSED } else { count }, shown(sum), shown(square))

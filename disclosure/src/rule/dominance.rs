@@ -2,18 +2,19 @@
 //!
 //! - Settings: `two_largest_percent_max`, at most 90: what the two largest may have of the cell; and
 //!   `others_percent_of_largest_min` (p %), at least 10: what the others must have, of what the largest has.
-//! - Judged: on the sum s of winsorised values and the sum d of squares of their sizes, in sevenths of the public bound M and
-//!   rounded up; in shares, over all owners together. Hidden where ⌊16·49·κ²/2⌋·s² < M²·(16 + h)·d, with κ the stricter of
+//! - Judged: on the sum s of how far winsorised values lie from a public bound of their column, and the sum d of the squares of
+//!   these distances, in sevenths of the public width M and rounded up; for the lower bound, and for the upper one. In shares, over
+//!   all owners together. Hidden where ⌊16·49·κ²/2⌋·s² ≤ M²·(16 + h)·d for either, with κ the stricter of
 //!   both settings ([`Rules::dominance_percent_max`]) and h from 0 to 7, keyed by the cell's set of units.
 //! - Effect: mean, standard deviation and sum of the cell are hidden.
 //!
-//! Why this is at least as strict as the rule: two units that together have more than κ of Σ|x| ≥ |s| make
-//! Σx² > κ²s²/2, and M²·d/49 ≥ Σx². Where the exact rule lies between, the noise h keeps from being told by probing. Cells of
-//! values around zero, with positive and negative ones, are hidden more often than the exact rule would: their sum
-//! says little.
+//! Why from the bounds: a researcher may add a constant to a column, or turn its sign, and would get around a rule that asked how far
+//! values lie from zero. Distances from the bounds stay the same. Why this is at least as strict as the rule for values
+//! from 0 up: two units that together have more than κ of s make Σx² > κ²s²/2, and M²·d/49 ≥ Σx². Where the exact rule lies
+//! between, the noise h keeps from being told by probing. A cell with all units at a bound is hidden, as is one with all but one or two:
+//! which of these it is would say what they have. For a column with values on both sides of zero it is another rule than that of |x|.
 //!
-//! What remains when an owner takes its own part away: all values of a cell are of one owner, which knows them but
-//! not who is in the cell.
+//! What remains when an owner takes its own part away: where several owners' numbers add up, that is judged too.
 
 use kobling_model::rules::Rules;
 
@@ -22,16 +23,16 @@ pub const LOOSEST_TWO_LARGEST: u32 = 90;
 /// What the others must have at least, of the largest; an owner may only raise it. Whole percent.
 pub const LOOSEST_OTHERS: u32 = 10;
 
-/// Steps that sizes are rounded up to.
+/// Steps that distances are rounded up to.
 const STEPS: u128 = 7;
 
-/// Whether the statistics of a cell are hidden: sum of codes, sum of squared sizes in sevenths of `bound`, and the cell's h.
-pub fn hides(rules: &Rules, sum: i128, squared_sizes: u128, bound: u64, h: u8) -> bool {
+/// Whether the statistics of a cell are hidden: sum of distances from a bound, sum of their squares in sevenths of `width`, and the
+/// cell's h.
+pub fn hides(rules: &Rules, sum: i128, squares: u128, width: u64, h: u8) -> bool {
     let percent = u128::from(rules.dominance_percent_max());
     let factor = 16 * STEPS * STEPS * percent * percent / 20_000;
-    let bound = u128::from(bound);
-    factor * sum.unsigned_abs() * sum.unsigned_abs()
-        < bound * bound * u128::from(16 + (h & 7)) * squared_sizes
+    let width = u128::from(width);
+    factor * sum.unsigned_abs() * sum.unsigned_abs() <= width * width * u128::from(16 + (h & 7)) * squares
 }
 
 #[cfg(test)]
@@ -70,7 +71,8 @@ mod tests {
         for h in 0..8 {
             assert!(!judged(&[300; 15], 1000, h));
             assert!(!judged(&(0..40).map(|unit| unit * 25).collect::<Vec<_>>(), 1000, h));
-            assert!(!judged(&[0; 100], 1000, h));
+            // All at the bound, or all but one.
+            assert!(judged(&[0; 100], 1000, h) && judged(&[&[5][..], &[0; 99]].concat(), 1000, h));
         }
     }
 }

@@ -273,7 +273,7 @@ impl<'a> ValueColumn<'a> {
         let dominated = cell.evidence.iter().enumerate().any(|(at, (sum, energy))| {
             let left_out = if at < 2 { 0 } else { 1 };
             let eighths = if self.parts.len() - left_out > 1 { 8 } else { 1 };
-            eighths * factor * sum.pow(2) < stricter * energy
+            eighths * factor * sum.pow(2) <= stricter * energy
         });
         (!dominated && perturbed >= u64::from(rules.statistic_units_min)).then_some((sum, squares))
     }

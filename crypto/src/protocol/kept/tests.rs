@@ -468,7 +468,11 @@ fn columns_that_depend_on_shares_of_the_attempt_are_not_kept() {
 fn a_shelf_keeps_what_was_used_last_and_no_more_than_its_bound() {
     let (_, kept) = kept_world();
     let key = kept.key_at_right.expect("kept");
-    let id = |number: usize| KeptId::new(&[3; 16], &sha256(&[&number.to_le_bytes()]));
+    let id = |number: usize| {
+        let mut id = [3; 32];
+        id[..8].copy_from_slice(&number.to_le_bytes());
+        KeptId(id)
+    };
     let mut shelf = MaskShelf::default();
     assert!(shelf.is_empty() && shelf.get(&id(0)).is_none());
     for number in 0..MaskShelf::KEYS_MAX {
@@ -483,11 +487,15 @@ fn a_shelf_keeps_what_was_used_last_and_no_more_than_its_bound() {
 }
 
 #[test]
-fn names_of_kept_columns_are_of_one_attempt_and_one_set() {
-    let ids = [([1; 16], [1; 32]), ([2; 16], [1; 32]), ([1; 16], [2; 32])];
-    let ids = ids.map(|(attempt, columns)| KeptId::new(&attempt, &columns));
-    assert!(ids[0] != ids[1] && ids[0] != ids[2] && ids[1] != ids[2]);
-    assert_eq!(ids[0], KeptId::new(&[1; 16], &[1; 32]));
+fn names_of_kept_columns_are_those_of_both_workers_and_of_nobody_else() {
+    let ledger = Ledger::shared();
+    let names = |seed: &PairSeed| crate::attempt::kept_names(seed).expect("names");
+    let (at_left, at_right) = crate::testing::seeds(&ledger, "left", "right");
+    let (other, _) = crate::testing::seeds(&ledger, "left", "right");
+    let [left, right] = names(&at_left);
+    assert_eq!(names(&at_right), [left, right]);
+    let others = names(&other);
+    assert!(left != right && !others.contains(&left) && !others.contains(&right));
     assert!(format!("{:?}", KeptId([0xab; 32])).starts_with("KeptId(abab"));
     let (_, kept) = kept_world();
     assert_eq!(format!("{:?}", kept.key_at_right), "Some(KeptKey(hidden))");
