@@ -114,17 +114,19 @@ mod tests {
     #[test]
     fn noise_that_makes_a_variance_negative_leaves_no_deviation() {
         let wages = coding(0.0, 1_300_000.0, true, 410_000.0);
-        let shown = statistics(&wages, wages.square_shift(), &ALL, 100, 41_000_000, Some(-7))
-            .expect("possible")
-            .expect("shown");
+        let shown =
+            statistics(&wages, wages.square_shift(), &ALL, 100, 100 * i128::from(wages.centre), Some(-7))
+                .expect("possible")
+                .expect("shown");
         assert_eq!((shown.mean, shown.standard_deviation), (Some(410_000.0), None));
     }
 
     #[test]
     fn what_is_not_asked_for_is_not_computed_and_what_cannot_be_is_not_shown() {
         let wages = coding(0.0, 1_300_000.0, true, 410_000.0);
+        let sum = (1230.0 / wages.unit.0).round() as i128;
         let of = |shows: &[Show], count, squares| {
-            statistics(&wages, wages.square_shift(), shows, count, 1230, squares)
+            statistics(&wages, wages.square_shift(), shows, count, sum, squares)
         };
         let mean = of(&ALL[1..2], 10, None).expect("possible").expect("shown");
         assert_eq!(mean, Statistics { mean: Some(123.0), ..Statistics::default() });
