@@ -242,8 +242,8 @@ impl Coding {
     pub const BOUND_MAX: f64 = 1e15;
     /// Steps that contributions are rounded up to.
     pub const CONTRIBUTION_STEPS: u64 = 7;
-    /// Units from one bound to the other: 21 bits, three limbs of seven.
-    pub const UNITS: i64 = (1 << 21) - 1;
+    /// Units from one bound to the other: 21 bits, three limbs of seven. Half of it is rounded to at most 20 bits, so that squares have 40.
+    pub const UNITS: i64 = (1 << 21) - 2;
     /// Bits kept of a distance from the centre before it is squared.
     const SQUARED_BITS: u32 = 20;
 
@@ -417,7 +417,7 @@ mod tests {
         let wages = coding(0.0, 1_300_000.0, true, 400_000.0);
         assert_eq!((wages.low, wages.high, wages.offset_bits(), wages.decimals), (0, Coding::UNITS, 21, 0));
         assert_eq!((wages.centre, wages.square_shift()), (645_277, 1));
-        assert_eq!((wages.value(wages.high as f64), wages.sum(645_277 * 10)), (1_300_000.0, 3_999_999.0));
+        assert_eq!((wages.value(wages.high as f64), wages.sum(645_277 * 10)), (1_300_000.0, 4_000_000.0));
         let indicator = coding(0.0, 1.0, true, 0.3);
         assert_eq!((indicator.high, indicator.sum(Coding::UNITS as i128 * 12 + 5)), (Coding::UNITS, 12.0));
         assert_eq!(coding(-2.5, 80.25, false, 9.0).decimals, 5);
@@ -506,7 +506,7 @@ mod tests {
         let (low, seventh) = (coding.low, coding.width() as i64 / 7);
         let codes = [low, low + 1, low + seventh, low + seventh + 1, coding.high];
         assert_eq!(codes.map(|code| coding.from_low(code)), [0, 1, 1, 2, 7]);
-        assert_eq!(codes.map(|code| coding.from_high(code)), [7, 7, 6, 6, 0]);
+        assert_eq!(codes.map(|code| coding.from_high(code)), [7, 7, 7, 6, 0]);
     }
 
     #[test]

@@ -198,7 +198,7 @@ async fn statistics_are_made_of_what_two_workers_hold() {
     let table = broker.table(job.id, 0).await.expect("there");
     let summary = table.summary.expect("a number");
     assert_eq!(summary.variable, "number");
-    // Codes are the numbers 1 to 1001 themselves, squared about 501. The mean is 617 000/1234 = 500, so the variance is
+    // Numbers from 1 to 1001, squared about 501. The mean is 617 000/1234 = 500, so the variance is
     // (250 001 − 1²)·1234/1233 = 250 202.8, and its root 500.2.
     let statistics = Statistics { mean: Some(500.0), standard_deviation: Some(500.0), sum: Some(617_000.0) };
     assert_eq!(summary.cells, vec![Some(statistics); 3]);

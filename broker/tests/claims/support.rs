@@ -124,8 +124,10 @@ pub struct World {
 /// What every cell of every table comes out as.
 pub const COUNT: u32 = 1234;
 /// What the sum of codes, and that of their squares, in every cell of every table with a number comes out as.
-pub const SUM: u128 = 617_000;
-pub const SQUARE: u128 = 1234 * 250_001;
+/// Of 1 234 numbers from 1 to 1001, of mean 500: in codes, of which there are (2²¹ − 2)/1000 to one.
+pub const SUM: u128 = 617_000 * 2_097_150 / 1000;
+/// Their squared distances from 501, 250 001 on average.
+pub const SQUARE: u128 = 1234 * 250_001 * (2_097_150 * 2_097_150) / 1_000_000;
 
 pub fn owner(id: &str) -> OwnerId {
     OwnerId::new(id).expect("valid")
