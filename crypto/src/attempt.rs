@@ -113,6 +113,14 @@ impl Product {
         Self::Joined { shape, classes }
     }
 
+    /// Rows: all, and those of a block.
+    pub fn rows(&self) -> [usize; 2] {
+        match self {
+            Self::Narrow(shape) => [shape.rows, shape.block_rows],
+            Self::Joined { shape, .. } => [shape.rows, shape.block_rows],
+        }
+    }
+
     /// Whether the shapes of the parts fit each other.
     fn fits(&self) -> bool {
         let Self::Joined { shape, classes } = self else { return true };
@@ -258,23 +266,21 @@ pub fn kept_names(of_workers: &PairSeed) -> Result<[KeptId; 2], ProtocolError> {
     }))
 }
 
-/// The same where one end decides for all: `decision` at that end, and none at the other, which is told.
+/// The same where one end decides for all: at that end.
 ///
 /// # Errors
 /// [`ProtocolError::Channel`].
-pub fn decide(
-    other: &mut dyn Channel,
-    decision: Option<Vec<u8>>,
-    bytes: usize,
-) -> Result<Bytes, ProtocolError> {
-    let (name, shape) = (step("attempt/decision"), [1, bytes as u64]);
-    match decision {
-        Some(decision) => {
-            other.send(&name, 0, &shape, decision.clone())?;
-            Ok(decision.into())
-        }
-        None => Ok(other.receive(&name, 0, &shape)?),
-    }
+pub fn tell(other: &mut dyn Channel, decision: Vec<u8>) -> Result<(), ProtocolError> {
+    let shape = [1, decision.len() as u64];
+    Ok(other.send(&step("attempt/decision"), 0, &shape, decision)?)
+}
+
+/// At the other end: the decision, of so many bytes.
+///
+/// # Errors
+/// [`ProtocolError::Channel`].
+pub fn told(other: &mut dyn Channel, bytes: usize) -> Result<Bytes, ProtocolError> {
+    Ok(other.receive(&step("attempt/decision"), 0, &[1, bytes as u64])?)
 }
 
 /// Step 5 on one link.

@@ -10,7 +10,7 @@ use kobling_model::plan::{Question, Side};
 use kobling_model::table::{Layout, inner_cell_of_combination, layout};
 use kobling_model::value::ValueColumn;
 
-use crate::values::{CellValues, Limbs, StepProducts, Sums, cell_values, sides, step_products};
+use crate::values::{Limbs, StepProducts, Sums, cell_values, sides, step_products};
 
 /// Which products add up to which cell of a question.
 pub struct CellSums {
@@ -89,7 +89,7 @@ impl CellSums {
         let value = question.value().map(|column| {
             let part = |side: Side| {
                 let part = column.parts.iter().position(|part| part.side == side)?;
-                Some((part, Limbs::of(column, side)?))
+                Some((part, Limbs::of(column.part(side)?)))
             };
             let parts = sides(question).into_iter().filter_map(part).collect();
             Value { column: column.clone(), parts, products: step_products(question) }
@@ -122,33 +122,21 @@ impl CellSums {
                 (products.parts.0, products.parts.1, self.sum(&all))
             };
             let products: Vec<_> = value.products.iter().map(product).collect();
-            cell_values(&value.column, &counts, &parts, &products)
+            cell_values(&value.column, &counts, &parts, &products, constants)
         });
-        self.cells(&counts, &product.keys, values, constants)
+        self.cells(&counts, &product.keys, values)
     }
 
     /// The same of one owner's question, from this worker's totals.
     pub fn of_totals(&self, totals: &Totals, constants: ConstantShares) -> CellShares {
         let counts = self.sum(&totals.counts);
         let values = self.value.as_ref().zip(totals.values.as_ref()).map(|(value, sums)| {
-            cell_values(&value.column, &counts, &[sums.map(|share| self.sum(share))], &[])
+            cell_values(&value.column, &counts, &[sums.map(|share| self.sum(share))], &[], constants)
         });
-        self.cells(&counts, &totals.keys, values, constants)
+        self.cells(&counts, &totals.keys, values)
     }
 
-    fn cells(
-        &self,
-        counts: &Share<u128>,
-        keys: &[Share<u16>; 3],
-        values: Option<CellValues>,
-        constants: ConstantShares,
-    ) -> CellShares {
-        let values = values.map(|CellValues { sums, squares, evidence }| ValueShares {
-            sums,
-            squares,
-            evidence,
-            constants,
-        });
+    fn cells(&self, counts: &Share<u128>, keys: &[Share<u16>; 3], values: Option<ValueShares>) -> CellShares {
         CellShares { counts: counts.reduced(), keys: keys.each_ref().map(|limb| self.sum(limb)), values }
     }
 

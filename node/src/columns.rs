@@ -91,7 +91,7 @@ pub async fn own_columns(
     };
     let unit_type = question.unit_type;
     let fragment_categories = fragment.categories();
-    let limbs = question.value().and_then(|column| Limbs::of(column, side));
+    let limbs = value.map(Limbs::of);
     let secret = RecordKeySecret::from_bytes(secret);
     let (of_session, owner) = (session.clone(), node.me.clone());
     let work = move || {

@@ -358,8 +358,8 @@ impl Task {
     /// [`NodeError::Internal`] for a question of no checked script.
     pub fn product(&self, question: &plan::Question, rows: usize) -> Result<Option<Product>, NodeError> {
         let shape = |(side, fragment): (Side, &Fragment)| {
-            let limbs = question.value().and_then(|column| Limbs::of(column, side));
-            let values = limbs.map_or_else(Vec::new, |limbs| limbs.bits());
+            let part = question.value().and_then(|column| column.part(side));
+            let values = part.map_or_else(Vec::new, |part| Limbs::of(part).bits());
             OwnerShape { categories: fragment.categories(), values }
         };
         let internal = || self.node.internal("compute");

@@ -147,46 +147,43 @@ impl Decision {
     }
 }
 
-/// The sets of a product: of the workers' own columns, and of the further owners', in order. None where they cannot be kept.
+/// The sets of a product: of the workers' own columns, none where they cannot be kept, and of the further owners', in order.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Sets {
     /// Left's.
     pub left: Option<Hash>,
     /// Right's.
     pub right: Option<Hash>,
-    /// Further owners'.
-    pub others: Vec<Option<Hash>>,
+    /// Further owners', each of which can be kept.
+    pub others: Vec<Hash>,
 }
 
 impl Sets {
     /// The sets of a question with this product.
     pub fn of(question: &Question, product: Option<&Product>, roles: &Roles) -> Self {
         let Some(product) = product else { return Self::default() };
-        let (rows, block_rows, own_left, own_right) = match product {
-            Product::Narrow(shape) => {
-                let alone = shape.others.is_empty();
-                (shape.rows, shape.block_rows, alone, alone)
-            }
-            Product::Joined { shape, .. } => (shape.rows, shape.block_rows, true, !shape.right_is_everyone),
+        let (own_left, own_right) = match product {
+            Product::Narrow(shape) => (shape.others.is_empty(), shape.others.is_empty()),
+            Product::Joined { shape, .. } => (true, !shape.right_is_everyone),
         };
         // Whose columns they are, of what, in which form, for whom.
-        let set = |side: Side| {
-            let fragment = question.fragment(side)?;
+        let set = |(side, fragment): (Side, &Fragment)| {
             let part = question.value().and_then(|column| column.part(side));
             let is_left = side == Side::Left;
             let is_worker = is_left || side == Side::Right;
-            let form = (is_left, is_worker, rows, block_rows, question.unit_type);
-            Some(Hash::of_json(&("columns that travel once", unnamed(fragment), part, form, roles)))
+            let form = (is_left, is_worker, product.rows(), question.unit_type);
+            Hash::of_json(&("columns that travel once", unnamed(fragment), part, form, roles))
         };
+        let right = question.right.as_ref().filter(|_| own_right);
         Self {
-            left: if own_left { set(Side::Left) } else { None },
-            right: if own_right { set(Side::Right) } else { None },
-            others: question.factors().map(|(side, _)| set(side)).collect(),
+            left: own_left.then(|| set((Side::Left, &question.left))),
+            right: right.map(|fragment| set((Side::Right, fragment))),
+            others: question.factors().map(set).collect(),
         }
     }
 
     fn contains(&self, set: &Hash) -> bool {
-        [&self.left, &self.right].into_iter().chain(&self.others).any(|of| of.as_ref() == Some(set))
+        self.left.iter().chain(&self.right).chain(&self.others).any(|of| of == set)
     }
 }
 
@@ -248,7 +245,7 @@ impl Once {
     }
 }
 
-/// How many later questions of a plan are looked at for sets that come again.
+/// The later questions of a plan that are looked at for sets that come again.
 pub fn ahead(questions: &[Question], index: u32) -> &[Question] {
     let rest = questions.get(index as usize + 1..).unwrap_or_default();
     &rest[..rest.len().min(QUESTIONS_AHEAD)]
@@ -314,10 +311,7 @@ impl Drop for Touched<'_> {
 
 /// How many names the blocks of a set take on the shelf.
 pub fn names(product: &Product) -> u64 {
-    let (rows, block_rows) = match product {
-        Product::Narrow(shape) => (shape.rows, shape.block_rows),
-        Product::Joined { shape, .. } => (shape.rows, shape.block_rows),
-    };
+    let [rows, block_rows] = product.rows();
     rows.div_ceil(block_rows.max(1)).div_ceil(BLOCKS_TOGETHER) as u64
 }
 

@@ -147,7 +147,7 @@ impl Task {
     ) -> Result<Decision, ProtocolError> {
         let Item::Columns(at) = item else { return Ok(Decision::Travel) };
         let (sets, later) = self.sets(computation);
-        let set = sets.others.get(at).copied().flatten();
+        let set = sets.others.get(at).copied();
         let own = self.offer(set.as_ref(), &later);
         let mut offers = vec![own];
         for worker in &mut workers {
@@ -157,7 +157,7 @@ impl Task {
         let decision = Decision::of(&offers);
         touched.add(set, decision, None, 0);
         for worker in workers {
-            attempt::decide(worker, Some(decision.to_bytes().to_vec()), Offer::BYTES)?;
+            attempt::tell(worker, decision.to_bytes().to_vec())?;
         }
         Ok(decision)
     }

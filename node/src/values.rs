@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use kobling_crypto::protocol::narrow_product::Cross;
-use kobling_crypto::protocol::protect_sums::{Evidence, ValueShape};
-use kobling_crypto::protocol::shared_constants::ColumnConstants;
+use kobling_crypto::protocol::protect_sums::{Evidence, ValueShape, ValueShares};
+use kobling_crypto::protocol::shared_constants::{ColumnConstants, ConstantShares};
 use kobling_crypto::pseudonym::RecordKeySecret;
 use kobling_crypto::ring::Ring;
 use kobling_crypto::share::Share;
@@ -147,9 +147,9 @@ pub struct Limbs {
 }
 
 impl Limbs {
-    /// The form of the part that is on a side, if there is one.
-    pub fn of(column: &ValueColumn, side: Side) -> Option<Self> {
-        column.part(side).map(|form| Self { form })
+    /// The limbs of a part.
+    pub fn of(form: PartForm) -> Self {
+        Self { form }
     }
 
     /// The numbers that a code becomes, in the order of their limbs.
@@ -308,7 +308,7 @@ pub fn step_products(question: &Question) -> Vec<StepProducts> {
     let sides = sides(question);
     let place = |side: Side| sides.iter().position(|of| *of == side);
     let parts = column.parts.iter().enumerate().filter_map(|(part, of)| {
-        let (limbs, bits) = Limbs::of(column, of.side)?.step_limbs();
+        let (limbs, bits) = Limbs::of(column.part(of.side)?).step_limbs();
         Some((place(of.side)?, part, limbs, bits))
     });
     let mut parts: Vec<_> = parts.collect();
@@ -326,16 +326,6 @@ pub fn step_products(question: &Question) -> Vec<StepProducts> {
         }
     }
     products
-}
-
-/// Shares of what protection needs of a value column, by cell.
-pub struct CellValues {
-    /// Sums of codes.
-    pub sums: Share<u128>,
-    /// Sums of squares, where they are shown.
-    pub squares: Option<Share<u128>>,
-    /// What is judged by rule 10.
-    pub evidence: Vec<Evidence>,
 }
 
 /// The factors f of a column's evidence on dominance ([`Evidence`]): of the whole, and where it is joint of what remains of it
@@ -357,7 +347,8 @@ const JOINT_FACTOR: u64 = 8;
 /// A contribution is in sevenths.
 const SEVENTHS: u128 = 49;
 
-/// What protection needs, from sums by cell: units, and of each part, and of products of steps.
+/// What protection needs, from sums by cell: units, and of each part, and of products of steps. `constants` are this worker's
+/// shares of those of the column.
 ///
 /// Rule 10 is judged on how far values lie above the lower bound, and below the upper one. So nobody gets around it who adds a
 /// constant or asks for the negative, and where it begins to hide says nothing but what it says of the column itself.
@@ -378,7 +369,8 @@ pub fn cell_values(
     counts: &Share<u128>,
     parts: &[Sums],
     products: &[(usize, usize, Share<u128>)],
-) -> CellValues {
+    constants: ConstantShares,
+) -> ValueShares {
     let coding = |part: usize| &column.parts[part].coding;
     let total = |of: &[usize], number: fn(&Coding) -> i64| -> i128 {
         of.iter().map(|part| i128::from(number(coding(*part)))).sum()
@@ -431,15 +423,15 @@ pub fn cell_values(
         [Evidence { sum: above, energy: from_low }, Evidence { sum: below, energy: from_high }]
     };
     let everything: Vec<usize> = (0..parts.len()).collect();
-    let squares = match column.is_joint() {
+    let squares = column.squares.then(|| match column.is_joint() {
         true => quadratic(&everything).0,
-        false if column.squares => parts[0].of(Number::Square).times(1),
-        false => Share::zeros(counts.len()),
-    };
-    CellValues {
+        false => parts[0].of(Number::Square).times(1),
+    });
+    ValueShares {
         sums: codes(&everything),
-        squares: column.squares.then_some(squares),
+        squares,
         evidence: subsets(parts.len()).into_iter().flat_map(evidence).collect(),
+        constants,
     }
 }
 
@@ -529,7 +521,7 @@ mod tests {
     fn limbs_of_steps_have_at_most_four_bits_and_all_limbs_fit_a_product() {
         for column in [summed(&[(-1e10, 1e10, 0.0), (-1e9, 1e10, 0.0)]), summed(&[(0.0, 1.0, 0.0); 8])] {
             for part in &column.parts {
-                let limbs = Limbs::of(&column, part.side).expect("a part");
+                let limbs = Limbs::of(column.part(part.side).expect("a part"));
                 let (steps, bits) = limbs.step_limbs();
                 assert!((1..=4).contains(&bits) && !steps.is_empty() && steps.len() <= 3);
                 assert!(

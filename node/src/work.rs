@@ -189,7 +189,7 @@ impl Task {
             };
             let (mut set, mut decision) = (None, Decision::Travel);
             if let Item::Columns(at) = item {
-                set = sets.others.get(at).copied().flatten();
+                set = sets.others.get(at).copied();
                 decision = self.told(&mut channel, set.as_ref(), &later).map_err(explain)?;
                 touched.add(set, decision, None, if left { 0 } else { names });
             }
@@ -235,7 +235,7 @@ impl Task {
             (None, Some(totals)) => sums.of_totals(totals, constants),
             (None, None) => {
                 let column = self.question().value();
-                let limbs = column.and_then(|column| Limbs::of(column, Side::Left));
+                let limbs = column.and_then(|column| column.part(Side::Left)).map(Limbs::of);
                 let categories = self.question().left.categories();
                 sums.of_totals(&Totals::zeros(categories, limbs.as_ref()), constants)
             }
@@ -283,7 +283,7 @@ impl Task {
             None => Vec::new(),
             Some(product) => {
                 let of = |question| {
-                    let product = self.product(question, rows(product)).ok()?;
+                    let product = self.product(question, product.rows()[0]).ok()?;
                     let roles = self.node.federation.roles(&question.left.owner, question.right_owner())?;
                     Some(Sets::of(question, product.as_ref(), &roles))
                 };
@@ -325,7 +325,7 @@ impl Task {
     ) -> Result<Decision, ProtocolError> {
         let own = self.offer(set, later);
         attempt::offer(owner, own.to_bytes().to_vec())?;
-        let told = attempt::decide(owner, None, Offer::BYTES)?;
+        let told = attempt::told(owner, Offer::BYTES)?;
         Decision::from_bytes(&told).and_then(|told| told.told(own)).ok_or(ProtocolError::Input)
     }
 
@@ -494,12 +494,5 @@ impl Task {
             all = all.plus(&share);
         }
         Ok(all)
-    }
-}
-
-fn rows(product: &Product) -> usize {
-    match product {
-        Product::Narrow(shape) => shape.rows,
-        Product::Joined { shape, .. } => shape.rows,
     }
 }

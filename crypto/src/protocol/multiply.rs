@@ -45,7 +45,8 @@ impl Engine<'_> {
             y.extend_from_slice(other.words());
         }
         let count = x.len();
-        let (a, b, c) = self.bit_triples(count)?;
+        let (a, b, c) =
+            self.triples::<u64>(count, |[a_0, a_1], [b_0, b_1], c_0| (a_0 ^ a_1) & (b_0 ^ b_1) ^ c_0)?;
         let masked: Vec<u64> = x.iter().zip(&a).chain(y.iter().zip(&b)).map(|(x, a)| x ^ a).collect();
         let theirs = self.exchange(&masked, 2 * count)?;
         let opened: Vec<u64> = masked.iter().zip(&theirs).map(|(mine, theirs)| mine ^ theirs).collect();
@@ -79,7 +80,9 @@ impl Engine<'_> {
             y.extend_from_slice(other.elements());
         }
         let count = x.len();
-        let (a, b, c) = self.triples::<R>(count)?;
+        let (a, b, c) = self.triples::<R>(count, |[a_0, a_1], [b_0, b_1], c_0| {
+            a_0.plus(a_1).times(b_0.plus(b_1)).minus(c_0)
+        })?;
         let masked: Vec<R> = x.iter().zip(&a).chain(y.iter().zip(&b)).map(|(x, a)| x.minus(*a)).collect();
         let theirs = self.exchange(&masked, 2 * count)?;
         let opened: Vec<R> = masked.iter().zip(&theirs).map(|(mine, theirs)| mine.plus(*theirs)).collect();
@@ -95,7 +98,12 @@ impl Engine<'_> {
         Ok(pairs.iter().map(share).collect())
     }
 
-    fn bit_triples(&mut self, count: usize) -> Result<Triples<u64>, ProtocolError> {
+    /// Triples in a ring, or of bits: `correction` makes c₁ from both workers' parts of a, of b, and c₀.
+    fn triples<T: Ring>(
+        &mut self,
+        count: usize,
+        correction: impl Fn([T; 2], [T; 2], T) -> T,
+    ) -> Result<Triples<T>, ProtocolError> {
         match &mut self.part {
             Part::Left { dealer, .. } => Ok((dealer.draw(count), dealer.draw(count), dealer.draw(count))),
             Part::Right { dealer, .. } => {
@@ -103,30 +111,12 @@ impl Engine<'_> {
                 Ok((a, b, self.correction(count)?))
             }
             Part::Dealer { left_tape, right_tape, .. } => {
-                let [a, b, c] = [(); 3].map(|()| left_tape.draw::<u64>(count));
-                let [a_1, b_1] = [(); 2].map(|()| right_tape.draw::<u64>(count));
-                let correction: Vec<u64> =
-                    (0..count).map(|i| (a[i] ^ a_1[i]) & (b[i] ^ b_1[i]) ^ c[i]).collect();
-                self.deal(&correction, count * 8)?;
-                Ok((vec![0; count], vec![0; count], vec![0; count]))
-            }
-        }
-    }
-
-    fn triples<R: Ring>(&mut self, count: usize) -> Result<Triples<R>, ProtocolError> {
-        match &mut self.part {
-            Part::Left { dealer, .. } => Ok((dealer.draw(count), dealer.draw(count), dealer.draw(count))),
-            Part::Right { dealer, .. } => {
-                let (a, b) = (dealer.draw(count), dealer.draw(count));
-                Ok((a, b, self.correction(count)?))
-            }
-            Part::Dealer { left_tape, right_tape, .. } => {
-                let [a, b, c] = [(); 3].map(|()| left_tape.draw::<R>(count));
-                let [a_1, b_1] = [(); 2].map(|()| right_tape.draw::<R>(count));
-                let correction: Vec<R> =
-                    (0..count).map(|i| a[i].plus(a_1[i]).times(b[i].plus(b_1[i])).minus(c[i])).collect();
-                self.deal(&correction, count * R::STREAM_BYTES)?;
-                Ok((vec![R::ZERO; count], vec![R::ZERO; count], vec![R::ZERO; count]))
+                let [a, b, c] = [(); 3].map(|()| left_tape.draw::<T>(count));
+                let [a_1, b_1] = [(); 2].map(|()| right_tape.draw::<T>(count));
+                let corrections = (0..count).map(|i| correction([a[i], a_1[i]], [b[i], b_1[i]], c[i]));
+                let corrections: Vec<T> = corrections.collect();
+                self.deal(&corrections, count * T::STREAM_BYTES)?;
+                Ok((vec![T::ZERO; count], vec![T::ZERO; count], vec![T::ZERO; count]))
             }
         }
     }

@@ -7,7 +7,7 @@ use kobling_tests::dice::Dice;
 use kobling_tests::reference::{Keys, Perturbation, TrueCell, cell_key};
 use kobling_tests::registers::{Mix, Owner, standard};
 use kobling_tests::tap::Said;
-use kobling_tests::world::World;
+use kobling_tests::world::{JobResult, World};
 
 use super::script;
 
@@ -35,6 +35,28 @@ fn values(owner: &mut Owner, name: &str, day: &str) -> BTreeMap<String, String> 
     rows.map(|[person, value, ..]| (person.clone(), value.clone())).collect()
 }
 
+/// What three owners have of people, of whom few are rich, and what was answered about them.
+struct Rich {
+    wages: BTreeMap<String, String>,
+    home: BTreeMap<String, String>,
+    site: BTreeMap<String, String>,
+    weight: BTreeMap<String, String>,
+    ran: JobResult,
+}
+
+/// Asks `rest` of places `b`, wages `l`, sites `s` and weights `v`.
+fn rich(seed: u64, rest: &str) -> Rich {
+    let mut owners = few_rich(seed);
+    let wages = values(&mut owners[0], "LONN", "2021-05-01");
+    let home = values(&mut owners[0], "BOSTED", "2020-01-01");
+    let site = values(&mut owners[1], "STED", "");
+    let weight = values(&mut owners[2], "VEKT", "");
+    let world = World::of(owners).found();
+    let imports = "import ssb/BOSTED 2020-01-01 as b\nimport ssb/LONN 2021-05-01 as l\nimport krg/STED as s\nimport fhi/VEKT as v";
+    let ran = world.check(&script(&world, &format!("{imports}\n{rest}")));
+    Rich { wages, home, site, weight, ran }
+}
+
 #[test]
 fn attack_13_a_cell_that_two_people_dominate_is_hidden_whoever_has_the_conditions() {
     let (mut dominated, mut hidden_in_vain, mut shown) = (0, 0, 0);
@@ -53,17 +75,7 @@ fn attack_13_a_cell_that_two_people_dominate_is_hidden_whoever_has_the_condition
 
 /// Cells that two people dominate, cells hidden although nobody does, and cells shown. None is dominated and shown.
 fn dominance(seed: u64) -> (usize, usize, usize) {
-    let mut owners = few_rich(seed);
-    let wages = values(&mut owners[0], "LONN", "2021-05-01");
-    let home = values(&mut owners[0], "BOSTED", "2020-01-01");
-    let site = values(&mut owners[1], "STED", "");
-    let weight = values(&mut owners[2], "VEKT", "");
-    let world = World::of(owners).found();
-    let ran = world.check(&script(
-        &world,
-        "import ssb/BOSTED 2020-01-01 as b\nimport ssb/LONN 2021-05-01 as l\nimport krg/STED as s\nimport fhi/VEKT as v\n\
-         tabulate b s if v > 70, summarize(l) sum",
-    ));
+    let Rich { wages, home, site, weight, ran } = rich(seed, "tabulate b s if v > 70, summarize(l) sum");
     let table = &ran.tables[0];
     let (mut dominated, mut hidden_in_vain, mut shown) = (0, 0, 0);
     for (row, place) in ["A", "B", "C", "D"].into_iter().enumerate() {
@@ -95,17 +107,8 @@ fn dominance(seed: u64) -> (usize, usize, usize) {
 /// A sum over two owners may be even where what one of them has of it is not: who has the even part takes it away.
 #[test]
 fn attack_13_a_sum_of_two_owners_numbers_is_hidden_where_two_people_dominate_what_one_of_them_has() {
-    let mut owners = few_rich(95);
-    let wages = values(&mut owners[0], "LONN", "2021-05-01");
-    let home = values(&mut owners[0], "BOSTED", "2020-01-01");
-    let site = values(&mut owners[1], "STED", "");
-    let weight = values(&mut owners[2], "VEKT", "");
-    let world = World::of(owners).found();
-    let ran = world.check(&script(
-        &world,
-        "import ssb/BOSTED 2020-01-01 as b\nimport ssb/LONN 2021-05-01 as l\nimport krg/STED as s\nimport fhi/VEKT as v\n\
-         generate samlet = l + 10000 * v\ntabulate b s if v > 100, summarize(samlet) sum",
-    ));
+    let rest = "generate samlet = l + 10000 * v\ntabulate b s if v > 100, summarize(samlet) sum";
+    let Rich { wages, home, site, weight, ran } = rich(95, rest);
     let summary = ran.tables[0].summary.as_ref().expect("sums");
     let (mut parts_only, mut shown) = (0, 0);
     for (row, place) in ["A", "B", "C", "D"].into_iter().enumerate() {

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use kobling_tests::dice::Dice;
 use kobling_tests::reference::Perturbation;
 
-/// Codes of an indicator, 0 and 1 with three decimals: width, and bits of t.
+/// An indicator in thousandths of its width, and t, which is as wide: the two million units of a code are too many to try.
 const WIDTH: i64 = 1000;
-const DITHER: std::ops::Range<i64> = -512..512;
+const DITHER: std::ops::Range<i64> = -500..500;
 
 /// The changes of a large count, one for each of 256 keys.
 fn changes() -> Vec<i64> {
@@ -70,7 +70,7 @@ fn attack_14b_the_noise_of_several_columns_over_one_cell_averages_out_only_slowl
         for _ in 0..TRIES {
             let e = *dice.one(&changes);
             let sums: Vec<i64> = (0..columns)
-                .map(|_| e * mean + dice.one(&changes) * WIDTH + dice.below(1024) as i64 + DITHER.start)
+                .map(|_| e * mean + dice.one(&changes) * WIDTH + dice.below(1000) as i64 + DITHER.start)
                 .collect();
             // ln P(e) + Σ ln P(s′ − s | e), each over the z that leave t in its range.
             let likelihood = |guess: i64, prior: f64| {
