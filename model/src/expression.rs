@@ -123,6 +123,39 @@ pub enum Expression {
 }
 
 impl Expression {
+    /// The same expression with something in the place of each source.
+    pub fn with_sources(&self, replace: &mut dyn FnMut(usize) -> Self) -> Self {
+        match self {
+            Self::Source(index) => replace(*index),
+            Self::Constant(value) => Self::Constant(value.clone()),
+            Self::Missing(value_type) => Self::Missing(*value_type),
+            Self::Negate(inner) => Self::Negate(Box::new(inner.with_sources(replace))),
+            Self::Not(inner) => Self::Not(Box::new(inner.with_sources(replace))),
+            Self::Binary(operator, left, right) => {
+                let left = left.with_sources(replace);
+                Self::Binary(*operator, Box::new(left), Box::new(right.with_sources(replace)))
+            }
+            Self::Call(function, arguments) => {
+                Self::Call(*function, arguments.iter().map(|argument| argument.with_sources(replace)).collect())
+            }
+            Self::Case { arms, otherwise } => {
+                let arms = arms.iter();
+                let arms = arms.map(|(when, then)| (when.with_sources(replace), then.with_sources(replace))).collect();
+                Self::Case { arms, otherwise: Box::new(otherwise.with_sources(replace)) }
+            }
+        }
+    }
+
+    /// The sources that it names, each once.
+    pub fn sources(&self) -> std::collections::BTreeSet<usize> {
+        let mut sources = std::collections::BTreeSet::new();
+        self.with_sources(&mut |index| {
+            sources.insert(index);
+            Self::Source(index)
+        });
+        sources
+    }
+
     /// Number of nodes in the tree, as a measure of work; the checker bounds it.
     pub fn size(&self) -> usize {
         1 + match self {

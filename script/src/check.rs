@@ -10,8 +10,9 @@ use std::sync::Arc;
 use kobling_model::catalogue::{Catalogue, Datastore};
 use kobling_model::expression::Expression;
 use kobling_model::interval::Interval;
+use kobling_model::preparation::Rows;
 use kobling_model::plan::{Dimension, Plan, Question, QuestionKind, Release, Source};
-use kobling_model::{DatastoreId, Day, OwnerId, UnitType, VariableName, Version};
+use kobling_model::{OwnerId, UnitType};
 
 use crate::ast::{Command, Expr, Name, Script, Statement};
 use crate::command::{
@@ -23,6 +24,7 @@ use crate::joint::Known;
 use crate::limits::{PLAN_NODES_MAX, QUESTIONS_MAX};
 use crate::locality::{Asked, Filter, NoSides, Population, Sides, conjunction, sides};
 use crate::lower::{Lowered, Lowering};
+use crate::made::Made;
 use crate::near::nearest;
 use crate::problem::{Feature, Problem};
 
@@ -35,10 +37,9 @@ pub(crate) fn plan(script: &Script, catalogue: &Catalogue, reporter: &mut Report
         datasets: BTreeMap::new(),
         active: None,
         code_lists: BTreeMap::new(),
-        sources: Vec::new(),
+        made: Made::default(),
         constants: Vec::new(),
         known: Vec::new(),
-        places: BTreeMap::new(),
         questions: Vec::new(),
         uncertain: false,
         spent: 0,
@@ -73,14 +74,12 @@ pub(crate) struct Checker<'a, 'r, 's> {
     pub(crate) active: Option<String>,
     /// Value as written and label, by name.
     pub(crate) code_lists: BTreeMap<String, Arc<Vec<(String, String)>>>,
-    /// Register values that columns are made of, each once.
-    pub(crate) sources: Vec<(OwnerId, Source)>,
-    /// Public bounds and centre of each of them, where it has any.
+    /// What columns are made of, and tables that owners prepare.
+    pub(crate) made: Made,
+    /// Public bounds and centre of each of its sources, where it has any.
     pub(crate) constants: Vec<Option<(Interval, f64)>>,
     /// What is public about each of them beside.
     pub(crate) known: Vec<Known>,
-    /// Where each is among them.
-    pub(crate) places: BTreeMap<(DatastoreId, Version, VariableName, Option<Day>), usize>,
     questions: Vec<Question>,
     /// Something has been reported that may have made names: unknown ones are not blamed any more.
     pub(crate) uncertain: bool,
@@ -92,23 +91,55 @@ pub(crate) struct Checker<'a, 'r, 's> {
 }
 
 /// A dataset of the script: never data, only what its columns are made of.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Dataset {
     pub(crate) unit_type: Option<UnitType>,
+    pub(crate) rows: RowsAre,
     pub(crate) population: Option<Population>,
     pub(crate) filters: Vec<Filter>,
     pub(crate) columns: BTreeMap<String, Column>,
 }
 
+/// What a row of a dataset is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) enum RowsAre {
+    /// A unit.
+    #[default]
+    Units,
+    /// A spell of a unit.
+    Spells(Rows),
+    /// A group of units that have some values in common.
+    Groups(Groups),
+}
+
+/// What groups are made by.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Groups {
+    pub(crate) owner: OwnerId,
+    /// Names of the variables that units of a group have in common.
+    pub(crate) by: Vec<String>,
+    /// What they are of a unit, over the script's sources.
+    pub(crate) values: Vec<Expression>,
+}
+
 /// A column by what is known about it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Column {
     /// A number or text for each unit.
     Value(Box<ColumnValue>),
     /// A pointer to other units: in no expression and no table.
-    Key,
+    Key(Pointer),
     /// The statement that should have made it failed.
     Failed,
+}
+
+/// A register variable that names other units.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Pointer {
+    pub(crate) owner: OwnerId,
+    pub(crate) source: Source,
+    /// What it points to.
+    pub(crate) unit_type: UnitType,
 }
 
 /// A number or text for each unit.
@@ -262,6 +293,21 @@ impl<'a, 's> Checker<'a, '_, 's> {
         }
     }
 
+    /// The place of a column among all that the script has made, with what is public about it.
+    pub(crate) fn source(
+        &mut self,
+        column: kobling_model::preparation::Column,
+        known: Known,
+        constants: Option<(Interval, f64)>,
+    ) -> usize {
+        let (place, new) = self.made.source(&known.owner, column);
+        if new {
+            self.known.push(known);
+            self.constants.push(constants);
+        }
+        place
+    }
+
     /// Forgets what a column was, since a statement that should have changed it failed.
     pub(crate) fn spoil_column(&mut self, active: &str, name: &str) {
         if let Some(column) = self.dataset(active).columns.get_mut(name) {
@@ -302,7 +348,7 @@ impl<'a, 's> Checker<'a, '_, 's> {
         let text = self.known_name(active, name)?;
         match &self.datasets[active].columns[&text] {
             Column::Value(value) => Ok((text, (**value).clone())),
-            Column::Key => Err(self.report(name.span, key_problem(text))),
+            Column::Key(_) => Err(self.report(name.span, key_problem(text))),
             Column::Failed => Err(self.reporter.earlier()),
         }
     }
@@ -390,7 +436,7 @@ impl<'a, 's> Checker<'a, '_, 's> {
         let of_value = asked.value.iter().map(|(_, expression)| expression.size()).sum::<usize>();
         self.spend(of_filters + of_dimensions + of_value + 1, statement.span)?;
         let all: Vec<_> = self.datasets[active].filters.iter().chain(filters).cloned().collect();
-        let sides = match sides(&self.known, &self.sources, &population, &all, asked, &mut self.joint_work) {
+        let sides = match sides(&self.known, &self.made, &population, &all, asked, &mut self.joint_work) {
             Ok(sides) => sides,
             Err(NoSides::Owners(owners)) => {
                 return Err(self.report(statement.span, Problem::TooManyOwners { owners }));

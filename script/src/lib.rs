@@ -23,6 +23,7 @@ pub mod limits;
 mod linear;
 mod locality;
 mod lower;
+mod made;
 mod near;
 pub mod parser;
 mod problem;

@@ -354,7 +354,7 @@ impl<'a, 'r, 's> Lowering<'a, 'r, 's> {
                 let owners = owners.collect();
                 Ok(Lowered { owners, domain: value.categories.clone(), ..value.lowered.clone() })
             }
-            Some(Column::Key) => Err(self.report(span, Problem::KeyInExpression { name: name.to_owned() })),
+            Some(Column::Key(_)) => Err(self.report(span, Problem::KeyInExpression { name: name.to_owned() })),
             Some(Column::Failed) => Err(self.reporter.earlier()),
             None if self.uncertain => Err(self.reporter.earlier()),
             None => {
