@@ -93,6 +93,8 @@ pub enum Function {
     RowTotal,
     RowMissing,
     RowValid,
+    /// A text as a number: text, signs to leave out, and 1 where a comma is the decimal point. Missing where it is none.
+    Destring,
 }
 
 /// A column of one owner, as a function of its register values at one unit.
@@ -168,4 +170,18 @@ impl Expression {
             }
         }
     }
+}
+
+/// The number that a text is, as [`Function::Destring`] reads it.
+///
+/// Blanks around it do not count; it has a sign, digits, and a point or comma; no exponent, no words such as `inf`.
+pub fn number_of(text: &str, ignored: &str, decimal_comma: bool) -> Option<f64> {
+    let kept = text.chars().filter(|letter| !ignored.contains(*letter));
+    let point = |letter| if decimal_comma && letter == ',' { '.' } else { letter };
+    let written: String = kept.map(point).collect();
+    let written = written.trim();
+    let plain = |letter: char| letter.is_ascii_digit() || matches!(letter, '.' | '-' | '+');
+    let number: f64 = written.chars().all(plain).then(|| written.parse().ok())??;
+    // Adding zero makes one zero of both.
+    number.is_finite().then_some(number + 0.0)
 }

@@ -137,6 +137,7 @@ impl Interval {
                 each()?.into_iter().try_fold(zero, |sum, x| Self::sum(sum, Self::hull(Some(zero), x)))
             }
             Function::RowMissing | Function::RowValid => whole(0.0, arguments.len() as f64),
+            Function::Destring => None,
             Function::Length
             | Function::Lower
             | Function::Upper

@@ -142,8 +142,10 @@ pub enum SampleSize {
 pub enum Column {
     /// A register variable at a date, of the row's unit.
     Register(Source),
-    /// A pointer of the row's unit, of which only matters whether there is one: it decides a population, and is in no expression.
+    /// Whether the row's unit has a pointer: 1 where it has one, missing where not. What it points to is in no expression (rule 15).
     Pointer(Source),
+    /// 1 where at least one of these columns, which stand before, has a value; missing where none has.
+    Either(Vec<usize>),
     /// A part of the row's spell.
     Spell {
         /// The variable whose spell it is, without a date.
@@ -189,14 +191,14 @@ pub enum Key {
 }
 
 impl Column {
-    /// What its values are; none for a pointer.
-    pub fn value_type(&self) -> Option<ValueType> {
+    /// What its values are.
+    pub fn value_type(&self) -> ValueType {
         match self {
-            Self::Register(source) => Some(source.value_type),
-            Self::Pointer(_) => None,
-            Self::Spell { variable, part: SpellPart::Value } => Some(variable.value_type),
-            Self::Spell { part: SpellPart::Start | SpellPart::Stop, .. } => Some(ValueType::Number),
-            Self::Prepared { value_type, .. } => Some(*value_type),
+            Self::Register(source) => source.value_type,
+            Self::Pointer(_) | Self::Either(_) => ValueType::Number,
+            Self::Spell { variable, part: SpellPart::Value } => variable.value_type,
+            Self::Spell { part: SpellPart::Start | SpellPart::Stop, .. } => ValueType::Number,
+            Self::Prepared { value_type, .. } => *value_type,
         }
     }
 
@@ -204,7 +206,7 @@ impl Column {
     pub fn register(&self) -> Option<&Source> {
         match self {
             Self::Register(source) | Self::Pointer(source) => Some(source),
-            Self::Spell { .. } | Self::Prepared { .. } => None,
+            Self::Spell { .. } | Self::Prepared { .. } | Self::Either(_) => None,
         }
     }
 }

@@ -16,7 +16,8 @@ use kobling_model::{OwnerId, UnitType};
 
 use crate::ast::{Command, Expr, Name, Script, Statement};
 use crate::command::{
-    COMMANDS, dataset, generate, import, labels, other, recode, rename, require, select, summarize, tabulate,
+    COMMANDS, copies, dataset, destring, event, generate, group, import, labels, merge, other, recode, rename,
+    require, sample, select, summarize, tabulate,
 };
 use crate::diagnostic::{Reported, Reporter, Span};
 use crate::domain::Domain;
@@ -26,7 +27,7 @@ use crate::locality::{Asked, Filter, NoSides, Population, Sides, conjunction, si
 use crate::lower::{Lowered, Lowering};
 use crate::made::Made;
 use crate::near::nearest;
-use crate::problem::{Feature, Problem};
+use crate::problem::{Feature, Problem, Unprepared};
 
 /// What the script asks; of use only where nothing was reported.
 pub(crate) fn plan(script: &Script, catalogue: &Catalogue, reporter: &mut Reporter<'_>) -> Plan {
@@ -167,6 +168,13 @@ impl Dataset {
         self.columns.get(name)
     }
 
+    /// The same rows without columns.
+    pub(crate) fn rows_only(&self) -> Self {
+        let Self { unit_type, rows, population, filters, .. } = self;
+        let (rows, population, filters) = (rows.clone(), population.clone(), filters.clone());
+        Self { unit_type: *unit_type, rows, population, filters, columns: BTreeMap::new() }
+    }
+
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.columns.keys().map(String::as_str)
     }
@@ -206,6 +214,18 @@ impl<'a, 's> Checker<'a, '_, 's> {
             Command::Rename { old, new } => rename::check(self, old, new),
             Command::DefineLabels(define) => labels::check_define(self, define),
             Command::AssignLabels { variable, labels } => labels::check_assign(self, variable, labels),
+            Command::Collapse(grouping) => group::check_collapse(self, grouping, statement),
+            Command::Aggregate(grouping) => group::check_aggregate(self, grouping, statement),
+            Command::Merge(merge) => merge::check(self, merge, statement),
+            Command::CloneDataset { dataset, copy } => copies::check_dataset(self, dataset, copy),
+            Command::CloneUnits { dataset, copy } => copies::check_units(self, dataset, copy),
+            Command::RenameDataset { old, new } => copies::check_rename(self, old, new),
+            Command::DeleteDataset(name) => copies::check_delete(self, name),
+            Command::CloneVariables(clone) => copies::check_variables(self, clone, statement),
+            Command::Destring(destring) => destring::check(self, destring, statement),
+            Command::DropLabels(lists) => labels::check_drop(self, lists),
+            Command::Sample(sample) => sample::check(self, sample, statement),
+            Command::ImportEvent(import) => event::check(self, import, statement),
             Command::Tabulate(tabulate) => tabulate::check(self, tabulate, statement),
             Command::Summarize(summarize) => summarize::check(self, summarize, statement),
             Command::Other(other) => other::check(self, other),
@@ -376,7 +396,7 @@ impl<'a, 's> Checker<'a, '_, 's> {
     }
 
     /// Bounds the work that a whole script causes.
-    fn spend(&mut self, nodes: usize, span: Span) -> Result<(), Reported> {
+    pub(crate) fn spend(&mut self, nodes: usize, span: Span) -> Result<(), Reported> {
         self.spent = self.spent.saturating_add(nodes);
         if self.exhausted() { Err(self.report(span, Problem::PlanTooLarge)) } else { Ok(()) }
     }
@@ -412,7 +432,20 @@ impl<'a, 's> Checker<'a, '_, 's> {
     /// Asks whether the dataset, as it is now, passes the floor.
     pub(crate) fn ask_population(&mut self, active: &str, statement: &Statement) -> Result<(), Reported> {
         let kind = |_: &Sides| QuestionKind::Population { dataset: active.to_owned() };
-        self.ask(active, &[], Asked::default(), kind, statement)
+        match &self.datasets[active].rows {
+            RowsAre::Units => self.ask(active, &[], Asked::default(), kind, statement),
+            // Units that have a row left.
+            RowsAre::Spells(_) => {
+                let word = statement.text.split_whitespace().next().unwrap_or_default().to_owned();
+                let (owner, source) = self.presence(active, &word, statement.span)?;
+                let unit_type = self.datasets[active].unit_type;
+                let population = Some(Population { owner, source });
+                let units = Dataset { unit_type, population, ..Dataset::default() };
+                self.ask_of(&units, &[], Asked::default(), kind, statement)
+            }
+            // Nothing is shown of them, and what they are made from was asked about.
+            RowsAre::Groups(_) => Ok(()),
+        }
     }
 
     /// Adds a question over the dataset's population and filters, and `filters` of its own.
@@ -424,18 +457,41 @@ impl<'a, 's> Checker<'a, '_, 's> {
         kind: impl FnOnce(&Sides) -> QuestionKind,
         statement: &Statement,
     ) -> Result<(), Reported> {
-        let population = self.populated(active, statement.span)?;
+        self.populated(active, statement.span)?;
+        let command = || statement.text.split_whitespace().next().unwrap_or_default().to_owned();
+        let unprepared = match &self.datasets[active].rows {
+            RowsAre::Units => None,
+            RowsAre::Spells(_) => Some(Unprepared::OfSpells { command: command() }),
+            RowsAre::Groups(_) => Some(Unprepared::OfGroups { command: command() }),
+        };
+        if let Some(unprepared) = unprepared {
+            return Err(self.report(statement.span, Problem::Unprepared(unprepared)));
+        }
+        let dataset = self.datasets[active].rows_only();
+        self.ask_of(&dataset, filters, asked, kind, statement)
+    }
+
+    /// The same of a dataset whose rows are units.
+    fn ask_of(
+        &mut self,
+        dataset: &Dataset,
+        filters: &[Filter],
+        asked: Asked,
+        kind: impl FnOnce(&Sides) -> QuestionKind,
+        statement: &Statement,
+    ) -> Result<(), Reported> {
+        let population = dataset.population.clone().expect("it has been looked at");
         if self.questions.len() >= QUESTIONS_MAX {
             return Err(self.report(statement.span, Problem::PlanTooLarge));
         }
-        let all = self.datasets[active].filters.iter().chain(filters);
+        let all = dataset.filters.iter().chain(filters);
         let of_filters: usize = all.map(|filter| filter.size).sum();
         let of_dimensions = |dimension: &Dimension| dimension.expression.size() + dimension.categories.len();
         let of_dimensions: usize =
             asked.dimensions.iter().map(|(_, dimension)| of_dimensions(dimension)).sum();
         let of_value = asked.value.iter().map(|(_, expression)| expression.size()).sum::<usize>();
         self.spend(of_filters + of_dimensions + of_value + 1, statement.span)?;
-        let all: Vec<_> = self.datasets[active].filters.iter().chain(filters).cloned().collect();
+        let all: Vec<_> = dataset.filters.iter().chain(filters).cloned().collect();
         let sides = match sides(&self.known, &self.made, &population, &all, asked, &mut self.joint_work) {
             Ok(sides) => sides,
             Err(NoSides::Owners(owners)) => {
@@ -450,7 +506,7 @@ impl<'a, 's> Checker<'a, '_, 's> {
         };
         let tables = sides.conditions.iter().chain(&sides.joints).map(|joint| joint.category_of.len());
         self.spend(tables.sum(), statement.span)?;
-        let unit_type = self.datasets[active].unit_type.expect("a population has a unit type");
+        let unit_type = dataset.unit_type.expect("a population has a unit type");
         self.questions.push(Question {
             line: statement.line,
             text: statement.text.clone(),

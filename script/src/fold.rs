@@ -4,7 +4,7 @@
 //! engine. So a folded expression never differs from the one that was written.
 
 use kobling_model::Day;
-use kobling_model::expression::{BinaryOperator, Expression, Function, Value};
+use kobling_model::expression::{BinaryOperator, Expression, Function, Value, number_of};
 
 use crate::parser::positive_zero;
 
@@ -98,6 +98,7 @@ pub(crate) fn call(function: Function, arguments: &[Option<Value>]) -> Option<Op
             | F::Substr
             | F::StartsWith
             | F::EndsWith
+            | F::Destring
     );
     if !computed {
         return None;
@@ -113,6 +114,9 @@ pub(crate) fn call(function: Function, arguments: &[Option<Value>]) -> Option<Op
             F::EndsWith => Some(truth(text.ends_with(part.as_str()))),
             _ => None,
         },
+        [Value::Text(text), Value::Text(ignored), Value::Number(comma)] => {
+            Some(number_of(text, ignored, *comma != 0.0).map(Value::Number))
+        }
         [Value::Text(text), Value::Number(position), Value::Number(length)] => {
             substring(text, *position, *length).map(|part| Some(Value::Text(part)))
         }

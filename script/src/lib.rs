@@ -26,6 +26,7 @@ mod lower;
 mod made;
 mod near;
 pub mod parser;
+mod prepare;
 mod problem;
 mod value;
 
@@ -37,7 +38,7 @@ use kobling_model::plan::Plan;
 
 pub use diagnostic::{Diagnostic, Span, render};
 pub use joint::Obstacle;
-pub use problem::{Expected, Feature, Language, Problem};
+pub use problem::{Expected, Feature, Language, Problem, Unprepared};
 
 /// A script in which every name, type and date is valid.
 #[derive(Clone, Debug, PartialEq)]

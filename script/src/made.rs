@@ -109,6 +109,7 @@ impl<'a> Binder<'a> {
                 let preparation = shelf.preparation(self.made, *preparation);
                 Column::Prepared { preparation, measure: *measure, key, value_type: *value_type }
             }
+            Column::Either(of) => Column::Either(of.iter().map(|of| self.source(*of, shelf)).collect()),
             column => column.clone(),
         };
         self.columns.push(column);

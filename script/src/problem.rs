@@ -1,9 +1,12 @@
 //! Everything that can be wrong with a script, and how it is said in English and Norwegian.
 
+mod preparation;
+
 use kobling_model::value::Coding;
 use kobling_model::{Day, OwnerId, UnitType};
 
 use crate::joint::Obstacle;
+pub use self::preparation::Unprepared;
 use crate::limits::{
     EXPRESSION_NODES_MAX, QUESTION_OWNERS_MAX, SCRIPT_BYTES_MAX, SIDE_CATEGORIES_MAX, TABLE_CELLS_MAX,
 };
@@ -104,6 +107,9 @@ pub enum Problem {
     TextSummarized { name: String },
     NoBounds { name: String },
     BoundsTooLarge { name: String, bound: f64 },
+
+    // Datasets from others.
+    Unprepared(Unprepared),
 }
 
 /// What the grammar wants at a place.
@@ -133,6 +139,9 @@ pub enum Expected {
     RuleValue,
     RuleTarget,
     Range,
+    Statistic,
+    Into,
+    To,
 }
 
 /// A part of the language that is not carried out yet.
@@ -250,6 +259,7 @@ impl Problem {
             Self::StatisticOfNothing { .. } => "statistic-of-nothing",
             Self::TextSummarized { .. } => "text-summarized",
             Self::NoBounds { .. } => "no-bounds",
+            Self::Unprepared(unprepared) => unprepared.code(),
             Self::BoundsTooLarge { .. } => "bounds-too-large",
         }
     }
@@ -587,6 +597,7 @@ impl Problem {
                     tip,
                 )
             }
+            Self::Unprepared(unprepared) => unprepared.say(),
             Self::UnitTypeDiffers { variable, unit_type, dataset } => say(
                 format!("`{variable}` is about units of type {unit_type}, the dataset about {dataset}"),
                 "a dataset has one unit type: make another dataset with `create-dataset`",
@@ -913,6 +924,12 @@ impl Expected {
                 "the new value: a number, a text in quotes or `.`",
                 "den nye verdien: et tall, en tekst i anførselstegn eller `.`",
             ),
+            Self::Statistic => (
+                "a statistic in parentheses, such as (mean)",
+                "en statistikk i parentes, for eksempel (mean)",
+            ),
+            Self::Into => ("`into` and a dataset", "`into` og et datasett"),
+            Self::To => ("`to` and a date", "`to` og en dato"),
             Self::Range => (
                 "the other end of the range: a number, min or max",
                 "den andre enden av intervallet: et tall, min eller max",

@@ -25,7 +25,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::prelude::Expr;
 use kobling_model::Day;
-use kobling_model::expression::{Function, ValueType};
+use kobling_model::expression::{Function, ValueType, number_of};
 
 /// What a function yields for arguments of these types; none where it does not take them.
 pub(super) fn yields(function: Function, arguments: &[ValueType]) -> Option<ValueType> {
@@ -39,6 +39,7 @@ pub(super) fn yields(function: Function, arguments: &[ValueType]) -> Option<Valu
         Date => (arguments == [Number; 3], Number),
         Length => (arguments == [Text], Number),
         Lower | Upper | Trim | Ltrim | Rtrim => (arguments == [Text], Text),
+        Destring => (arguments == [Text, Text, Number], Number),
         Substr => (arguments == [Text, Number, Number] || arguments == [Text, Number], Text),
         StartsWith | EndsWith => (arguments == [Text, Text], Number),
         String => (arguments.len() == 1, Text),
@@ -215,6 +216,12 @@ fn apply(function: Function, arguments: &[Column], rows: usize) -> Option<ArrayR
                     Some(length) => length.number(row)?,
                 };
                 Some(substr(first.text(row)?, from.number(row)?, length))
+            })
+        }
+        Destring => {
+            let (ignored, comma) = (arguments.get(1)?, arguments.get(2)?);
+            numbers(rows, |row| {
+                number_of(first.text(row)?, ignored.text(row)?, comma.number(row)? != 0.0)
             })
         }
         StartsWith | EndsWith => {

@@ -215,7 +215,7 @@ fn join(
     let (index, column) = match variable.domain {
         ValueDomain::Pointer { unit_type } => {
             let pointer = Pointer { owner: owner.clone(), source: source.clone(), unit_type };
-            let known = Known { owner: owner.clone(), codes: None, text: false, bounds: None };
+            let known = Known { owner: owner.clone(), codes: None, text: false, bounds: None, of_any_size: false };
             (checker.source(register::Column::Pointer(source), known, None), Column::Key(pointer))
         }
         _ => {
@@ -262,5 +262,6 @@ pub(super) fn known(owner: OwnerId, variable: &Variable, bounds: Option<Interval
         _ => code_bounds(variable).or(bounds),
     };
     let text = variable.data_type().is_none_or(|data_type| value_type(data_type) == ValueType::Text);
-    Known { owner, codes: Domain::of_codes(&variable.domain, None).map(Arc::new), text, bounds }
+    let codes = Domain::of_codes(&variable.domain, None).map(Arc::new);
+    Known { owner, codes, text, bounds, of_any_size: false }
 }

@@ -80,7 +80,7 @@ pub(crate) fn check_drop(
 }
 
 /// Takes the filters into the dataset, unless it then involved too many owners.
-fn narrow(
+pub(super) fn narrow(
     checker: &mut Checker<'_, '_, '_>,
     active: &str,
     filters: Vec<Filter>,
