@@ -137,12 +137,15 @@ impl Expression {
                 let left = left.with_sources(replace);
                 Self::Binary(*operator, Box::new(left), Box::new(right.with_sources(replace)))
             }
-            Self::Call(function, arguments) => {
-                Self::Call(*function, arguments.iter().map(|argument| argument.with_sources(replace)).collect())
-            }
+            Self::Call(function, arguments) => Self::Call(
+                *function,
+                arguments.iter().map(|argument| argument.with_sources(replace)).collect(),
+            ),
             Self::Case { arms, otherwise } => {
                 let arms = arms.iter();
-                let arms = arms.map(|(when, then)| (when.with_sources(replace), then.with_sources(replace))).collect();
+                let arms = arms
+                    .map(|(when, then)| (when.with_sources(replace), then.with_sources(replace)))
+                    .collect();
                 Self::Case { arms, otherwise: Box::new(otherwise.with_sources(replace)) }
             }
         }

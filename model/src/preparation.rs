@@ -248,7 +248,8 @@ impl Statistic {
 
     /// Bounds of the statistic where each value lies within `value`.
     pub fn bounds(self, value: Option<Interval>) -> Option<Interval> {
-        let width = |part: f64| value.and_then(|value| Interval::new(0.0, part * (value.high - value.low), false));
+        let width =
+            |part: f64| value.and_then(|value| Interval::new(0.0, part * (value.high - value.low), false));
         match self {
             Self::Value | Self::Min | Self::Max => value,
             Self::Mean | Self::Median => value.map(|value| Interval { whole: false, ..value }),

@@ -62,7 +62,9 @@ impl UnitBook for Book {
 
     fn keys(&self, unit_type: UnitType) -> RecordKeys {
         let secret = self.node.founding.secrets().record_key();
-        let keys = |secret| self.node.units_of(unit_type).record_keys(unit_type, &RecordKeySecret::from_bytes(secret));
+        let keys = |secret| {
+            self.node.units_of(unit_type).record_keys(unit_type, &RecordKeySecret::from_bytes(secret))
+        };
         secret.map_or_else(Arc::default, keys)
     }
 }

@@ -46,6 +46,8 @@ mod prepare;
 mod take;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_preparation;
 
 use self::column::Column as ValueColumn;
 use self::columns::{Dense, Reader};
@@ -304,7 +306,12 @@ impl Work {
         Ok(Self { registers: store.registers_folder(), unit_type, drafts, takes, program, value })
     }
 
-    fn run(&self, population: bool, book: &dyn UnitBook, stop: &AtomicBool) -> Result<Extracted, ExtractError> {
+    fn run(
+        &self,
+        population: bool,
+        book: &dyn UnitBook,
+        stop: &AtomicBool,
+    ) -> Result<Extracted, ExtractError> {
         let units = book.count(self.unit_type);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|_| ExtractError::Failed)?;

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use kobling_model::catalogue::{Catalogue, Datastore};
 use kobling_model::expression::Expression;
 use kobling_model::interval::Interval;
-use kobling_model::preparation::Rows;
 use kobling_model::plan::{Dimension, Plan, Question, QuestionKind, Release, Source};
+use kobling_model::preparation::Rows;
 use kobling_model::{OwnerId, UnitType};
 
 use crate::ast::{Command, Expr, Name, Script, Statement};
 use crate::command::{
-    COMMANDS, copies, dataset, destring, event, generate, group, import, labels, merge, other, recode, rename,
-    require, sample, select, summarize, tabulate,
+    COMMANDS, copies, dataset, destring, event, generate, group, import, labels, merge, other, recode,
+    rename, require, sample, select, summarize, tabulate,
 };
 use crate::diagnostic::{Reported, Reporter, Span};
 use crate::domain::Domain;

@@ -14,8 +14,8 @@ use crate::diagnostic::{Reported, Reporter, Span};
 use crate::domain::{Domain, shown};
 use crate::fold;
 use crate::function::{DERIVED, Kind, NOT_YET, OF_BINDINGS, SIGNATURES, Signature, names};
-use crate::locality::Filter;
 use crate::limits::{EXPRESSION_LEVELS_MAX, EXPRESSION_NODES_MAX};
+use crate::locality::Filter;
 use crate::near::nearest;
 use crate::problem::{Feature, Problem};
 
@@ -373,7 +373,9 @@ impl<'a, 'r, 's> Lowering<'a, 'r, 's> {
                 let owners = owners.collect();
                 Ok(Lowered { owners, domain: value.categories.clone(), ..value.lowered.clone() })
             }
-            Some(Column::Key(_)) => Err(self.report(span, Problem::KeyInExpression { name: name.to_owned() })),
+            Some(Column::Key(_)) => {
+                Err(self.report(span, Problem::KeyInExpression { name: name.to_owned() }))
+            }
             Some(Column::Failed) => Err(self.reporter.earlier()),
             None if self.uncertain => Err(self.reporter.earlier()),
             None => {

@@ -70,7 +70,8 @@ impl Shelf {
             By::Values(values) => By::Values(values.iter().map(|value| binder.bind(value, self)).collect()),
             by => by.clone(),
         };
-        let measure = |measure: &Measure| Measure { value: binder.bind(&measure.value, self), ..measure.clone() };
+        let measure =
+            |measure: &Measure| Measure { value: binder.bind(&measure.value, self), ..measure.clone() };
         let measures = of_script.measures.iter().map(measure).collect();
         let rows = of_script.rows.clone();
         self.preparations.push(Preparation { rows, sources: binder.columns, filters, by, measures });
@@ -103,7 +104,9 @@ impl<'a> Binder<'a> {
         let column = match column {
             Column::Prepared { preparation, measure, key, value_type } => {
                 let key = match key {
-                    Key::Values(values) => Key::Values(values.iter().map(|value| self.bind(value, shelf)).collect()),
+                    Key::Values(values) => {
+                        Key::Values(values.iter().map(|value| self.bind(value, shelf)).collect())
+                    }
                     key => key.clone(),
                 };
                 let preparation = shelf.preparation(self.made, *preparation);

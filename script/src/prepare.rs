@@ -135,7 +135,8 @@ impl Checker<'_, '_, '_> {
         };
         let constants = bounds_and_centre(&value.expression, &self.constants);
         let constants = statistic.bounds(constants.map(|(bounds, _)| bounds)).map(|bounds| {
-            let centre = constants.map_or(bounds.low + (bounds.high - bounds.low) / 2.0, |(_, centre)| centre);
+            let centre =
+                constants.map_or(bounds.low + (bounds.high - bounds.low) / 2.0, |(_, centre)| centre);
             (bounds, bounds.clamp(centre))
         });
         let of_any_size = statistic.is_of_any_size();
@@ -170,11 +171,7 @@ impl Checker<'_, '_, '_> {
     }
 
     /// Whether a unit is in the dataset: it is in the population, and each condition holds.
-    pub(crate) fn membership(
-        &mut self,
-        dataset: &str,
-        span: Span,
-    ) -> Result<Lowered, Reported> {
+    pub(crate) fn membership(&mut self, dataset: &str, span: Span) -> Result<Lowered, Reported> {
         let population = self.populated(dataset, span)?;
         let name = dataset.to_owned();
         let place = population.source;

@@ -5,8 +5,8 @@ mod preparation;
 use kobling_model::value::Coding;
 use kobling_model::{Day, OwnerId, UnitType};
 
-use crate::joint::Obstacle;
 pub use self::preparation::Unprepared;
+use crate::joint::Obstacle;
 use crate::limits::{
     EXPRESSION_NODES_MAX, QUESTION_OWNERS_MAX, SCRIPT_BYTES_MAX, SIDE_CATEGORIES_MAX, TABLE_CELLS_MAX,
 };

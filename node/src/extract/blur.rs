@@ -48,7 +48,9 @@ impl Group {
             Statistic::Percent => (value + value * z / counted).max(0.0),
             Statistic::Gini | Statistic::StandardErrorOfShare => (value + z / counted).clamp(0.0, 1.0),
             Statistic::StandardErrorOfMean => (value + z * width / counted / counted.sqrt()).max(0.0),
-            Statistic::StandardDeviation | Statistic::InterquartileRange => (value + z * width / counted).max(0.0),
+            Statistic::StandardDeviation | Statistic::InterquartileRange => {
+                (value + z * width / counted).max(0.0)
+            }
             _ => value + z * width / counted,
         }
     }
@@ -85,7 +87,9 @@ pub(super) fn statistic(statistic: Statistic, values: &[f64], all: f64) -> Optio
         Statistic::InterquartileRange => Some(between(values, 0.75) - between(values, 0.25)),
         Statistic::StandardDeviation => deviation(),
         Statistic::StandardErrorOfMean => deviation().map(|deviation| deviation / n.sqrt()),
-        Statistic::StandardErrorOfShare => Some((mean * (1.0 - mean) / n).sqrt()).filter(|error| error.is_finite()),
+        Statistic::StandardErrorOfShare => {
+            Some((mean * (1.0 - mean) / n).sqrt()).filter(|error| error.is_finite())
+        }
         Statistic::Gini => gini(values),
         _ => None,
     }
@@ -93,7 +97,8 @@ pub(super) fn statistic(statistic: Statistic, values: &[f64], all: f64) -> Optio
 
 /// The same of a large group, from several values where one would be one unit's.
 pub(super) fn smooth(of: Statistic, values: &[f64]) -> Option<f64> {
-    let mean = |values: &[f64]| (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
+    let mean =
+        |values: &[f64]| (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
     let about = |share: f64| {
         let middle = (share * (values.len().max(1) - 1) as f64).round() as usize;
         let first = middle.saturating_sub(NEIGHBOURS / 2).min(values.len().saturating_sub(NEIGHBOURS));

@@ -76,10 +76,15 @@ impl Dense {
     pub(super) fn of_arrays(arrays: &[&ArrayRef], texts: bool) -> Self {
         if !texts {
             let numbers = arrays.iter().filter_map(|array| array.as_primitive_opt::<Float64Type>());
-            return Self::Numbers(numbers.flat_map(|numbers| numbers.iter()).map(|number| number.unwrap_or(f64::NAN)).collect());
+            return Self::Numbers(
+                numbers.flat_map(|numbers| numbers.iter()).map(|number| number.unwrap_or(f64::NAN)).collect(),
+            );
         }
-        let (mut indices, mut distinct, mut places) = (Vec::new(), Vec::new(), HashMap::<Box<str>, u32>::new());
-        for text in arrays.iter().filter_map(|array| array.as_string_opt::<i32>()).flat_map(|texts| texts.iter()) {
+        let (mut indices, mut distinct, mut places) =
+            (Vec::new(), Vec::new(), HashMap::<Box<str>, u32>::new());
+        for text in
+            arrays.iter().filter_map(|array| array.as_string_opt::<i32>()).flat_map(|texts| texts.iter())
+        {
             indices.push(text.map_or(NO_TEXT, |text| match places.get(text) {
                 Some(place) => *place,
                 None => {

@@ -220,9 +220,7 @@ fn apply(function: Function, arguments: &[Column], rows: usize) -> Option<ArrayR
         }
         Destring => {
             let (ignored, comma) = (arguments.get(1)?, arguments.get(2)?);
-            numbers(rows, |row| {
-                number_of(first.text(row)?, ignored.text(row)?, comma.number(row)? != 0.0)
-            })
+            numbers(rows, |row| number_of(first.text(row)?, ignored.text(row)?, comma.number(row)? != 0.0))
         }
         StartsWith | EndsWith => {
             let part = arguments.get(1)?;

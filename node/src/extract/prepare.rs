@@ -10,7 +10,9 @@
 
 use std::collections::HashMap;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, RecordBatch, UInt32Array, UInt64Array};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, ListArray, RecordBatch, UInt32Array, UInt64Array,
+};
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Schema, UInt32Type, UInt64Type};
 use datafusion::functions_aggregate::expr_fn::{array_agg, avg, count, max, min, stddev, sum};
@@ -46,7 +48,9 @@ impl Table {
     /// The row of a unit.
     pub(super) fn of_unit(&self, unit: u32) -> Option<usize> {
         match &self.index {
-            Index::Units(rows) => rows.get(unit as usize).filter(|row| **row != NO_UNIT).map(|row| *row as usize),
+            Index::Units(rows) => {
+                rows.get(unit as usize).filter(|row| **row != NO_UNIT).map(|row| *row as usize)
+            }
             Index::Values(_) => None,
         }
     }
@@ -78,7 +82,9 @@ impl Keys {
             match array.data_type() {
                 // Numbers have one zero.
                 DataType::Float64 => {
-                    bytes.extend((array.as_primitive::<Float64Type>().value(row) + 0.0).to_bits().to_le_bytes());
+                    bytes.extend(
+                        (array.as_primitive::<Float64Type>().value(row) + 0.0).to_bits().to_le_bytes(),
+                    );
                 }
                 _ => {
                     let text = array.as_string_opt::<i32>()?.value(row);
@@ -127,7 +133,9 @@ impl Draft {
         let unit_type = preparation.rows.unit_type();
         let spells = match &preparation.rows {
             Rows::Units(_) => None,
-            Rows::Spells { variable, first, last, .. } => Some(spells(store, variable, unit_type, *first, *last)?),
+            Rows::Spells { variable, first, last, .. } => {
+                Some(spells(store, variable, unit_type, *first, *last)?)
+            }
         };
         if spells.is_none() && preparation.sources.is_empty() {
             return Err(ExtractError::NoPopulation);
@@ -167,7 +175,10 @@ impl Draft {
         let measures = preparation.measures.iter().map(measure).collect::<Result<Vec<_>, ExtractError>>()?;
         let by_unit = matches!(by, DraftBy::Unit) && spells.is_none();
         let of_rows = |measure: &DraftMeasure| {
-            matches!(measure.statistic, Statistic::Value | Statistic::Quantile { .. } | Statistic::Drawn { .. })
+            matches!(
+                measure.statistic,
+                Statistic::Value | Statistic::Quantile { .. } | Statistic::Drawn { .. }
+            )
         };
         // A row's own value is that of its unit, of which there is one row.
         if !by_unit && measures.iter().any(of_rows) {
@@ -247,7 +258,10 @@ impl Draft {
         let mut counts = vec![true; count];
         // The population is the first column.
         if self.spells.is_none() {
-            counts.iter_mut().zip(rows.clone()).for_each(|(counts, row)| *counts = !columns[0].is_missing(row));
+            counts
+                .iter_mut()
+                .zip(rows.clone())
+                .for_each(|(counts, row)| *counts = !columns[0].is_missing(row));
         }
         for filter in &self.filters {
             let passes = super::passes(&filter.numbers(&batch)?).collect::<Vec<_>>();
@@ -262,7 +276,10 @@ impl Draft {
             DraftBy::Pointer(..) => {
                 let pointed = &pointed.ok_or(wrong("a key is no pointer"))?[rows.clone()];
                 counts.iter_mut().zip(pointed).for_each(|(counts, unit)| *counts &= *unit != NO_UNIT);
-                named.push(("k0".to_owned(), Arc::new(UInt32Array::from_iter_values(pointed.iter().copied()))));
+                named.push((
+                    "k0".to_owned(),
+                    Arc::new(UInt32Array::from_iter_values(pointed.iter().copied())),
+                ));
             }
             DraftBy::Values(values) => {
                 for (at, array) in Keys::of(values, &batch)?.0.into_iter().enumerate() {
@@ -285,12 +302,18 @@ impl Draft {
         let fields: Vec<_> =
             named.iter().map(|(name, array)| Field::new(name, array.data_type().clone(), true)).collect();
         let arrays = named.into_iter().map(|(_, array)| array).collect();
-        let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).map_err(|_| ExtractError::Failed)?;
+        let batch =
+            RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).map_err(|_| ExtractError::Failed)?;
         filter_record_batch(&batch, &BooleanArray::from(counts)).map_err(|_| ExtractError::Failed)
     }
 
     /// A table of rows that are units: one row a group.
-    fn of_units(&self, batches: &[RecordBatch], units: u32, book: &dyn UnitBook) -> Result<Table, ExtractError> {
+    fn of_units(
+        &self,
+        batches: &[RecordBatch],
+        units: u32,
+        book: &dyn UnitBook,
+    ) -> Result<Table, ExtractError> {
         let mut rows = vec![NO_UNIT; units as usize];
         let mut of_row = Vec::new();
         for batch in batches {
@@ -303,13 +326,19 @@ impl Draft {
         let mut columns = Vec::with_capacity(self.measures.len());
         for (at, measure) in self.measures.iter().enumerate() {
             let name = format!("m{at}");
-            let arrays: Vec<&ArrayRef> =
-                batches.iter().map(|batch| batch.column_by_name(&name).ok_or(ExtractError::Failed)).collect::<Result<_, _>>()?;
+            let arrays: Vec<&ArrayRef> = batches
+                .iter()
+                .map(|batch| batch.column_by_name(&name).ok_or(ExtractError::Failed))
+                .collect::<Result<_, _>>()?;
             columns.push(match measure.statistic {
-                Statistic::Value | Statistic::Min | Statistic::Max => Dense::of_arrays(&arrays, measure.of_texts),
+                Statistic::Value | Statistic::Min | Statistic::Max => {
+                    Dense::of_arrays(&arrays, measure.of_texts)
+                }
                 Statistic::Count => {
                     let there = |array: &&ArrayRef| {
-                        (0..array.len()).map(|row| f64::from(u8::from(!array.is_null(row)))).collect::<Vec<_>>()
+                        (0..array.len())
+                            .map(|row| f64::from(u8::from(!array.is_null(row))))
+                            .collect::<Vec<_>>()
                     };
                     Dense::Numbers(arrays.iter().flat_map(there).collect())
                 }
@@ -377,7 +406,11 @@ impl Draft {
             }
         }
         if several {
-            wanted.extend((0..3).map(|limb| sum(cast(col(format!("r{limb}")), DataType::UInt64)).alias(format!("r{limb}"))));
+            wanted.extend(
+                (0..3).map(|limb| {
+                    sum(cast(col(format!("r{limb}")), DataType::UInt64)).alias(format!("r{limb}"))
+                }),
+            );
         }
         let mut groups = Vec::new();
         if !batches.is_empty() {
@@ -421,9 +454,12 @@ impl Draft {
     /// A measure of all groups.
     fn column(&self, groups: &[RecordBatch], at: usize, several: bool) -> Result<Dense, ExtractError> {
         let measure = &self.measures[at];
-        let of = |group: &RecordBatch, name: String| group.column_by_name(&name).cloned().ok_or(ExtractError::Failed);
+        let of = |group: &RecordBatch, name: String| {
+            group.column_by_name(&name).cloned().ok_or(ExtractError::Failed)
+        };
         if measure.of_texts && matches!(measure.statistic, Statistic::Min | Statistic::Max) {
-            let arrays = groups.iter().map(|group| of(group, format!("v{at}"))).collect::<Result<Vec<_>, _>>()?;
+            let arrays =
+                groups.iter().map(|group| of(group, format!("v{at}"))).collect::<Result<Vec<_>, _>>()?;
             return Ok(Dense::of_arrays(&arrays.iter().collect::<Vec<_>>(), true));
         }
         let number = |array: &ArrayRef, row: usize| -> f64 {
@@ -432,7 +468,9 @@ impl Draft {
             }
             match array.data_type() {
                 DataType::Float64 => array.as_primitive::<Float64Type>().value(row),
-                DataType::Int64 => array.as_primitive::<datafusion::arrow::datatypes::Int64Type>().value(row) as f64,
+                DataType::Int64 => {
+                    array.as_primitive::<datafusion::arrow::datatypes::Int64Type>().value(row) as f64
+                }
                 DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row) as f64,
                 _ => f64::NAN,
             }
@@ -452,11 +490,14 @@ impl Draft {
                     let list: Option<&ListArray> = value.as_list_opt::<i32>();
                     let list = list.filter(|list| !list.is_null(row)).map(|list| list.value(row));
                     let numbers = list.as_ref().and_then(|list| list.as_primitive_opt::<Float64Type>());
-                    let mut numbers: Vec<f64> = numbers.into_iter().flat_map(|numbers| numbers.iter().flatten()).collect();
+                    let mut numbers: Vec<f64> =
+                        numbers.into_iter().flat_map(|numbers| numbers.iter().flatten()).collect();
                     numbers.sort_by(f64::total_cmp);
                     numbers
                 };
-                let limb = |limb: usize| group.column_by_name(&format!("r{limb}")).map_or(0.0, |limbs| number(limbs, row));
+                let limb = |limb: usize| {
+                    group.column_by_name(&format!("r{limb}")).map_or(0.0, |limbs| number(limbs, row))
+                };
                 let group = several.then(|| Group {
                     rows: number(&rows, row),
                     key: [limb(0), limb(1), limb(2)].map(|sum| sum as u64),
@@ -466,9 +507,13 @@ impl Draft {
                 let found = match (statistic, value) {
                     (Statistic::Count, _) => Some(counted),
                     (Statistic::Percent, _) => Some(100.0 * counted / all.max(1.0)),
-                    (Statistic::Sum, Some(value)) => Some(number(value, row)).map(|sum| if sum.is_nan() { 0.0 } else { sum }),
+                    (Statistic::Sum, Some(value)) => {
+                        Some(number(value, row)).map(|sum| if sum.is_nan() { 0.0 } else { sum })
+                    }
                     (Statistic::Mean | Statistic::StandardDeviation, Some(value)) => Some(number(value, row)),
-                    (Statistic::StandardErrorOfMean, Some(value)) => Some(number(value, row) / counted.sqrt()),
+                    (Statistic::StandardErrorOfMean, Some(value)) => {
+                        Some(number(value, row) / counted.sqrt())
+                    }
                     (Statistic::StandardErrorOfShare, Some(value)) => {
                         let share = number(value, row);
                         Some((share * (1.0 - share) / counted).sqrt())

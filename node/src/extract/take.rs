@@ -31,7 +31,11 @@ enum Take {
     /// 1 where there is a pointer.
     Pointer(Read),
     Spell(SpellPart),
-    Prepared { table: usize, measure: usize, key: TakeKey },
+    Prepared {
+        table: usize,
+        measure: usize,
+        key: TakeKey,
+    },
     Either(Vec<usize>),
 }
 
@@ -77,7 +81,9 @@ impl Stretch<'_> {
     fn by_row(&self, by_unit: Dense) -> Dense {
         match self.spells {
             None => by_unit,
-            Some(spells) => by_unit.gather(spells.units.iter().map(|unit| Some((unit - self.first) as usize))),
+            Some(spells) => {
+                by_unit.gather(spells.units.iter().map(|unit| Some((unit - self.first) as usize)))
+            }
         }
     }
 

@@ -140,7 +140,8 @@ pub(crate) fn check_variables(
     for (name, copy) in &clone.variables {
         let made = cloned(checker, &active, name, copy.as_ref(), [&prefix, &suffix], statement);
         if made.is_err() {
-            let text = copy.as_ref().map_or(format!("{prefix}{}{suffix}", name.text), |copy| copy.text.clone());
+            let text =
+                copy.as_ref().map_or(format!("{prefix}{}{suffix}", name.text), |copy| copy.text.clone());
             checker.fail_column(&text);
         }
         result = result.and(made);

@@ -106,7 +106,13 @@ fn imported(
                 (known, constants, Domain::of_codes(&variable.domain, None).map(Arc::new))
             }
             SpellPart::Start | SpellPart::Stop => {
-                let known = Known { owner: owner.clone(), codes: None, text: false, bounds: days(), of_any_size: false };
+                let known = Known {
+                    owner: owner.clone(),
+                    codes: None,
+                    text: false,
+                    bounds: days(),
+                    of_any_size: false,
+                };
                 (known, None, None)
             }
         };
@@ -116,7 +122,10 @@ fn imported(
         places.push(place);
         let lowered = Lowered::source(place, value_type, owner.clone(), name.clone(), domain);
         debug_assert!(part == SpellPart::Value || value_type == ValueType::Number);
-        checker.dataset(active).columns.insert(name, Column::Value(Box::new(ColumnValue::new(lowered, None))));
+        checker
+            .dataset(active)
+            .columns
+            .insert(name, Column::Value(Box::new(ColumnValue::new(lowered, None))));
     }
     let dataset = checker.dataset(active);
     dataset.unit_type = Some(unit_type);

@@ -109,7 +109,9 @@ fn collapsed(
     }
     // The values that a group has in common, and how many rows it has.
     let first_value = measured.len();
-    let common = values.iter().map(|(_, column)| Measured { statistic: Statistic::Min, value: column.lowered.clone() });
+    let common = values
+        .iter()
+        .map(|(_, column)| Measured { statistic: Statistic::Min, value: column.lowered.clone() });
     measured.extend(common);
     measured.push(Measured::rows());
     let unit_type = match &by {
@@ -120,7 +122,8 @@ fn collapsed(
         By::Unit | By::Pointer { .. } => (RowsAre::Units, Key::Unit),
         By::Values(exprs) => {
             let owner = owners.keys().next().cloned();
-            let owner = owner.unwrap_or_else(|| checker.datasets[active].population.as_ref().expect("rows").owner.clone());
+            let owner = owner
+                .unwrap_or_else(|| checker.datasets[active].population.as_ref().expect("rows").owner.clone());
             let by = values.iter().map(|(name, _)| name.clone()).collect();
             (RowsAre::Groups(Groups { owner, by, values: exprs.clone() }), Key::Values(exprs.clone()))
         }
@@ -259,7 +262,8 @@ fn by(
             }
             Some((by, owners, key)) => return Ok(Some(Grouped { by, owners, key, values: Vec::new() })),
             None => {
-                let (text, column) = checker.value_column(active, name, |name| Problem::KeyInExpression { name })?;
+                let (text, column) =
+                    checker.value_column(active, name, |name| Problem::KeyInExpression { name })?;
                 values.push((text, column));
             }
         }

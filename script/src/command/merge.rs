@@ -93,7 +93,8 @@ fn merged(
 ) -> Result<(), Reported> {
     checker.populated(active, statement.span)?;
     checker.populated(target, merge.dataset.span)?;
-    let columns: Vec<_> = merge.variables.iter().map(|name| variable(checker, active, target, name)).collect();
+    let columns: Vec<_> =
+        merge.variables.iter().map(|name| variable(checker, active, target, name)).collect();
     let columns = columns.into_iter().collect::<Result<Vec<_>, _>>()?;
     let command = "merge".to_owned();
     if matches!(checker.datasets[target].rows, RowsAre::Groups(_)) {
@@ -223,7 +224,8 @@ fn of_groups(
         return Err(checker.report(span, Problem::Unprepared(Unprepared::NotLocal { command, columns })));
     }
     let filters: Vec<_> = checker.datasets[active].filters.iter().map(Lowered::of_filter).collect();
-    let filters: Vec<_> = filters.into_iter().map(|filter| looked_up(checker, groups, &values, filter)).collect();
+    let filters: Vec<_> =
+        filters.into_iter().map(|filter| looked_up(checker, groups, &values, filter)).collect();
     let mut made = Vec::with_capacity(merged.len());
     for (_, column) in merged {
         let value = looked_up(checker, groups, &values, column.lowered.clone());

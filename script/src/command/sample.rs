@@ -47,7 +47,15 @@ pub(crate) fn check(
     let table = match statistic {
         Statistic::Drawn { size: SampleSize::Chance(_), .. } => {
             let rows = Dataset { filters: Vec::new(), ..checker.datasets[&active].rows_only() };
-            checker.prepare_of(&active, &rows, By::Unit, Owners::new(), &measured, "sample", statement.span)?
+            checker.prepare_of(
+                &active,
+                &rows,
+                By::Unit,
+                Owners::new(),
+                &measured,
+                "sample",
+                statement.span,
+            )?
         }
         _ => checker.prepare(&active, By::Unit, Owners::new(), &measured, "sample", statement.span)?,
     };
@@ -65,9 +73,9 @@ fn number((literal, _): &(Literal, Span)) -> Option<f64> {
 
 fn size(checker: &mut Checker<'_, '_, '_>, size: &(Literal, Span)) -> Result<SampleSize, Reported> {
     match number(size) {
-        Some(part) if part > 0.0 && part < 1.0 => {
-            Ok(SampleSize::Chance((part * (f64::from(u32::MAX) + 1.0)).round().min(f64::from(u32::MAX)) as u32))
-        }
+        Some(part) if part > 0.0 && part < 1.0 => Ok(SampleSize::Chance(
+            (part * (f64::from(u32::MAX) + 1.0)).round().min(f64::from(u32::MAX)) as u32,
+        )),
         Some(units) if units > UNITS_MIN && units.fract() == 0.0 && units <= f64::from(u32::MAX) => {
             Ok(SampleSize::Units(units as u32))
         }

@@ -79,26 +79,39 @@ impl Unprepared {
             Self::NotLocal { command, columns } => {
                 let (list, liste) = owned(columns);
                 say(
-                    format!("{list}: `{command}` groups and looks up rows at one owner, and nobody holds the rows of several"),
-                    format!("do `{command}` in a dataset with one owner's variables and conditions only; what it gives can be merged or imported together with the others' afterwards"),
-                    format!("{liste}: `{command}` grupperer og slår opp rader hos én eier, og ingen har radene til flere"),
-                    format!("bruk `{command}` i et datasett med variabler og betingelser fra bare én eier; resultatet kan kobles med de andres etterpå"),
+                    format!(
+                        "{list}: `{command}` groups and looks up rows at one owner, and nobody holds the rows of several"
+                    ),
+                    format!(
+                        "do `{command}` in a dataset with one owner's variables and conditions only; what it gives can be merged or imported together with the others' afterwards"
+                    ),
+                    format!(
+                        "{liste}: `{command}` grupperer og slår opp rader hos én eier, og ingen har radene til flere"
+                    ),
+                    format!(
+                        "bruk `{command}` i et datasett med variabler og betingelser fra bare én eier; resultatet kan kobles med de andres etterpå"
+                    ),
                 )
             }
             Self::OfGroups { command } => say(
                 format!("this dataset has a row for each group, and `{command}` needs rows of units"),
                 "merge its variables into a dataset of units with `merge … into … on …`",
-                format!("dette datasettet har én rad for hver gruppe, og `{command}` trenger rader for enheter"),
+                format!(
+                    "dette datasettet har én rad for hver gruppe, og `{command}` trenger rader for enheter"
+                ),
                 "koble variablene til et datasett med enheter: `merge … into … on …`",
             ),
             Self::OfSpells { command } => say(
                 format!("this dataset has a row for each event, and `{command}` needs one row for each unit"),
                 "make one with `collapse (statistic) variable -> name, by(unit)`",
-                format!("dette datasettet har én rad for hver hendelse, og `{command}` trenger én rad for hver enhet"),
+                format!(
+                    "dette datasettet har én rad for hver hendelse, og `{command}` trenger én rad for hver enhet"
+                ),
                 "lag en med `collapse (statistikk) variabel -> navn, by(enhet)`",
             ),
             Self::UnknownStatistic { word, near } => {
-                let near = if near.is_empty() { String::new() } else { format!("did you mean {}? ", quoted(near)) };
+                let near =
+                    if near.is_empty() { String::new() } else { format!("did you mean {}? ", quoted(near)) };
                 let nær = near.replace("did you mean", "mente du");
                 let all = "mean min max median count sum semean sebinomial sd percent iqr gini";
                 say(
@@ -133,9 +146,15 @@ impl Unprepared {
                 "oppgi en variabel i måldatasettet som peker til disse enhetene, eller utelat `on` der begge datasettene gjelder de samme enhetene",
             ),
             Self::NoSuchKey { keys } => say(
-                format!("the groups were made by {}, which the target does not have under that name", quoted(keys)),
+                format!(
+                    "the groups were made by {}, which the target does not have under that name",
+                    quoted(keys)
+                ),
                 "name the target's variable with `on`, or give it the same name with `rename`",
-                format!("gruppene er laget etter {}, som måldatasettet ikke har under det navnet", quoted(keys)),
+                format!(
+                    "gruppene er laget etter {}, som måldatasettet ikke har under det navnet",
+                    quoted(keys)
+                ),
                 "oppgi måldatasettets variabel med `on`, eller gi den samme navn med `rename`",
             ),
             Self::SameDataset { name } => say(
@@ -213,9 +232,13 @@ impl Unprepared {
             Self::OuterJoinAcross { columns } => {
                 let (list, liste) = owned(columns);
                 say(
-                    format!("{list}: with `outer_join` the population would be units of either owner, which nobody may know"),
+                    format!(
+                        "{list}: with `outer_join` the population would be units of either owner, which nobody may know"
+                    ),
                     "import without `outer_join`, or begin with the register that has all units",
-                    format!("{liste}: med `outer_join` ville populasjonen være enheter hos enten den ene eller den andre, og det skal ingen vite"),
+                    format!(
+                        "{liste}: med `outer_join` ville populasjonen være enheter hos enten den ene eller den andre, og det skal ingen vite"
+                    ),
                     "importer uten `outer_join`, eller begynn med registeret som har alle enhetene",
                 )
             }
