@@ -8,6 +8,34 @@ use super::units::Unit;
 
 /// Largest table of weights, in entries; larger code lists do not depend on who has the code.
 const ENTRIES_MAX: usize = 4 << 20;
+/// Words in the title of a code that nobody under 18 has.
+const ADULTS: [&str; 25] = [
+    "gift",
+    "married",
+    "skilt",
+    "divorced",
+    "enke",
+    "enkemann",
+    "widowed",
+    "widow",
+    "separert",
+    "separated",
+    "partner",
+    "samboer",
+    "samboere",
+    "cohabitant",
+    "høyere",
+    "higher",
+    "universitet",
+    "university",
+    "bachelor",
+    "master",
+    "doktor",
+    "doctorate",
+    "fagskole",
+    "pensjonist",
+    "retired",
+];
 /// Ages, from, that codes depend on.
 const AGES: [i32; 4] = [18, 30, 50, 67];
 /// Standings that codes depend on: below, around and above the middle.
@@ -65,6 +93,11 @@ impl CodeList {
             stretch.weigh(codes, strata, key);
         }
         Self { sexes: sexes(codes), codes: codes.to_vec(), sentinels: sentinels.to_vec(), stretches, strata }
+    }
+
+    /// Whether the list tells men and women apart.
+    pub(super) fn is_of_sexes(&self) -> bool {
+        self.sexes.is_some()
     }
 
     /// The text of what was drawn.
@@ -195,6 +228,9 @@ fn weight(code: &Code, at: usize, of: usize, stratum: Option<usize>, key: Key) -
     let base = 0.8 * draws.normal();
     let Some(stratum) = stratum else { return base.exp() };
     let (age, sex, standing) = (stratum / 6, stratum / 3 % 2, stratum % 3);
+    if age == 0 && words(&code.title).any(|word| ADULTS.contains(&word)) {
+        return 0.0;
+    }
     // In most code lists the order means something: where the list rises with age or standing, it does so throughout.
     let rank = if of > 1 { at as f64 / (of - 1) as f64 - 0.5 } else { 0.0 };
     let mut list = key.of("slopes").draws();
@@ -221,11 +257,15 @@ fn is_valid(code: &Code, day: Day) -> bool {
     code.from <= day && code.until.is_none_or(|until| day <= until)
 }
 
+fn words(title: &str) -> impl Iterator<Item = &str> {
+    title.split(|c: char| !c.is_alphanumeric())
+}
+
 /// The codes of a man and a woman, if that is what the list tells apart.
 fn sexes(codes: &[Code]) -> Option<[usize; 2]> {
     let of = |names: &[&str]| {
         let mut found =
-            (0..codes.len()).filter(|at| codes[*at].title.split(' ').any(|word| names.contains(&word)));
+            (0..codes.len()).filter(|at| words(&codes[*at].title).any(|word| names.contains(&word)));
         found.next().filter(|_| found.next().is_none())
     };
     let short = codes.len() <= 4;

@@ -164,6 +164,11 @@ impl Described {
         Ok(Self { data_type, kind, period, key, slopes, decimals })
     }
 
+    /// Whether the values are days of birth, in any form.
+    pub(super) fn is_of_birth(&self) -> bool {
+        matches!(self.kind, Kind::Birth(_))
+    }
+
     /// Appends the value of a row of these days; false where the unit has none then.
     pub(super) fn append(&self, unit: &Unit, to: Day, draws: &mut Draws, line: &mut Vec<u8>) -> bool {
         match self.kind {

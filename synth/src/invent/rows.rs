@@ -19,7 +19,8 @@ use super::ranges::Range;
 use super::units::{Unit, Units};
 use crate::write::Value;
 
-/// The share of units without a row, or of a unit's days and years, where nothing is said.
+/// The share of units without a row, or of a unit's days and years, where nothing is said; of births, sexes and pointers
+/// none is missing.
 const MISSING: f64 = 0.02;
 /// How often the value of a measuring day is another than on the one before.
 const CHANGES: f64 = 0.08;
@@ -46,12 +47,12 @@ enum Values {
     Pointer(UnitType, Words),
 }
 
-/// One row: where its value stands in [`Lines`], and its dates.
+/// First and last day of a row.
 type Dates = (Option<Day>, Option<Day>);
 
 /// Takes rows as lines of a data file.
 pub(super) struct Lines {
-    /// Finished lines, not yet taken away.
+    /// Finished lines, until they are taken away.
     pub(super) bytes: Vec<u8>,
     /// The identifier and its separator, which all rows of a unit begin with.
     unit: Vec<u8>,
@@ -103,13 +104,19 @@ impl<'a> Maker<'a> {
                     .map_err(|kind| ("low", kind))?,
             ),
         };
+        // Who belongs to whom, and who somebody is, registers know of everybody.
+        let complete = match &values {
+            Values::Pointer(..) => true,
+            Values::Codes(codes) => codes.is_of_sexes(),
+            Values::Described(described) => described.is_of_birth(),
+        };
         let maker = Self {
             units,
             unit_type: variable.unit_type,
             temporality: variable.temporality,
             values,
             key,
-            missing: range.missing.unwrap_or(MISSING),
+            missing: range.missing.unwrap_or(if complete { 0.0 } else { MISSING }),
             days: period.status_days(),
             spans: period.spans(),
         };
