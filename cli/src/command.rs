@@ -5,6 +5,7 @@ pub mod catalogue;
 pub mod check;
 pub mod registers;
 pub mod run;
+pub mod synth;
 
 use std::io::Write;
 
