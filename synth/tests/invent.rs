@@ -94,7 +94,7 @@ impl Written {
 
     fn judge_dates(&self, [from, to]: [Day; 2]) {
         let name = &self.name;
-        let mut units: HashMap<&str, Vec<(Option<Day>, Option<Day>)>> = HashMap::new();
+        let mut units: HashMap<&str, Vec<[Option<Day>; 2]>> = HashMap::new();
         for [id, _, start, stop, _] in &self.rows {
             let date = |text: &str| (!text.is_empty()).then(|| day(text));
             let (start, stop) = (date(start), date(stop));
@@ -102,17 +102,17 @@ impl Written {
                 assert!((from..=to).contains(&date), "{name}: {date} is outside the period");
             }
             match self.json["temporalityType"].as_str() {
-                Some("FIXED") => assert_eq!((start, stop), (None, None), "{name}"),
+                Some("FIXED") => assert_eq!([start, stop], [None, None], "{name}"),
                 Some("STATUS") => assert!(start.is_some() && start == stop, "{name}"),
                 Some("ACCUMULATED") => assert!(start.zip(stop).is_some_and(|(a, b)| a < b), "{name}"),
                 _ => assert!(start.is_some_and(|a| stop.is_none_or(|b| a <= b)), "{name}"),
             }
-            units.entry(id).or_default().push((start, stop));
+            units.entry(id).or_default().push([start, stop]);
         }
         for rows in units.values_mut() {
             rows.sort_unstable();
             for pair in rows.windows(2) {
-                let apart = pair[0].1.zip(pair[1].0).is_some_and(|(stop, start)| stop < start);
+                let apart = pair[0][1].zip(pair[1][0]).is_some_and(|(stop, start)| stop < start);
                 assert!(apart, "{name}: rows of a unit overlap");
             }
         }

@@ -145,11 +145,11 @@ impl OrganisationNumbers {
             left /= 10;
         }
         let sum: u32 = digits.iter().zip([3, 2, 7, 6, 5, 4, 3]).map(|(digit, weight)| digit * weight).sum();
-        let fits = (0..10).filter_map(|eighth| {
+        let mut fits = (0..10).filter_map(|eighth| {
             let control = (11 - (sum + 2 * eighth) % 11) % 11;
             (control < 10).then_some((eighth, control))
         });
-        let (eighth, control) = fits.skip(nth as usize).next().expect("at least nine of ten fit");
+        let (eighth, control) = fits.nth(nth as usize).expect("at least nine of ten fit");
         digits[7..].copy_from_slice(&[eighth, control]);
         digits.map(|digit| b'0' + digit as u8)
     }
