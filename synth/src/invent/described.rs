@@ -1,6 +1,6 @@
 //! Values that are described and not listed: what kind they are, told from what the metadata says, and draws of them.
 //!
-//! Words are looked for in the unit of measurement first, then in the type of measurement, the variable's names and the
+//! Words are looked for in the unit of measurement first (unless it is one unit per another), then in the type of measurement, the variable's names and the
 //! descriptions; the first that is known decides ([`KINDS`]). Where nothing is known, a LONG is from 0 to 1000 and
 //! a DOUBLE from 0 to 100, small values being the usual ones; a DATE is in the period; a STRING is one of 200 texts.
 
@@ -104,17 +104,19 @@ const KINDS: &[(&[&str], Kind)] = &[
     (&["promille"], even(0.0, 1000.0, 100.0)),
     (&["alder", "age"], Kind::Age),
     (&["årstall", "aarstall", "yyyy"], Kind::Year),
+    (&["kilometer", "kilometre", "km"], skewed(0.0, 90_000.0, 12_000.0)),
+    (&["bmi", "kroppsmasseindeks"], even(14.0, 55.0, 26.0)),
     (&["kilo", "kilogram", "kg"], even(30.0, 160.0, 76.0)),
     (&["gram", "grams", "g"], even(400.0, 6_000.0, 3_500.0)),
     (&["centimeter", "cm", "høyde", "height"], even(45.0, 205.0, 170.0)),
     (&["kvadratmeter", "kvm", "m2", "m²", "boligareal"], skewed(12.0, 500.0, 105.0)),
-    (&["kilometer", "kilometre", "km"], skewed(0.0, 90_000.0, 12_000.0)),
     (&["timer", "time", "hour", "hours"], even(0.0, 60.0, 32.0)),
     (&["minutt", "minutter", "minute", "minutes"], skewed(0.0, 600.0, 45.0)),
     (&["dag", "dager", "døgn", "day", "days", "liggetid"], skewed(0.0, 365.0, 9.0)),
     (&["uke", "uker", "week", "weeks"], skewed(0.0, 52.0, 12.0)),
     (&["måned", "måneder", "month", "months"], skewed(0.0, 240.0, 30.0)),
     (&["år", "years", "year"], skewed(0.0, 60.0, 9.0)),
+    (&["barn", "children", "søsken", "siblings"], skewed(0.0, 10.0, 1.8)),
     (&["poeng", "points", "score"], even(0.0, 100.0, 52.0)),
     (&["karakter", "grade"], even(1.0, 6.0, 4.1)),
     (&["mmhg", "blodtrykk"], even(60.0, 220.0, 128.0)),
@@ -290,7 +292,11 @@ fn kind(data_type: DataType, words: &Words) -> Kind {
             }
         }
         DataType::Long | DataType::Double => {
-            let all = [&words.unit, &words.measurement, &words.name, &words.description];
+            let mut all = [&words.unit, &words.measurement, &words.name, &words.description];
+            // Of one unit over another, neither says how large the values are.
+            if words.unit.contains('/') || says(&words.unit, &["per", "pr"]) {
+                all.rotate_left(1);
+            }
             let months = ["yyyymm", "åååmm", "ååååmm", "yearmonth"].contains(&words.format.as_str())
                 || says(&words.name, &["mnd", "måned", "month"]);
             let form = if months { Form::YearMonth } else { Form::Year };
@@ -366,6 +372,8 @@ mod tests {
         assert_eq!(mean(kind(DataType::Long, "inntekt_wlonn", "norske kroner")), 420_000.0);
         assert_eq!(mean(kind(DataType::Long, "lønnsinntekt", "")), 420_000.0);
         assert_eq!(mean(kind(DataType::Double, "mfr_fodselsvekt fødselsvekt", "gram")), 3_500.0);
+        assert_eq!(mean(kind(DataType::Long, "kjørelengde", "kilometer")), 12_000.0);
+        assert_eq!(mean(kind(DataType::Double, "kroppsmasseindeks", "kilogram per kvadratmeter")), 26.0);
         assert_eq!(kind(DataType::Long, "alder ved diagnose", ""), Kind::Age);
         assert_eq!(kind(DataType::Long, "befolkning_foedsels_aar_mnd", ""), Kind::Birth(Form::YearMonth));
         assert_eq!(kind(DataType::Long, "fødselsår", ""), Kind::Birth(Form::Year));

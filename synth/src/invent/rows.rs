@@ -233,7 +233,9 @@ impl UnitRows<'_, '_> {
         let entry = if enters_late { self.draws.between(0, length / 2) } else { 0 };
         let mut start = later(first, entry);
         let mut before = None;
-        let spells = 1 + self.draws.below(u64::from(SPELLS_MAX)) as u32;
+        // A pointer does not change.
+        let spells_max = if self.pointed_at.is_some() { 1 } else { SPELLS_MAX };
+        let spells = 1 + self.draws.below(u64::from(spells_max)) as u32;
         let end = self.maker.units.period.to;
         for spell in 1..=spells {
             let Some(valid) = self.first_valid(start).filter(|day| *day <= last) else { return };

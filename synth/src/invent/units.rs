@@ -141,7 +141,7 @@ impl Units {
         let happening = self.happening(unit_type, number);
         let mut unit = Unit { number, traits, standing, first, last, always, happens: happening.is_some() };
         // The first one happens on its person's first day in the period, so that every variable has a row of it.
-        if !always && let Some((base, base_number)) = happening {
+        if let Some((base, base_number)) = happening.filter(|(_, base_number)| *base_number > 0) {
             let mut draws = self.key.of("day").of(base.as_str()).at(u64::from(base_number)).draws();
             unit.first = later(first, draws.between(0, last.days() - first.days()));
         }
