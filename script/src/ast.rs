@@ -1,4 +1,7 @@
 //! The syntax tree: what is written, before anything is looked up.
+//!
+//! Bindings and loops are carried out before it is made. Places lie in the script or, where a statement was written anew
+//! for a binding's values, in the text so made, which follows the script; diagnostics always stand in the script.
 
 use kobling_model::expression::BinaryOperator;
 use kobling_model::{DatastoreId, Day};
@@ -50,12 +53,6 @@ pub enum Command {
     },
     Tabulate(Tabulate),
     Summarize(Summarize),
-    Let {
-        name: Name,
-        value: Expr,
-    },
-    For(Vec<LoopLevel>),
-    End,
     /// A form of the language that is read but not carried out yet.
     Other(Other),
     /// Could not be read; a diagnostic says why.
@@ -67,15 +64,13 @@ pub enum Command {
     },
 }
 
-/// A name as written. Names built from bindings are kept as written too.
+/// A name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name {
     /// The text.
     pub text: String,
     /// Its place.
     pub span: Span,
-    /// Whether it is built from bindings (`$x`, `++`).
-    pub bound: bool,
 }
 
 /// `require datastore:major as alias`
@@ -218,24 +213,6 @@ pub struct Summarize {
     pub options: Vec<OptionUse>,
 }
 
-/// Iterators that run in parallel; levels are nested.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LoopLevel {
-    /// The iterators' names.
-    pub names: Vec<Name>,
-    /// One for each name.
-    pub iterations: Vec<Iteration>,
-}
-
-/// What an iterator goes through.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Iteration {
-    /// These words.
-    Words(Vec<Expr>),
-    /// Whole numbers, both ends included.
-    Range(Expr, Expr),
-}
-
 /// A form that is not carried out yet: its parts, not interpreted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Other {
@@ -284,13 +261,9 @@ pub enum ExprKind {
     /// A bare date: allowed in imports only.
     Date(Day),
     Name(String),
-    /// `$name`
-    Binding(String),
     Negate(Box<Expr>),
     Not(Box<Expr>),
     Binary(BinaryOperator, Box<Expr>, Box<Expr>),
-    /// `a ++ b`
-    Join(Box<Expr>, Box<Expr>),
     Call {
         function: String,
         function_span: Span,

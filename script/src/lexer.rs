@@ -89,6 +89,8 @@ pub struct Lexeme {
     pub token: Token,
     /// Where it is.
     pub span: Span,
+    /// Whether it is the value of a binding.
+    pub bound: bool,
 }
 
 /// The tokens of one statement, from one line or several continued ones.
@@ -102,6 +104,13 @@ pub struct TokenLine {
     pub text: String,
     /// A character could not be read and has been reported: the statement must not be trusted.
     pub broken: bool,
+}
+
+impl TokenLine {
+    /// First to last token.
+    pub fn span(&self) -> Span {
+        self.tokens[0].span.to(self.tokens[self.tokens.len() - 1].span)
+    }
 }
 
 /// Cuts a script into statements.
@@ -169,7 +178,7 @@ impl Lexer {
                     reporter.report(span, Problem::UnterminatedText);
                     broken = true;
                 }
-                Ok(token) => tokens.push(Lexeme { token, span }),
+                Ok(token) => tokens.push(Lexeme { token, span, bound: false }),
                 Err(()) => {
                     let character = line[range].chars().next().unwrap_or('\u{fffd}');
                     let end = span.start + character.len_utf8();

@@ -1,7 +1,7 @@
 //! The script language: from a researcher's text to a plan, or to diagnostics that say what to mend.
 //!
-//! Stages, each a module: [`lexer`] cuts the text into statements of tokens; [`parser`] and the files under
-//! `command/` make a syntax tree ([`ast`]) of every form of the language; `check` walks the statements with the
+//! Stages, each a module: [`lexer`] cuts the text into statements of tokens; `expand` carries out bindings and loops, so that
+//! statements with plain names and values are left; [`parser`] and the files under `command/` make a syntax tree ([`ast`]) of every form of the language; `check` walks the statements with the
 //! catalogue at hand, `lower` inlines columns into expressions, and `locality` says which owner computes what.
 //! Nothing here reads data or talks to anybody. The same text and the same catalogue give the same plan,
 //! which is why the broker and every node can derive it on their own and compare hashes.
@@ -10,11 +10,13 @@
 //! expressions, of tables and of the whole plan, and the number of diagnostics are bounded in [`limits`].
 
 pub mod ast;
+mod binding;
 mod check;
 mod command;
 mod diagnostic;
 mod domain;
 mod evaluate;
+mod expand;
 mod fold;
 mod function;
 mod joint;
@@ -76,20 +78,24 @@ pub fn plan(source: &str, catalogue: &Catalogue) -> Result<Plan, Vec<Diagnostic>
 /// # Errors
 /// The diagnostics of `require` statements that cannot be read; never empty.
 pub fn required_datastores(source: &str) -> Result<Vec<(DatastoreId, u32)>, Vec<Diagnostic>> {
-    let (script, diagnostics) = parser::parse(source);
+    let mut reporter = diagnostic::Reporter::new(source);
+    let script = parser::parse_with(source, &mut reporter);
     let (mut required, mut broken) = (BTreeSet::new(), Vec::new());
     for statement in &script.statements {
         match &statement.command {
             ast::Command::Require(require) => {
                 required.insert((require.datastore.clone(), require.major));
             }
-            ast::Command::Broken { word, .. } if word == "require" => broken.push(statement.span),
+            ast::Command::Broken { word, .. } if word == "require" => {
+                broken.push(reporter.place(statement.span))
+            }
             _ => {}
         }
     }
     if broken.is_empty() {
         return Ok(required.into_iter().collect());
     }
+    let diagnostics = reporter.finish();
     let within = |diagnostic: &Diagnostic| {
         broken.iter().any(|span| span.start <= diagnostic.span.start && diagnostic.span.end <= span.end)
     };

@@ -8,6 +8,10 @@ use crate::limits::{
     EXPRESSION_NODES_MAX, QUESTION_OWNERS_MAX, SCRIPT_BYTES_MAX, SIDE_CATEGORIES_MAX, TABLE_CELLS_MAX,
 };
 
+mod binding;
+
+pub use binding::BindingProblem;
+
 /// The language that people are spoken to in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Language {
@@ -42,6 +46,7 @@ pub enum Problem {
     UnknownOption { command: String, name: String, near: Vec<String>, known: &'static [&'static str] },
     OptionForm { option: &'static str },
     NotYet { feature: Feature },
+    Binding(BindingProblem),
 
     // Names.
     InvalidDatastore { text: String },
@@ -142,8 +147,6 @@ pub enum Feature {
     Command(String),
     Option { command: String, option: String },
     Function(String),
-    Bindings,
-    Loops,
 }
 
 /// Commands that are carried out, as shown to people.
@@ -203,6 +206,7 @@ impl Problem {
             Self::UnknownOption { .. } => "unknown-option",
             Self::OptionForm { .. } => "option-form",
             Self::NotYet { .. } => "not-available-yet",
+            Self::Binding(problem) => problem.code(),
             Self::InvalidDatastore { .. } => "invalid-datastore",
             Self::UnknownDatastore { .. } => "unknown-datastore",
             Self::UnknownVersion { .. } => "unknown-version",
@@ -414,19 +418,11 @@ impl Problem {
                     Feature::Function(name) => {
                         (format!("the function `{name}`"), format!("funksjonen `{name}`"))
                     }
-                    Feature::Bindings => {
-                        ("bindings (`let`, `$name`, `++`)".into(), "bindinger (`let`, `$navn`, `++`)".into())
-                    }
-                    Feature::Loops => ("loops (`for` … `end`)".into(), "løkker (`for` … `end`)".into()),
                 };
                 let (advice, tip) = match feature {
                     Feature::Command(_) => {
                         (format!("available now: {AVAILABLE}"), format!("tilgjengelig nå: {AVAILABLE}"))
                     }
-                    Feature::Bindings | Feature::Loops => (
-                        "write the statements out, with values in place".to_owned(),
-                        "skriv ut linjene, med verdiene på plass".to_owned(),
-                    ),
                     _ => ("leave it out".to_owned(), "utelat den".to_owned()),
                 };
                 say(
@@ -436,6 +432,7 @@ impl Problem {
                     tip,
                 )
             }
+            Self::Binding(problem) => problem.say(),
             Self::InvalidDatastore { text } => say(
                 format!("`{text}` does not name a datastore and its version"),
                 "write the name, a colon and the major version, such as no.ssb.fdb:54",
