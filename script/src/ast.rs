@@ -213,7 +213,7 @@ pub struct Summarize {
     pub options: Vec<OptionUse>,
 }
 
-/// A form that is not carried out yet: its parts, not interpreted.
+/// A form that is not carried out yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Other {
     /// The command's name.
@@ -221,11 +221,64 @@ pub struct Other {
     /// Place of the name.
     pub word_span: Span,
     /// Between the command and `if` or the comma.
-    pub arguments: Vec<Lexeme>,
+    pub arguments: Arguments,
     /// For which units.
     pub condition: Option<Expr>,
     /// As written.
     pub options: Vec<OptionUse>,
+}
+
+/// What stands between a command and `if` or the comma.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Arguments {
+    /// Not interpreted.
+    Tokens(Vec<Lexeme>),
+    /// Words and texts, of commands of the session.
+    Words(Vec<String>),
+    /// `alias/NAME …`
+    Registers(Vec<RegisterName>),
+    /// `[(statistic)] var-list`
+    Variables {
+        /// In parentheses before them.
+        statistic: Option<Name>,
+        /// In order.
+        variables: Vec<Name>,
+    },
+    /// A model.
+    Model(Box<Model>),
+}
+
+/// `var-name var-list [(var-list = var-list)] var-list [by var-name …]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// The kind of regression that `coefplot` draws.
+    pub regression: Option<Name>,
+    /// What is explained; for survival the event and the time.
+    pub responses: Vec<Name>,
+    /// By what.
+    pub terms: Vec<Term>,
+    /// Endogenous variables and their instruments.
+    pub instruments: Option<(Vec<Term>, Vec<Term>)>,
+    /// Groups.
+    pub by: Vec<Name>,
+}
+
+/// `x`, `i.x`, `c.x`, or several joined by `#` and `##`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Term {
+    /// One, or those that are crossed.
+    pub factors: Vec<Factor>,
+    /// Whether what stands before the factor of this number, from 1, is `##`: effects of each side too.
+    pub full: Vec<bool>,
+}
+
+/// A variable of a term.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Factor {
+    /// Its name.
+    pub variable: Name,
+    /// As `i.` or `c.` say; where neither stands, by the variable.
+    pub categorical: Option<bool>,
 }
 
 /// One option.

@@ -24,6 +24,25 @@ impl Span {
     }
 }
 
+/// Whether a script must be changed, or has to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Wrong: it must be changed.
+    Error,
+    /// Right, but not available yet.
+    NotYet,
+}
+
+impl Severity {
+    /// For programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::NotYet => "not-yet",
+        }
+    }
+}
+
 /// Something that keeps a script from running.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Diagnostic {
@@ -55,6 +74,11 @@ impl Diagnostic {
         plain_line(&self.problem.advice(language))
     }
 
+    /// Whether it is an error.
+    pub fn severity(&self) -> Severity {
+        if self.problem.is_not_yet() { Severity::NotYet } else { Severity::Error }
+    }
+
     /// A stable name of the kind of problem, such as `unknown-variable`.
     pub fn code(&self) -> &'static str {
         self.problem.code()
@@ -80,9 +104,11 @@ pub fn render(
             out.push(b'\n');
         }
         let range = character_range(source, diagnostic.span, characters);
-        let kind = match language {
-            Language::English => ReportKind::Custom("Error", Color::Red),
-            Language::Norwegian => ReportKind::Custom("Feil", Color::Red),
+        let kind = match (diagnostic.severity(), language) {
+            (Severity::Error, Language::English) => ReportKind::Custom("Error", Color::Red),
+            (Severity::Error, Language::Norwegian) => ReportKind::Custom("Feil", Color::Red),
+            (Severity::NotYet, Language::English) => ReportKind::Custom("Not yet", Color::Yellow),
+            (Severity::NotYet, Language::Norwegian) => ReportKind::Custom("Ikke ennå", Color::Yellow),
         };
         let advice = match (diagnostic.advice(language), language) {
             (advice, _) if !advice.is_empty() => advice,

@@ -36,9 +36,9 @@ use kobling_model::DatastoreId;
 use kobling_model::catalogue::Catalogue;
 use kobling_model::plan::Plan;
 
-pub use diagnostic::{Diagnostic, Span, render};
+pub use diagnostic::{Diagnostic, Severity, Span, render};
 pub use joint::Obstacle;
-pub use problem::{Expected, Feature, Language, Problem};
+pub use problem::{BindingProblem, Expected, Feature, Language, Problem};
 
 /// A script in which every name, type and date is valid.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +68,28 @@ pub fn check(source: &str, catalogue: &Catalogue) -> Result<CheckedScript, Vec<D
 /// As [`check`].
 pub fn plan(source: &str, catalogue: &Catalogue) -> Result<Plan, Vec<Diagnostic>> {
     check(source, catalogue).map(|checked| checked.plan)
+}
+
+/// What can be said of a script without a catalogue: what cannot be read, and which commands are not available yet.
+///
+/// A script with none of it may still have wrong names, types and dates.
+pub fn syntax(source: &str) -> Vec<Diagnostic> {
+    let mut reporter = diagnostic::Reporter::new(source);
+    let script = parser::parse_with(source, &mut reporter);
+    for statement in &script.statements {
+        if let ast::Command::Other(other) = &statement.command {
+            reporter.report(other.word_span, command::other::not_yet(other));
+        }
+    }
+    reporter.finish()
+}
+
+/// The script's statements with the values of bindings in place and loops unrolled, one a line; of those that can be read.
+///
+/// Of use where one must know which names a script has without a catalogue to check them.
+pub fn written_out(source: &str) -> String {
+    let (script, _) = parser::parse(source);
+    script.statements.iter().flat_map(|statement| [statement.text.as_str(), "\n"]).collect()
 }
 
 /// Which datastores, at which major versions, the script connects; in order of name, without repetition.

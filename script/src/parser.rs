@@ -149,7 +149,7 @@ impl<'a, 'r, 's> Cursor<'a, 'r, 's> {
     }
 
     /// The command's name: words joined by hyphens without blanks.
-    fn command_word(&mut self) -> (String, Span) {
+    pub(crate) fn command_word(&mut self) -> (String, Span) {
         let mut span = self.here();
         self.at += 1;
         while let [hyphen, word, ..] = self.tokens.get(self.at..).unwrap_or_default() {
@@ -216,9 +216,17 @@ impl<'a, 'r, 's> Cursor<'a, 'r, 's> {
         self.at += 1;
         let text = match self.tokens[self.at - 1].token {
             Token::Text => self.unquoted(span),
-            _ => self.text(span).to_owned(),
+            _ => self.written_name(span),
         };
         Ok(Name { text, span })
+    }
+
+    /// A name as it stands; the day of a panel has two.
+    fn written_name(&self, span: Span) -> String {
+        match self.text(span) {
+            "panel@date" => "date@panel".to_owned(),
+            name => name.to_owned(),
+        }
     }
 
     fn at_name(&self) -> bool {
@@ -513,7 +521,7 @@ impl Cursor<'_, '_, '_> {
             },
             Token::Name if self.peek() == Some(Token::Open) => return self.call(span),
             // `if` in place of a value: the value itself is not there.
-            Token::Name if text != "if" => ExprKind::Name(text.to_owned()),
+            Token::Name if text != "if" => ExprKind::Name(self.written_name(span)),
             Token::Open => {
                 let inner = self.expression()?;
                 let close = self.need(Token::Close, Expected::Close)?;

@@ -39,6 +39,7 @@ pub enum Problem {
     NumberTooLarge,
     TooDeep,
     Expected { what: Expected, found: Option<String> },
+    UnknownWord { what: Expected, word: String, near: Vec<String> },
     SingleEquals,
     DoubledOperator { write: String },
     NotADay { text: String },
@@ -138,6 +139,10 @@ pub enum Expected {
     RuleValue,
     RuleTarget,
     Range,
+    By,
+    Word,
+    Statistic(&'static [&'static str]),
+    Regression(&'static [&'static str]),
 }
 
 /// A part of the language that is not carried out yet.
@@ -185,6 +190,11 @@ impl Problem {
         }
     }
 
+    /// Whether the script is right, but asks for what is not available yet.
+    pub fn is_not_yet(&self) -> bool {
+        matches!(self, Self::NotYet { .. })
+    }
+
     /// A stable name for the kind of problem.
     pub fn code(&self) -> &'static str {
         match self {
@@ -199,6 +209,7 @@ impl Problem {
             Self::NumberTooLarge => "number-too-large",
             Self::TooDeep => "too-deep",
             Self::Expected { .. } => "expected",
+            Self::UnknownWord { .. } => "unknown-word",
             Self::SingleEquals => "single-equals",
             Self::DoubledOperator { .. } => "doubled-operator",
             Self::NotADay { .. } => "not-a-day",
@@ -346,6 +357,17 @@ impl Problem {
                     None => ("the statement ends here".into(), "linjen slutter her".into()),
                 };
                 say(format!("expected {english}"), there, format!("ventet {norwegian}"), der)
+            }
+            Self::UnknownWord { what, word, near } => {
+                let (english, norwegian) = what.say();
+                let (advice, tip) = did_you_mean(near, "expected ", "ventet ", "");
+                let of = |said: String, list: String| if near.is_empty() { said + &list } else { said };
+                say(
+                    format!("`{word}` is not known here"),
+                    of(advice, english),
+                    format!("`{word}` er ikke kjent her"),
+                    of(tip, norwegian),
+                )
             }
             Self::SingleEquals => say(
                 "`=` gives a value; it does not compare",
@@ -910,6 +932,22 @@ impl Expected {
                 "the new value: a number, a text in quotes or `.`",
                 "den nye verdien: et tall, en tekst i anførselstegn eller `.`",
             ),
+            Self::By => ("`by` and the variable of the groups", "`by` og variabelen for gruppene"),
+            Self::Word => ("a name", "et navn"),
+            Self::Statistic(known) => {
+                let list = known.join(" ");
+                return (
+                    format!("a statistic in parentheses, one of: {list}"),
+                    format!("et statistisk mål i parentes, ett av: {list}"),
+                );
+            }
+            Self::Regression(known) => {
+                let list = known.join(" ");
+                return (
+                    format!("a kind of regression, one of: {list}"),
+                    format!("en type regresjon, en av: {list}"),
+                );
+            }
             Self::Range => (
                 "the other end of the range: a number, min or max",
                 "den andre enden av intervallet: et tall, min eller max",
