@@ -74,6 +74,20 @@ impl Diagnostic {
         plain_line(&self.problem.advice(language))
     }
 
+    /// Words that may be meant, to put in place of the one at fault; often none.
+    pub fn suggestions(&self) -> Vec<String> {
+        self.problem.suggestions()
+    }
+
+    /// Line and column, from 1, of the place behind what is wrong.
+    pub fn end(&self, source: &str) -> (u32, u32) {
+        let place = source.get(self.span.start..self.span.end).unwrap_or_default();
+        let last = place.rsplit('\n').next().unwrap_or_default();
+        let lines = number(place.matches('\n').count());
+        let column = number(last.chars().count());
+        (self.line + lines, if lines == 0 { self.column + column } else { column + 1 })
+    }
+
     /// Whether it is an error.
     pub fn severity(&self) -> Severity {
         if self.problem.is_not_yet() { Severity::NotYet } else { Severity::Error }

@@ -195,6 +195,29 @@ impl Problem {
         matches!(self, Self::NotYet { .. })
     }
 
+    /// Words that may be meant in place of the one at fault.
+    pub fn suggestions(&self) -> Vec<String> {
+        match self {
+            Self::UnknownWord { near, .. }
+            | Self::UnknownCommand { near, .. }
+            | Self::UnknownOption { near, .. }
+            | Self::UnknownDatastore { near, .. }
+            | Self::UnknownDataset { near, .. }
+            | Self::UnknownVariable { near, .. }
+            | Self::UnknownName { near, .. }
+            | Self::UnknownLabels { near, .. }
+            | Self::UnknownFunction { near, .. }
+            | Self::Binding(BindingProblem::Unknown { near, .. }) => near.clone(),
+            Self::UnknownAlias { known, .. } => known.clone(),
+            Self::DateNeeded { examples: days, .. } | Self::WrongDate { nearest: days, .. } => {
+                days.iter().map(Day::to_string).collect()
+            }
+            Self::SingleEquals => vec!["==".to_owned()],
+            Self::DoubledOperator { write } => vec![write.clone()],
+            _ => Vec::new(),
+        }
+    }
+
     /// A stable name for the kind of problem.
     pub fn code(&self) -> &'static str {
         match self {
