@@ -17,6 +17,7 @@ mod diagnostic;
 mod domain;
 mod evaluate;
 mod expand;
+mod explain;
 mod fold;
 mod function;
 mod joint;
@@ -37,6 +38,7 @@ use kobling_model::catalogue::Catalogue;
 use kobling_model::plan::Plan;
 
 pub use diagnostic::{Diagnostic, Severity, Span, render};
+pub use explain::{Cost, explain};
 pub use joint::Obstacle;
 pub use problem::{BindingProblem, Expected, Feature, Language, Problem};
 

@@ -33,7 +33,9 @@ pub async fn run(arguments: CheckArguments) -> anyhow::Result<Exit> {
                 let said = sentence(&error);
                 if arguments.json {
                     let file = file.display().to_string();
-                    print_json(&json!({ "file": file, "code": "unusable-file", "severity": "error", "message": said }))?;
+                    print_json(
+                        &json!({ "file": file, "code": "unusable-file", "severity": "error", "message": said }),
+                    )?;
                 } else {
                     eprintln!("kobling: {said}");
                 }
@@ -83,10 +85,16 @@ async fn with_catalogue(client: &Client, script: &Script) -> anyhow::Result<(Vec
 
 fn in_order(plan: Option<&Plan>) -> String {
     let Some(plan) = plan else {
-        return "the script can be read. Names, types and dates were not checked: that takes --platform.".to_owned();
+        return "the script can be read. Names, types and dates were not checked: that takes --platform."
+            .to_owned();
     };
     let releases: Vec<String> = (plan.releases.iter())
-        .map(|release| format!("{}:{} ({} of {})", release.datastore, release.version.major, release.version, release.owner))
+        .map(|release| {
+            format!(
+                "{}:{} ({} of {})",
+                release.datastore, release.version.major, release.version, release.owner
+            )
+        })
         .collect();
     let over = if releases.is_empty() { String::new() } else { format!(" over {}", releases.join(", ")) };
     format!("the script can be run: {}{over}.", counted(plan.questions.len(), "question", "questions"))

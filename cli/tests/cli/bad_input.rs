@@ -157,7 +157,9 @@ fn files_that_are_no_scripts_are_named_and_do_not_hide_the_others() {
         Ended::from(command.output().expect("the program runs"))
     };
     let ended = check(&[&latin, home.path(), &missing, &empty, &bad]).with(64);
-    for said in ["line 2 is not UTF-8", "missing.kob cannot be read", "empty.kob: the script is empty", "bad.kob:1:1"] {
+    for said in
+        ["line 2 is not UTF-8", "missing.kob cannot be read", "empty.kob: the script is empty", "bad.kob:1:1"]
+    {
         assert!(ended.err.contains(said), "no {said} in\n{}", ended.err);
     }
     check(&[&empty]).with(0);
@@ -251,4 +253,46 @@ fn a_command_line_that_cannot_be_understood_is_a_usage_error() {
     let script = file(home.path(), "a.kob", SHORT);
     let platform = home.path().join("platform.toml");
     run([Path::new("run"), &script, Path::new("--platform"), &platform]).with(64).says(&["platform file"]);
+}
+
+#[test]
+fn a_script_is_explained_without_running_it() {
+    let federation = federation();
+    // The name of the variable stands nowhere in the script: bindings make it.
+    let script = file(
+        federation.folder(),
+        "explain.kob",
+        "\
+require no.ssb.fdb:1 as ssb
+create-dataset d
+for name in KJOENN
+import ssb/BEFOLKNING_ ++ $name as sex
+end
+tabulate sex, rowpct
+",
+    );
+    let before = federation.records("broker").len();
+    let explain = |more: &[&str]| {
+        let mut command = kobling();
+        command.arg("explain").arg(&script).arg("--platform").arg(federation.platform()).args(more);
+        Ended::from(command.output().expect("the program runs"))
+    };
+    let text = explain(&[]).with(0).out;
+    for said in [
+        "Question 1, line 4",
+        "Question 2, line 6: tabulate sex",
+        "BEFOLKNING_KJOENN",
+        "rules: 3",
+        "2 categories",
+    ] {
+        assert!(text.contains(said), "no {said} in\n{text}");
+    }
+    let json = explain(&["--json"]).with(0).out;
+    let plan: kobling_model::plan::Plan = serde_json::from_str(&json).expect("a plan");
+    assert_eq!(plan.questions.len(), 2);
+    let bad = file(federation.folder(), "unexplained.kob", "require no.ssb.fdb:1 as ssb\ntabulate\n");
+    let mut command = kobling();
+    command.arg("explain").arg(&bad).arg("--platform").arg(federation.platform());
+    Ended::from(command.output().expect("the program runs")).with(1).says(&["expected"]);
+    assert_eq!(federation.records("broker").len(), before, "nobody was asked");
 }
