@@ -146,6 +146,8 @@ fn plain(c: char) -> char {
     match c {
         '\n' | '\r' | '\t' | '\u{feff}' | '\u{2028}' | '\u{2029}' => ' ',
         c if c.is_control() => '\u{fffd}',
+        // Nor may it show another order of words than it has.
+        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => '\u{fffd}',
         c => c,
     }
 }

@@ -30,6 +30,7 @@ pub enum Problem {
     // Reading.
     ScriptTooLong,
     UnexpectedCharacter { character: char },
+    UnseenCharacter { character: char },
     UnterminatedText,
     StrayContinuation,
     UnclosedTextblock,
@@ -223,6 +224,7 @@ impl Problem {
         match self {
             Self::ScriptTooLong => "script-too-long",
             Self::UnexpectedCharacter { .. } => "unexpected-character",
+            Self::UnseenCharacter { .. } => "unseen-character",
             Self::UnterminatedText => "unterminated-text",
             Self::StrayContinuation => "stray-continuation",
             Self::UnclosedTextblock => "unclosed-textblock",
@@ -326,6 +328,17 @@ impl Problem {
                     advice("write", "remove it, or put the text in quotes"),
                     format!("tegnet `{shown}` betyr ingenting her"),
                     advice("skriv", "fjern det, eller sett teksten i anførselstegn"),
+                )
+            }
+            Self::UnseenCharacter { character } => {
+                let code = u32::from(*character);
+                say(
+                    format!(
+                        "the character U+{code:04X} is not seen, or changes how the text around it is seen"
+                    ),
+                    "remove it; it often comes along when text is copied from a web page or a document",
+                    format!("tegnet U+{code:04X} synes ikke, eller endrer hvordan teksten rundt det ser ut"),
+                    "fjern det; det følger ofte med når tekst kopieres fra en nettside eller et dokument",
                 )
             }
             Self::UnterminatedText => say(

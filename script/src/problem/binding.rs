@@ -101,10 +101,10 @@ impl BindingProblem {
                 "gi hver sitt navn",
             ),
             Self::IteratorCount { names, lists } => say(
-                format!("{names} iterators, but {lists} lists"),
-                "write as many lists as names, with commas between them and blanks between their values",
-                format!("{names} iteratorer, men {lists} lister"),
-                "skriv like mange lister som navn, med komma mellom dem og mellomrom mellom verdiene",
+                format!("as many lists as iterators are wanted; there are {lists} for {names}"),
+                "write commas between lists, and blanks between their values",
+                format!("det trengs like mange lister som iteratorer; det er {lists} for {names}"),
+                "skriv komma mellom listene, og mellomrom mellom verdiene",
             ),
             Self::IteratorLengths { lengths } => {
                 let list = join(lengths.iter());
