@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ariadne::{Color, Config, IndexType, Label, Report, ReportKind, Source};
 
-use crate::limits::DIAGNOSTICS_MAX;
+use crate::limits::{DIAGNOSTICS_MAX, SCRIPT_BYTES_MAX};
 use crate::problem::{Language, Problem};
 
 /// A place in the script, in bytes.
@@ -196,7 +196,9 @@ pub(crate) struct Reporter<'a> {
 impl<'a> Reporter<'a> {
     pub(crate) fn new(source: &'a str) -> Self {
         let first = if source.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-        let line_starts = std::iter::once(first).chain(source.match_indices('\n').map(|(at, _)| at + 1));
+        // One that is too long is read no further than to say so.
+        let read = if source.len() > SCRIPT_BYTES_MAX { "" } else { source };
+        let line_starts = std::iter::once(first).chain(read.match_indices('\n').map(|(at, _)| at + 1));
         Self {
             source,
             line_starts: line_starts.collect(),

@@ -248,7 +248,7 @@ fn write_expression(out: &mut String, expression: &Expression, source: &dyn Fn(u
         return;
     }
     match expression {
-        Expression::Source(at) => out.push_str(&source(*at as usize)),
+        Expression::Source(at) => out.push_str(&source(*at)),
         Expression::Constant(Value::Number(number)) => out.push_str(&number.to_string()),
         Expression::Constant(Value::Text(text)) => {
             let _ = write!(out, "\"{text}\"");
