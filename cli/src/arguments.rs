@@ -38,8 +38,10 @@ pub enum Command {
     Bench(BenchArguments),
     /// Run a script and show its tables.
     Run(RunArguments),
-    /// Check a script without running it: syntax alone, or names, types and dates too with a platform file.
+    /// Check scripts without running them: names, types and dates against the catalogue, or with --syntax the text alone.
     Check(CheckArguments),
+    /// Show what a script would ask, of whom, under which rules, and roughly what it costs, without running it.
+    Explain(ExplainArguments),
     /// Look up what there is to ask about.
     Catalogue(CatalogueArguments),
     /// Check and read audit logs.
@@ -142,16 +144,39 @@ pub struct RunArguments {
     pub json: bool,
 }
 
+/// Exit codes: 0 nothing is wrong; 1 a script has an error, or without `--syntax` asks for what is not available yet; 64 a file cannot be
+/// read as a script, whatever is wrong with the others.
 #[derive(Debug, Args)]
 pub struct CheckArguments {
-    /// The script.
-    pub file: PathBuf,
-    /// The platform's file; without it, only what can be seen in the script itself is checked.
-    #[arg(long, value_name = "FILE")]
+    /// The scripts.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Check only what can be seen in the scripts themselves, asking nobody. What is not available yet is then no error.
+    #[arg(long)]
+    pub syntax: bool,
+    /// The platform's file, for names, types and dates.
+    #[arg(long, value_name = "FILE", required_unless_present = "syntax", conflicts_with = "syntax")]
     pub platform: Option<PathBuf>,
     /// Language of messages.
     #[arg(long, value_enum, default_value_t)]
     pub lang: Language,
+    /// Print each diagnostic as JSON on a line of its own.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ExplainArguments {
+    /// The script.
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub platform: PlatformArguments,
+    /// Language of what is wrong with the script.
+    #[arg(long, value_enum, default_value_t)]
+    pub lang: Language,
+    /// Print the plan as JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod catalogue;
 pub mod check;
+pub mod explain;
 pub mod registers;
 pub mod run;
 pub mod synth;

@@ -172,7 +172,7 @@ fn date(year: f64, month: f64, day: f64) -> Option<Value> {
     Some(Value::Number(f64::from(day.days())))
 }
 
-fn whole(x: f64) -> Option<i32> {
+pub(crate) fn whole(x: f64) -> Option<i32> {
     let fits = x.fract() == 0.0 && x >= f64::from(i32::MIN) && x <= f64::from(i32::MAX);
     fits.then_some(x as i32)
 }

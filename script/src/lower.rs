@@ -13,7 +13,7 @@ use crate::check::{Column, Dataset};
 use crate::diagnostic::{Reported, Reporter, Span};
 use crate::domain::{Domain, shown};
 use crate::fold;
-use crate::function::{DERIVED, Kind, NOT_YET, OF_BINDINGS, SIGNATURES, Signature, names};
+use crate::function::{DERIVED, Kind, NOT_YET, SIGNATURES, Signature, names};
 use crate::limits::{EXPRESSION_LEVELS_MAX, EXPRESSION_NODES_MAX};
 use crate::near::nearest;
 use crate::problem::{Feature, Problem};
@@ -324,10 +324,6 @@ impl<'a, 'r, 's> Lowering<'a, 'r, 's> {
             ExprKind::Missing => Err(self.report(expr.span, Problem::MissingCompared)),
             ExprKind::Date(day) => Err(self.report(expr.span, Problem::DateInExpression { day: *day })),
             ExprKind::Name(name) => self.column(name, expr.span),
-            ExprKind::Binding(_) => {
-                Err(self.report(expr.span, Problem::NotYet { feature: Feature::Bindings }))
-            }
-            ExprKind::Join(..) => Err(self.report(expr.span, Problem::NotYet { feature: Feature::Bindings })),
             ExprKind::Negate(inner) => {
                 let lowered = self.lower(inner)?;
                 self.need_number(&lowered, inner.span)?;
@@ -403,9 +399,7 @@ impl<'a, 'r, 's> Lowering<'a, 'r, 's> {
         arguments: &[Expr],
         span: Span,
     ) -> Result<Lowered, Reported> {
-        let lowered: Vec<_> = if OF_BINDINGS.contains(&name) {
-            return Err(self.report(name_span, Problem::NotYet { feature: Feature::Bindings }));
-        } else if NOT_YET.contains(&name) {
+        let lowered: Vec<_> = if NOT_YET.contains(&name) {
             let feature = Feature::Function(name.to_owned());
             return Err(self.report(name_span, Problem::NotYet { feature }));
         } else {
