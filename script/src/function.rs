@@ -25,65 +25,83 @@ pub(crate) struct Signature {
 
 const N: &[Kind] = &[Kind::Number];
 const T: &[Kind] = &[Kind::Text];
+const ANY: &[Kind] = &[Kind::Any];
 
-const fn of(
-    name: &'static str,
-    function: Function,
-    kinds: &'static [Kind],
-    count: usize,
-    result: ValueType,
-) -> Signature {
-    Signature { name, function, kinds, fewest: count, most: Some(count), result }
+/// A number of so many numbers.
+const fn number(name: &'static str, function: Function, count: usize) -> Signature {
+    Signature { name, function, kinds: N, fewest: count, most: Some(count), result: ValueType::Number }
+}
+
+/// A text of a text.
+const fn text(name: &'static str, function: Function) -> Signature {
+    Signature { name, function, kinds: T, fewest: 1, most: Some(1), result: ValueType::Text }
 }
 
 const fn row(name: &'static str, function: Function, kinds: &'static [Kind]) -> Signature {
     Signature { name, function, kinds, fewest: 1, most: None, result: ValueType::Number }
 }
 
+impl Signature {
+    const fn of(self, kinds: &'static [Kind], result: ValueType) -> Self {
+        Self { kinds, result, ..self }
+    }
+
+    const fn to(self, most: usize) -> Self {
+        Self { most: Some(most), ..self }
+    }
+}
+
 /// Functions that owners compute.
 pub(crate) const SIGNATURES: &[Signature] = &[
-    of("abs", Function::Abs, N, 1, ValueType::Number),
-    of("ceil", Function::Ceil, N, 1, ValueType::Number),
-    of("floor", Function::Floor, N, 1, ValueType::Number),
-    of("int", Function::Int, N, 1, ValueType::Number),
-    Signature {
-        name: "round",
-        function: Function::Round,
-        kinds: N,
-        fewest: 1,
-        most: Some(2),
-        result: ValueType::Number,
-    },
-    of("sqrt", Function::Sqrt, N, 1, ValueType::Number),
-    of("exp", Function::Exp, N, 1, ValueType::Number),
-    of("ln", Function::Ln, N, 1, ValueType::Number),
-    of("log10", Function::Log10, N, 1, ValueType::Number),
-    of("year", Function::Year, N, 1, ValueType::Number),
-    of("month", Function::Month, N, 1, ValueType::Number),
-    of("day", Function::Day, N, 1, ValueType::Number),
-    of("quarter", Function::Quarter, N, 1, ValueType::Number),
-    of("halfyear", Function::Halfyear, N, 1, ValueType::Number),
-    of("dow", Function::Dow, N, 1, ValueType::Number),
-    of("doy", Function::Doy, N, 1, ValueType::Number),
-    of("week", Function::Week, N, 1, ValueType::Number),
-    of("date", Function::Date, N, 3, ValueType::Number),
-    of("length", Function::Length, T, 1, ValueType::Number),
-    of("lower", Function::Lower, T, 1, ValueType::Text),
-    of("upper", Function::Upper, T, 1, ValueType::Text),
-    of("trim", Function::Trim, T, 1, ValueType::Text),
-    of("ltrim", Function::Ltrim, T, 1, ValueType::Text),
-    of("rtrim", Function::Rtrim, T, 1, ValueType::Text),
-    of("substr", Function::Substr, &[Kind::Text, Kind::Number], 3, ValueType::Text),
-    of("startswith", Function::StartsWith, T, 2, ValueType::Number),
-    of("endswith", Function::EndsWith, T, 2, ValueType::Number),
-    of("string", Function::String, &[Kind::Any], 1, ValueType::Text),
-    of("sysmiss", Function::Sysmiss, &[Kind::Any], 1, ValueType::Number),
+    number("abs", Function::Abs, 1),
+    number("acos", Function::Acos, 1),
+    number("asin", Function::Asin, 1),
+    number("atan", Function::Atan, 1),
+    number("ceil", Function::Ceil, 1),
+    number("comb", Function::Comb, 2),
+    number("cos", Function::Cos, 1),
+    number("exp", Function::Exp, 1),
+    number("floor", Function::Floor, 1),
+    number("int", Function::Int, 1),
+    number("ln", Function::Ln, 1),
+    number("lnfactorial", Function::Lnfactorial, 1),
+    number("log10", Function::Log10, 1),
+    number("logit", Function::Logit, 1),
+    number("pi", Function::Pi, 0),
+    number("round", Function::Round, 1).to(2),
+    number("sin", Function::Sin, 1),
+    number("sqrt", Function::Sqrt, 1),
+    number("tan", Function::Tan, 1),
+    number("date", Function::Date, 3),
+    number("day", Function::Day, 1),
+    number("dow", Function::Dow, 1),
+    number("doy", Function::Doy, 1),
+    number("halfyear", Function::Halfyear, 1),
+    number("isoformatdate", Function::Isoformatdate, 1).of(N, ValueType::Text),
+    number("month", Function::Month, 1),
+    number("quarter", Function::Quarter, 1),
+    number("week", Function::Week, 1),
+    number("year", Function::Year, 1),
+    number("endswith", Function::EndsWith, 2).of(T, ValueType::Number),
+    number("length", Function::Length, 1).of(T, ValueType::Number),
+    text("lower", Function::Lower),
+    text("ltrim", Function::Ltrim),
+    text("rtrim", Function::Rtrim),
+    number("startswith", Function::StartsWith, 2).of(T, ValueType::Number),
+    number("string", Function::String, 1).of(ANY, ValueType::Text),
+    number("substr", Function::Substr, 3).of(&[Kind::Text, Kind::Number], ValueType::Text),
+    text("trim", Function::Trim),
+    text("upper", Function::Upper),
+    row("rowconcat", Function::RowConcat, ANY).of(ANY, ValueType::Text),
     row("rowmax", Function::RowMax, N),
-    row("rowmin", Function::RowMin, N),
     row("rowmean", Function::RowMean, N),
+    row("rowmedian", Function::RowMedian, N),
+    row("rowmin", Function::RowMin, N),
+    row("rowmissing", Function::RowMissing, ANY),
+    row("rowstd", Function::RowStd, N),
     row("rowtotal", Function::RowTotal, N),
-    row("rowmissing", Function::RowMissing, &[Kind::Any]),
-    row("rowvalid", Function::RowValid, &[Kind::Any]),
+    row("rowvalid", Function::RowValid, ANY),
+    number("sysmiss", Function::Sysmiss, 1).of(ANY, ValueType::Number),
 ];
 
 /// Functions that are written in terms of operators.
@@ -94,7 +112,6 @@ pub(crate) const OF_BINDINGS: &[&str] = &["date_fmt", "to_int", "to_str", "to_sy
 
 /// The other functions of the language.
 pub(crate) const NOT_YET: &[&str] = &[
-    "isoformatdate",
     "binomial",
     "binomialp",
     "binomialtail",
@@ -131,20 +148,7 @@ pub(crate) const NOT_YET: &[&str] = &[
     "ntden",
     "nttail",
     "invnttail",
-    "acos",
-    "asin",
-    "atan",
-    "cos",
-    "sin",
-    "tan",
-    "lnfactorial",
-    "logit",
-    "comb",
     "quantile",
-    "pi",
-    "rowmedian",
-    "rowconcat",
-    "rowstd",
     "label_to_code",
     "inlabels",
     "labelcontains",

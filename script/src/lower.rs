@@ -12,9 +12,10 @@ use crate::ast::{Expr, ExprKind};
 use crate::check::{Column, Dataset};
 use crate::diagnostic::{Reported, Reporter, Span};
 use crate::domain::{Domain, shown};
+use crate::evaluate::called;
 use crate::fold;
 use crate::function::{DERIVED, Kind, NOT_YET, OF_BINDINGS, SIGNATURES, Signature, names};
-use crate::limits::{EXPRESSION_LEVELS_MAX, EXPRESSION_NODES_MAX};
+use crate::limits::{EXPRESSION_LEVELS_MAX, EXPRESSION_NODES_MAX, SIDE_CATEGORIES_MAX};
 use crate::near::nearest;
 use crate::problem::{Feature, Problem};
 
@@ -254,14 +255,29 @@ fn image(function: Function, arguments: &[Lowered]) -> Option<Domain> {
     if let Some((first, last)) = fixed {
         return Some(Domain::range(first, last));
     }
-    let (first, rest) = arguments.split_first()?;
-    let rest: Vec<Option<Value>> =
-        rest.iter().map(|argument| fold::constant(&argument.expression)).collect::<Option<_>>()?;
+    let mut combinations: Vec<Vec<Option<Value>>> = vec![Vec::new()];
+    for argument in arguments {
+        let values: Vec<Option<Value>> = match fold::constant(&argument.expression) {
+            Some(constant) => vec![constant],
+            // A variable may be missing too.
+            None => {
+                let values = argument.domain.as_ref()?.entries.iter().map(|entry| Some(entry.value.clone()));
+                values.chain([None]).collect()
+            }
+        };
+        // Several variables make products.
+        if combinations.len() > 1 && combinations.len().saturating_mul(values.len()) > SIDE_CATEGORIES_MAX {
+            return None;
+        }
+        let with = |so_far: &Vec<Option<Value>>| {
+            let so_far = so_far.clone();
+            values.clone().into_iter().map(move |value| [&so_far[..], &[value]].concat())
+        };
+        combinations = combinations.iter().flat_map(with).collect();
+    }
     let mut values = Vec::new();
-    for entry in &first.domain.as_ref()?.entries {
-        let mut with = vec![Some(entry.value.clone())];
-        with.extend(rest.iter().cloned());
-        values.extend(fold::call(function, &with)?);
+    for combination in combinations {
+        values.extend(called(function, &combination)?);
     }
     Some(Domain::of_values(values))
 }
