@@ -107,6 +107,9 @@ pub(crate) const SIGNATURES: &[Signature] = &[
 /// Functions that are written in terms of operators.
 pub(crate) const DERIVED: &[&str] = &["inlist", "inrange"];
 
+/// Functions of labels, which become comparisons with codes: owners never see a label.
+pub(crate) const OF_LABELS: &[&str] = &["label_to_code", "inlabels", "labelcontains"];
+
 /// Functions of bindings and names.
 pub(crate) const OF_BINDINGS: &[&str] = &["date_fmt", "to_int", "to_str", "to_symbol", "bind"];
 
@@ -149,13 +152,14 @@ pub(crate) const NOT_YET: &[&str] = &[
     "nttail",
     "invnttail",
     "quantile",
-    "label_to_code",
-    "inlabels",
-    "labelcontains",
 ];
 
 /// All names, for did-you-mean.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     let built = SIGNATURES.iter().map(|signature| signature.name);
-    built.chain(DERIVED.iter().copied()).chain(OF_BINDINGS.iter().copied()).chain(NOT_YET.iter().copied())
+    built
+        .chain(DERIVED.iter().copied())
+        .chain(OF_LABELS.iter().copied())
+        .chain(OF_BINDINGS.iter().copied())
+        .chain(NOT_YET.iter().copied())
 }

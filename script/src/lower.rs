@@ -14,7 +14,7 @@ use crate::diagnostic::{Reported, Reporter, Span};
 use crate::domain::{Domain, shown};
 use crate::evaluate::called;
 use crate::fold;
-use crate::function::{DERIVED, Kind, NOT_YET, OF_BINDINGS, SIGNATURES, Signature, names};
+use crate::function::{DERIVED, Kind, NOT_YET, OF_BINDINGS, OF_LABELS, SIGNATURES, Signature, names};
 use crate::limits::{EXPRESSION_LEVELS_MAX, EXPRESSION_NODES_MAX, SIDE_CATEGORIES_MAX};
 use crate::near::nearest;
 use crate::problem::{Feature, Problem};
@@ -282,6 +282,8 @@ fn image(function: Function, arguments: &[Lowered]) -> Option<Domain> {
     Some(Domain::of_values(values))
 }
 
+mod labels;
+
 /// Lowers expressions over the columns of one dataset.
 pub(crate) struct Lowering<'a, 'r, 's> {
     pub(crate) dataset: &'a Dataset,
@@ -419,7 +421,9 @@ impl<'a, 'r, 's> Lowering<'a, 'r, 's> {
         arguments: &[Expr],
         span: Span,
     ) -> Result<Lowered, Reported> {
-        let lowered: Vec<_> = if OF_BINDINGS.contains(&name) {
+        let lowered: Vec<_> = if OF_LABELS.contains(&name) {
+            return self.of_labels(name, arguments, span);
+        } else if OF_BINDINGS.contains(&name) {
             return Err(self.report(name_span, Problem::NotYet { feature: Feature::Bindings }));
         } else if NOT_YET.contains(&name) {
             let feature = Feature::Function(name.to_owned());
@@ -488,12 +492,17 @@ impl<'a, 'r, 's> Lowering<'a, 'r, 's> {
         self.count("inlist", 2, None, lowered.len(), span)?;
         self.same_types(&lowered, arguments)?;
         let (x, values) = lowered.split_first().expect("at least two arguments");
+        self.among(x, values, span)
+    }
+
+    /// Whether `x` is one of the values.
+    fn among(&mut self, x: &Lowered, values: &[Lowered], span: Span) -> Result<Lowered, Reported> {
         if x.size.saturating_mul(values.len()) > EXPRESSION_NODES_MAX {
             return Err(self.report(span, Problem::ExpressionTooLarge));
         }
         let equal = |value: &Lowered| Lowered::binary(BinaryOperator::Equal, x.clone(), value.clone());
         let any = Lowered::all(BinaryOperator::Or, values.iter().map(equal).collect());
-        Ok(any.expect("at least one value"))
+        Ok(any.unwrap_or_else(|| Lowered::truth(false)))
     }
 
     /// `inrange(x, a, b)` is `x >= a & x <= b`.
