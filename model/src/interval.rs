@@ -166,6 +166,46 @@ impl Interval {
                 each()?.into_iter().try_fold(zero, |sum, x| Self::sum(sum, Self::hull(Some(zero), x)))
             }
             Function::RowMissing | Function::RowValid => whole(0.0, arguments.len() as f64),
+            // Probabilities, and parts of a whole.
+            Function::Binomial
+            | Function::Binomialp
+            | Function::Binomialtail
+            | Function::Chi2
+            | Function::Chi2tail
+            | Function::F
+            | Function::Ftail
+            | Function::Ibeta
+            | Function::Ibetatail
+            | Function::Invibeta
+            | Function::Invibetatail
+            | Function::NF
+            | Function::NFtail
+            | Function::Nchi2
+            | Function::Nchi2tail
+            | Function::Normal
+            | Function::Nt
+            | Function::Nttail
+            | Function::T
+            | Function::Ttail => Self::new(0.0, 1.0, false),
+            // A normal density is at most 1 / √(2π) = 0.3989… of its deviation, and those of t are mixtures of such.
+            Function::Tden | Function::Ntden => Self::new(0.0, 0.4, false),
+            Function::Normalden => match arguments.len() {
+                3 => of(2).filter(|sigma| sigma.low > 0.0).and_then(|x| Self::new(0.0, 0.4 / x.low, false)),
+                _ => Self::new(0.0, 0.4, false),
+            },
+            Function::Betaden
+            | Function::Chi2den
+            | Function::Fden
+            | Function::InvF
+            | Function::InvFtail
+            | Function::Invchi2
+            | Function::Invchi2tail
+            | Function::InvnFtail
+            | Function::Invnttail
+            | Function::Invt
+            | Function::Invttail
+            | Function::NFden
+            | Function::Nchi2den => None,
             Function::Length
             | Function::Lower
             | Function::Upper

@@ -119,29 +119,35 @@ pub(crate) fn call(function: Function, arguments: &[Option<Value>]) -> Option<Op
 /// Whether [`call`] computes it.
 fn is_computed(function: Function) -> bool {
     use Function as F;
-    !matches!(
+    let numbers = matches!(function, F::Abs | F::Ceil | F::Comb | F::Floor | F::Int | F::Pi | F::Round);
+    let dates = matches!(
         function,
-        F::Acos
-            | F::Asin
-            | F::Atan
-            | F::Cos
-            | F::Exp
-            | F::Ln
-            | F::Lnfactorial
-            | F::Log10
-            | F::Logit
-            | F::Sin
-            | F::Sqrt
-            | F::Tan
-            | F::RowMax
-            | F::RowMean
-            | F::RowMedian
-            | F::RowMin
-            | F::RowMissing
-            | F::RowStd
-            | F::RowTotal
-            | F::RowValid
-    )
+        F::Date
+            | F::Day
+            | F::Dow
+            | F::Doy
+            | F::Halfyear
+            | F::Isoformatdate
+            | F::Month
+            | F::Quarter
+            | F::Week
+            | F::Year
+    );
+    let texts = matches!(
+        function,
+        F::EndsWith
+            | F::Length
+            | F::Lower
+            | F::Ltrim
+            | F::RowConcat
+            | F::Rtrim
+            | F::StartsWith
+            | F::String
+            | F::Substr
+            | F::Trim
+            | F::Upper
+    );
+    numbers || dates || texts
 }
 
 /// A function of a date; the outer none: it is another function.

@@ -24,6 +24,7 @@ use datafusion::prelude::{Expr, lit};
 use kobling_model::expression::{Function, ValueType};
 
 mod dates;
+mod distributions;
 mod numbers;
 mod rows;
 mod texts;
@@ -54,6 +55,18 @@ pub(super) fn yields(function: Function, arguments: &[ValueType]) -> Option<Valu
         RowMax | RowMean | RowMedian | RowMin | RowStd | RowTotal => (numbers(1..=any), Number),
         RowMissing | RowValid => (!arguments.is_empty(), Number),
         Sysmiss => (arguments.len() == 1, Number),
+        Normal => (numbers(1..=1), Number),
+        Normalden => (numbers(1..=3), Number),
+        Chi2 | Chi2den | Chi2tail | Invchi2 | Invchi2tail | Invt | Invttail | T | Tden | Ttail => {
+            (numbers(2..=2), Number)
+        }
+        Ntden => (numbers(2..=3), Number),
+        Betaden | Binomial | Binomialp | Binomialtail | Fden | Ibeta | Ibetatail | InvF | InvFtail
+        | Invibeta | Invibetatail | Invnttail | Nchi2 | Nchi2den | Nchi2tail | Nt | Nttail => {
+            (numbers(3..=3), Number)
+        }
+        F | Ftail => (numbers(3..=4), Number),
+        InvnFtail | NF | NFden | NFtail => (numbers(4..=4), Number),
     };
     takes.then_some(yields)
 }
@@ -213,5 +226,11 @@ fn apply(function: Function, arguments: &[Column], rows: usize) -> Option<ArrayR
         }
         RowConcat | RowMax | RowMean | RowMedian | RowMin | RowMissing | RowStd | RowTotal | RowValid
         | Sysmiss => rows::apply(function, arguments, rows),
+        Betaden | Binomial | Binomialp | Binomialtail | Chi2 | Chi2den | Chi2tail | F | Fden | Ftail
+        | Ibeta | Ibetatail | InvF | InvFtail | Invchi2 | Invchi2tail | Invibeta | Invibetatail
+        | InvnFtail | Invnttail | Invt | Invttail | NF | NFden | NFtail | Nchi2 | Nchi2den | Nchi2tail
+        | Normal | Normalden | Nt | Ntden | Nttail | T | Tden | Ttail => {
+            distributions::apply(function, arguments, rows)
+        }
     }
 }

@@ -10,6 +10,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::register::testing::World;
 
+mod functions;
+
 fn day(text: &str) -> Day {
     text.parse().expect("a day")
 }
