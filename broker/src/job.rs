@@ -393,6 +393,7 @@ fn strictest(rules: &[Rules]) -> Option<Rules> {
             perturbation_table: joined.perturbation_table,
             small_cell_units_max: joined.small_cell_units_max.max(rules.small_cell_units_max),
             small_cells_percent_max: joined.small_cells_percent_max.min(rules.small_cells_percent_max),
+            edit_units_min: joined.edit_units_min.max(rules.edit_units_min),
             statistic_units_min: joined.statistic_units_min.max(rules.statistic_units_min),
             two_largest_percent_max: joined.two_largest_percent_max.min(rules.two_largest_percent_max),
             others_percent_of_largest_min: joined

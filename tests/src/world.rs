@@ -584,6 +584,7 @@ impl World {
             rules.population_units_min = rules.population_units_min.max(own.population_units_min);
             rules.small_cell_units_max = rules.small_cell_units_max.max(own.small_cell_units_max);
             rules.small_cells_percent_max = rules.small_cells_percent_max.min(own.small_cells_percent_max);
+            rules.edit_units_min = rules.edit_units_min.max(own.edit_units_min);
             rules.statistic_units_min = rules.statistic_units_min.max(own.statistic_units_min);
             rules.two_largest_percent_max = rules.two_largest_percent_max.min(own.two_largest_percent_max);
             rules.others_percent_of_largest_min =

@@ -139,6 +139,7 @@ pub fn rules() -> Rules {
         perturbation_table: Hash::of(b"table"),
         small_cell_units_max: 4,
         small_cells_percent_max: 50,
+        edit_units_min: 15,
         statistic_units_min: 15,
         two_largest_percent_max: 90,
         others_percent_of_largest_min: 10,

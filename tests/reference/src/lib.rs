@@ -696,6 +696,7 @@ pub fn loosest_rules() -> Rules {
         perturbation_table: kobling_model::Hash::parse(hash).expect("a hash"),
         small_cell_units_max: 4,
         small_cells_percent_max: 50,
+        edit_units_min: 15,
         statistic_units_min: 15,
         two_largest_percent_max: 90,
         others_percent_of_largest_min: 10,
