@@ -96,7 +96,9 @@ fn question(out: &mut String, row: &QuestionRow<'_>) {
         Some(Ending { recorded_at, outcome, .. }) => {
             let outcome = match outcome {
                 Outcome::Released { content } => format!("released, {}", short(&content.to_string())),
-                Outcome::Passed => "the population passed its floor, or the edit is carried out; nothing left".to_owned(),
+                Outcome::Passed => {
+                    "the population passed its floor, or the edit is carried out; nothing left".to_owned()
+                }
                 Outcome::NotCarriedOut { rule } => format!("not carried out: {rule}"),
                 Outcome::Shared => "shared its columns to the two workers".to_owned(),
                 Outcome::Refused { rule } => format!("refused: {rule}"),

@@ -53,9 +53,13 @@ mod tests {
         let rules = init_policy().rules;
         let largest = PerturbationTable::published().largest_change().unsigned_abs();
         assert_eq!(rules.edit_units_min - largest, 10);
-        for (touched, others, verdict) in
-            [(0, 5000, NOT), (14, 5000, NOT), (15, 5000, Verdict::CarriedOut), (5000, 14, NOT), (5000, 0, NOT)]
-        {
+        for (touched, others, verdict) in [
+            (0, 5000, NOT),
+            (14, 5000, NOT),
+            (15, 5000, Verdict::CarriedOut),
+            (5000, 14, NOT),
+            (5000, 0, NOT),
+        ] {
             assert_eq!(judge(&rules, Rest::NotFew, touched, others), verdict);
         }
     }
