@@ -35,7 +35,10 @@ async fn a_job_goes_on_without_an_edit_and_tells_the_researcher() {
     let place = |what: &str| happened.iter().position(|it| it == what).unwrap_or_else(|| panic!("{what}"));
     let openings: Vec<usize> = (0..happened.len()).filter(|at| happened[*at] == "record opening").collect();
     assert!(place("record notcarriedout") < place("revise ssb"));
-    assert!(place("revise ssb") < openings[2] && happened.iter().filter(|it| it.starts_with("revise")).count() == 2);
+    assert!(
+        place("revise ssb") < openings[2]
+            && happened.iter().filter(|it| it.starts_with("revise")).count() == 2
+    );
     // Records name the plan in force: the first two questions the first, the others the second.
     let records = world.records.lock().expect("lock");
     let plans: Vec<_> = (records.iter())

@@ -46,34 +46,44 @@ const FIRST: u32 = 10;
 fn an_edit_of_three_or_nobody_or_of_all_but_three_is_not_carried_out_and_one_of_five_hundred_is() {
     let world = world(71);
     // Over ssb's columns, and over ssb's and krg's, who has nobody of stage 9.
-    for (three, nobody) in [("g == \"r1\"", "g == \"r4\""), ("(g == \"r1\" | t == 9)", "(g == \"r4\" | t == 9)")] {
+    for (three, nobody) in
+        [("g == \"r1\"", "g == \"r4\""), ("(g == \"r1\" | t == 9)", "(g == \"r4\" | t == 9)")]
+    {
         let many = three.replace("g == \"r1\"", "l < 200000");
         for (edit, shows) in [
             ("replace k = \"2\" if", "tabulate k"),
             ("generate n = 1 if", "tabulate n k, missing"),
             ("recode t (missing 1 = 7) if", "tabulate t, missing"),
         ] {
-            let few = [three.to_owned(), nobody.to_owned(), format!("!{three}"), format!("!{nobody}")];
+            let few = [three.to_owned(), nobody.to_owned(), format!("!({three})"), format!("!({nobody})")];
             for condition in &few {
                 let (result, lines) = check(&world, &format!("{edit} {condition}\n{shows}"));
                 let rules = edit.starts_with("recode") && condition.starts_with('!');
                 // Of a recode those without the values that it names are left out too.
                 let expected: &[u32] = if rules { &[] } else { &[FIRST] };
-                assert_eq!((result.state(), lines.as_slice()), (JobState::Done, expected), "{edit} {condition}");
+                assert_eq!(
+                    (result.state(), lines.as_slice()),
+                    (JobState::Done, expected),
+                    "{edit} {condition}"
+                );
             }
             let (_, lines) = check(&world, &format!("{edit} {many}\n{shows}"));
             assert!(lines.is_empty(), "{edit} {many}");
         }
         for condition in [three, nobody] {
             // Those who go are few, whoever is kept or dropped.
-            for edit in ["drop if", "keep if !"] {
-                let (_, lines) = check(&world, &format!("{edit} {condition}\ntabulate k"));
+            for edit in ["drop if C", "keep if !(C)"] {
+                let (_, lines) = check(&world, &format!("{}\ntabulate k", edit.replace('C', condition)));
                 assert_eq!(lines, [FIRST], "{edit} {condition}");
             }
             // Where they would be all that is left, rule 1 refuses.
-            for edit in ["keep if", "drop if !"] {
-                let (result, lines) = check(&world, &format!("tabulate k\n{edit} {condition}\ntabulate k"));
-                assert_eq!((result.problem().code.as_str(), result.job.line), ("population-floor", FIRST + 1));
+            for edit in ["keep if C", "drop if !(C)"] {
+                let edit = edit.replace('C', condition);
+                let (result, lines) = check(&world, &format!("tabulate k\n{edit}\ntabulate k"));
+                assert_eq!(
+                    (result.problem().code.as_str(), result.job.line),
+                    ("population-floor", FIRST + 1)
+                );
                 assert_eq!((result.tables.len(), lines), (1, Vec::new()));
             }
         }
@@ -160,7 +170,7 @@ replace n = 2 if n == 1
 replace n = 3 if l > 400000
 drop if n == 1 & t > 0
 keep if n == 3 | sysmiss(n)
-recode n (3 = 4) (missing = 5)
+recode n (3 = 4)
 tabulate n k
 tabulate n t, missing
 summarize l";
@@ -169,9 +179,10 @@ summarize l";
     assert_eq!(result.tables.len(), 3);
     // What is left is what a script without those edits has.
     let plain = "\
-generate n = .
+generate n = 1 if 1 == 2
+replace n = 2 if 1 == 2
 replace n = 3 if l > 400000
-recode n (3 = 4) (missing = 5)
+recode n (3 = 4)
 tabulate n k
 tabulate n t, missing
 summarize l";
@@ -188,14 +199,15 @@ fn thirty_edits_over_one_owner_and_two_equal_the_reference() {
     let world = world(75);
     let mut edits = String::from("generate n = 0\n");
     for edit in 0..30 {
-        let condition = ["l > 30000", "t >= 2", "g == \"r1\"", "g != \"r2\" & t == 3", "k == \"2\" | t == 1"][edit % 5];
+        let condition =
+            ["l > 30000", "t >= 2", "g == \"r1\"", "g != \"r2\" & t == 3", "k == \"2\" | t == 1"][edit % 5];
         edits.push_str(&match edit % 3 {
             0 => format!("replace n = {edit} if {condition}\n"),
             1 => format!("generate m{edit} = n + {edit} if {condition}\n"),
-            _ => format!("recode k (\"1\" = \"2\") (\"2\" = \"1\") if {condition}\n"),
+            _ => format!("recode t (1 = {edit}), generate(r{edit})\nreplace r{edit} = 0 if {condition}\n"),
         });
     }
-    edits.push_str("drop if g == \"r1\" | t == 9\nkeep if l < 880000\ntabulate k s\nsummarize n m28");
+    edits.push_str("drop if g == \"r1\" | t == 9\nkeep if l < 880000\ntabulate k s\ntabulate n t, missing\nsummarize l");
     let (result, lines) = check(&world, &edits);
     assert_eq!(result.state(), JobState::Done);
     assert!(lines.len() >= 6 && result.tables.len() == 3, "{lines:?}");
@@ -219,8 +231,12 @@ fn a_broker_cannot_make_of_an_edit_what_its_workers_have_not_seen() {
     let (mut offered, plan) = offered(&world, &rogue);
     let ssb = world.as_broker("ssb");
     let revise = |edits: &[bool], plan: &Plan| {
-        let revision =
-            JobRevision { session: rogue.session, job: offered.job, edits: edits.to_vec(), plan: plan.hash() };
+        let revision = JobRevision {
+            session: rogue.session,
+            job: offered.job,
+            edits: edits.to_vec(),
+            plan: plan.hash(),
+        };
         world.wait(ssb.revise(&revision))
     };
     let ended = |order| code_of(&world.wait(super::rogue::work(&*ssb, &order)));
