@@ -362,7 +362,9 @@ impl Broker {
             match asked.watch(conduct::ask(run, index, &rules, &joined)).await.map_err(at_line)? {
                 Answer::Passed => {}
                 Answer::NotCarriedOut(warning) => {
-                    revise(run, at, &parties, script).await.map_err(at_line)?;
+                    if at + 1 < run.plan.questions.len() {
+                        revise(run, at, &parties, script).await.map_err(at_line)?;
+                    }
                     run.progress.warn(line, warning).await.map_err(at_line)?;
                 }
                 Answer::Refused(refusal) => return Err(at_line(refusal.into())),

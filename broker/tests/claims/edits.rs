@@ -28,7 +28,7 @@ async fn a_job_goes_on_without_an_edit_and_tells_the_researcher() {
     assert_eq!((job.state, job.tables), (JobState::Done, 1), "{:?}", job.problem);
     let rule = rules::Warning::EditNotCarriedOut;
     let warning = Warning { line: 4, code: rule.code().into(), message: rule.to_string() };
-    assert_eq!(job.warnings, [warning.clone()]);
+    assert_eq!(job.warnings, std::slice::from_ref(&warning));
     assert!(events.contains(&JobEvent::Warning(warning)));
     // It is on record before anybody is told, and all parties have the new plan before the next question.
     let happened = world.happened();

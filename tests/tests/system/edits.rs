@@ -207,7 +207,9 @@ fn thirty_edits_over_one_owner_and_two_equal_the_reference() {
             _ => format!("recode t (1 = {edit}), generate(r{edit})\nreplace r{edit} = 0 if {condition}\n"),
         });
     }
-    edits.push_str("drop if g == \"r1\" | t == 9\nkeep if l < 880000\ntabulate k s\ntabulate n t, missing\nsummarize l");
+    edits.push_str(
+        "drop if g == \"r1\" | t == 9\nkeep if l < 880000\ntabulate k s\ntabulate n t, missing\nsummarize l",
+    );
     let (result, lines) = check(&world, &edits);
     assert_eq!(result.state(), JobState::Done);
     assert!(lines.len() >= 6 && result.tables.len() == 3, "{lines:?}");
