@@ -69,8 +69,8 @@ fn product(shape: ProductShape) {
 fn tell(what: &str, rows: usize, owners: &[&OwnerShape], spent: &[Spent], wall: f64, bytes: &str) {
     let values: Vec<_> = owners.iter().map(|owner| owner.values.as_slice()).collect();
     let categories: Vec<_> = owners.iter().map(|owner| owner.categories.to_string()).collect();
-    let others = spent[3..].iter().map(|other| other.cpu_s).sum();
-    let seconds = [spent[0].cpu_s, spent[1].cpu_s, spent[2].cpu_s, others, wall];
+    let others = spent[3..].iter().map(|other| other.cpu_s()).sum();
+    let seconds = [spent[0].cpu_s(), spent[1].cpu_s(), spent[2].cpu_s(), others, wall];
     let [left, right, dealer, others, wall] = seconds.map(|seconds| seconds * 1e6 / rows as f64);
     println!(
         "{what} {}: processor seconds for a million rows: left {left:.3}, right {right:.3}, dealer {dealer:.3}, \
@@ -105,9 +105,9 @@ fn classes(mut shape: ClassShape) {
         shape.bits,
         shape.borders.len(),
         shape.borders[0],
-        spent[0].cpu_s * per_million,
-        spent[1].cpu_s * per_million,
-        spent[2].cpu_s * per_million,
+        spent[0].cpu_s() * per_million,
+        spent[1].cpu_s() * per_million,
+        spent[2].cpu_s() * per_million,
         wall * per_million,
     );
 }
@@ -118,9 +118,9 @@ fn protection(cells: usize, values: bool) {
     println!(
         "protection of {cells} cells {kind}: processor milliseconds: left {:.1}, right {:.1}, dealer {:.1}; wall {:.1}; \
          {} messages each way between workers, {} from the dealer",
-        spent[0].cpu_s * 1e3,
-        spent[1].cpu_s * 1e3,
-        spent[2].cpu_s * 1e3,
+        spent[0].cpu_s() * 1e3,
+        spent[1].cpu_s() * 1e3,
+        spent[2].cpu_s() * 1e3,
         wall * 1e3,
         spent[1].messages,
         spent[2].messages,

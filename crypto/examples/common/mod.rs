@@ -4,6 +4,8 @@
 //! take what it sends and send uniform bytes where it waits: names, numbers and sizes of messages follow from public
 //! shapes alone, and whatever arrives is an element of its ring. So a party's memory can be told from the others'.
 
+use std::cell::RefCell;
+use std::mem;
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
@@ -25,6 +27,7 @@ use kobling_crypto::protocol::shared_columns::{
     self, ColumnsAtLeft, ColumnsAtRight, DealtColumns, OwnerRows, ShareAtLeft, ShareAtRight,
 };
 use kobling_crypto::seeds::{EphemeralKey, PairSeed};
+use rustix::time::{ClockId, clock_gettime};
 
 const SESSION: [u8; 16] = [1; 16];
 
@@ -41,6 +44,21 @@ pub enum Case {
     Protection(ProtectShape),
 }
 
+impl Spent {
+    /// Seconds on a processor.
+    pub fn cpu_s(&self) -> f64 {
+        self.slices_s.iter().sum()
+    }
+}
+
+/// Most slices that a party's time is cut into.
+const SLICES: usize = 64;
+
+thread_local! {
+    /// This thread's time at each message.
+    static MARKS: RefCell<Vec<f64>> = const { RefCell::new(Vec::new()) };
+}
+
 /// One of the parties of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Party {
@@ -53,8 +71,8 @@ pub enum Party {
 /// What a party spent.
 #[derive(Clone, Debug, Default)]
 pub struct Spent {
-    /// Seconds on a processor.
-    pub cpu_s: f64,
+    /// Seconds on a processor, from one message to the next or, where there are many, over some of them: see [`SLICES`].
+    pub slices_s: Vec<f64>,
     /// Bytes of bodies sent to left and to right.
     pub sent: [u64; 2],
     /// Times that it waited for the other worker after it had sent something.
@@ -96,20 +114,8 @@ pub fn protection(cells: usize, values: bool) -> ProtectShape {
 
 /// Seconds that this thread has been on a processor; others may be busy with other things.
 pub fn cpu_seconds() -> f64 {
-    let account = || {
-        let text =
-            std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux tells a thread's time");
-        text.split(' ').next().and_then(|word| word.parse::<u64>().ok()).expect("a number")
-    };
-    // The kernel brings the account up to date at its ticks, and when a thread leaves the processor; not always when it sleeps.
-    let stale = account();
-    loop {
-        std::thread::sleep(Duration::from_micros(60));
-        let nanoseconds = account();
-        if nanoseconds != stale {
-            return nanoseconds as f64 / 1e9;
-        }
-    }
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 /// Runs all parties of a case: what each spent, in the order of [`Case::parties`], and seconds on the wall.
@@ -143,9 +149,9 @@ pub fn together(case: &Case, dealer_first: bool) -> (Vec<Spent>, f64) {
     (spent, started.elapsed().as_secs_f64())
 }
 
-/// Runs one party of a case by itself, again and again for `seconds`: what it spent, in the lowest tenth, and the bytes of memory
-/// that it needed at once beyond what it had before. Not the least: a kernel in a virtual machine takes what the host has stolen off a
-/// thread's account now and then, from whatever the thread does then.
+/// Runs one party of a case by itself, again and again for `seconds`: what it spent, each slice in its lowest tenth, and the bytes of
+/// memory that it needed at once beyond what it had before. Not the least: a kernel in a virtual machine takes what the host has stolen
+/// off a thread's account now and then, from whatever the thread does then.
 pub fn alone(case: &Case, party: Party, seconds: f64) -> (Spent, u64) {
     let place = |case: &Case| {
         let mut place = Place::default();
@@ -164,13 +170,24 @@ pub fn alone(case: &Case, party: Party, seconds: f64) -> (Spent, u64) {
         let before = peak_bytes();
         let mut runs = vec![case.run(party, &mut first, &input)];
         let peak = peak_bytes() - before;
-        while runs.iter().map(|spent| spent.cpu_s).sum::<f64>() < seconds {
+        while runs.iter().map(Spent::cpu_s).sum::<f64>() < seconds {
             runs.push(case.run(party, &mut place(case), &input));
         }
-        runs.sort_by(|a, b| a.cpu_s.total_cmp(&b.cpu_s));
-        (runs.swap_remove(runs.len() / 10), peak)
+        let slices_s =
+            low_slices(&runs.iter().map(|spent| &*spent.slices_s).collect::<Vec<_>>(), |count| count / 10);
+        (Spent { slices_s, ..runs.swap_remove(0) }, peak)
     };
     std::thread::scope(|scope| scope.spawn(run).join().expect("a party ends"))
+}
+
+/// Each slice of several runs of one size: the one in the place among its like, in rising order, that `place` says of their count.
+pub fn low_slices(runs: &[&[f64]], place: fn(usize) -> usize) -> Vec<f64> {
+    let slice = |at: usize| {
+        let mut like: Vec<f64> = runs.iter().map(|slices| slices[at]).collect();
+        like.sort_by(f64::total_cmp);
+        like[place(like.len())]
+    };
+    (0..runs[0].len()).map(slice).collect()
 }
 
 /// Peak of the resident set.
@@ -318,6 +335,7 @@ impl Case {
 
     /// A party's whole part.
     fn run(&self, party: Party, place: &mut Place, input: &Input) -> Spent {
+        MARKS.take();
         let started = cpu_seconds();
         match self {
             Self::Product(shape) => product(shape, party, place, input),
@@ -325,7 +343,12 @@ impl Case {
             Self::Classes(shape) => classes(shape, party, place, input),
             Self::Protection(shape) => protect(shape, party, place),
         }
-        let cpu_s = cpu_seconds() - started;
+        let ended = cpu_seconds();
+        let marks = MARKS.take();
+        let of_slice = marks.len().div_ceil(SLICES).max(1);
+        let borders = marks.into_iter().skip(of_slice - 1).step_by(of_slice).chain([ended]);
+        let slices = borders.scan(started, |from, to| Some(to - mem::replace(from, to)));
+        let slices_s = slices.collect();
         let links = [&place.left, &place.right, &place.dealer].into_iter().flatten().chain(&place.others);
         let messages = links.map(|(link, _)| link.messages).sum();
         let sent = |met: &Option<(Counted, PairSeed)>| met.as_ref().map_or(0, |(link, _)| link.bytes);
@@ -335,7 +358,7 @@ impl Case {
             _ => &None,
         };
         let rounds = peer.as_ref().map_or(0, |(link, _)| link.rounds);
-        Spent { cpu_s, sent: [sent(&place.left), sent(&place.right)], rounds, messages }
+        Spent { slices_s, sent: [sent(&place.left), sent(&place.right)], rounds, messages }
     }
 }
 
@@ -551,6 +574,7 @@ impl Channel for Counted {
         shape: &[u64],
         body: Vec<u8>,
     ) -> Result<(), ChannelError> {
+        MARKS.with_borrow_mut(|marks| marks.push(cpu_seconds()));
         self.bytes += body.len() as u64;
         self.messages += 1;
         self.spoke = true;
@@ -558,6 +582,7 @@ impl Channel for Counted {
     }
 
     fn receive(&mut self, step: &StepName, index: u64, shape: &[u64]) -> Result<Bytes, ChannelError> {
+        MARKS.with_borrow_mut(|marks| marks.push(cpu_seconds()));
         self.rounds += u64::from(self.spoke);
         self.spoke = false;
         self.inner.receive(step, index, shape)

@@ -8,9 +8,10 @@
 //!   fitted on the small sizes; then the largest are predicted and measured.
 //!
 //! Each party is measured by itself in a process of its own, against stand-ins that send uniform bytes; sizes of messages do not depend on
-//! what they say. A neighbour on the machine can only add to a thread's time, so a time is the least of several processes, each with short
-//! runs repeated. Sizes take turns, small and large, and each is run again until its least has settled. Memory is what the party needs at
-//! once beyond its rows and what has arrived. All parties run together once, and have to send and to wait for the same.
+//! what they say. A neighbour on the machine can only add to a thread's time, so a time is cut into slices between messages, and each slice is
+//! the second least of several processes, each with short runs repeated. Sizes take turns, small and large, and each is run again until
+//! its time has settled. Memory is what the party needs at once beyond its rows and what has arrived. All parties run together once, and
+//! have to send and to wait for the same.
 //!
 //! Ends with 1 where bytes or rounds differ, or time or memory at the largest sizes by more than 25 %.
 
@@ -26,7 +27,7 @@ mod fit;
 mod sizes;
 mod terms;
 
-use self::common::{Spent, alone, together};
+use self::common::{Spent, alone, low_slices, together};
 use self::exact::expected;
 use self::fit::{Fit, Terms};
 use self::sizes::{Operator, Size, operators};
@@ -35,7 +36,7 @@ use self::sizes::{Operator, Size, operators};
 const TOLERANCE: f64 = 0.25;
 /// Processor seconds of one process, of small sizes and of the largest: one that is shorter is run again and again.
 const SECONDS: [f64; 2] = [0.1, 0.5];
-/// A least time has settled when so many further processes have not lowered it by more than the part named.
+/// A time has settled when so many further processes have not lowered it by more than the part named.
 const SETTLED: (usize, f64) = (3, 0.03);
 /// Processes for each party and size at most.
 const PROCESSES: usize = 8;
@@ -54,23 +55,31 @@ fn main() -> ExitCode {
     if off.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// What one party spent at one size: least seconds after each process, and peak memory.
+/// What one party spent at one size: slices of each process, seconds after each, and peak memory.
 #[derive(Clone, Default)]
 struct Measured {
-    least_s: Vec<f64>,
+    slices_s: Vec<Vec<f64>>,
+    low_s: Vec<f64>,
     peak_bytes: f64,
 }
 
 impl Measured {
+    fn add(&mut self, slices_s: Vec<f64>) {
+        self.slices_s.push(slices_s);
+        let runs: Vec<&[f64]> = self.slices_s.iter().map(Vec::as_slice).collect();
+        let low = low_slices(&runs, |count| usize::from(count > 2));
+        self.low_s.push(low.iter().sum());
+    }
+
     fn has_settled(&self) -> bool {
         let (further, part) = SETTLED;
-        let runs = self.least_s.len();
+        let runs = self.low_s.len();
         runs >= PROCESSES
-            || runs > further && self.least_s[runs - 1] >= (1.0 - part) * self.least_s[runs - 1 - further]
+            || runs > further && self.low_s[runs - 1] >= (1.0 - part) * self.low_s[runs - 1 - further]
     }
 
     fn seconds(&self) -> f64 {
-        self.least_s.last().copied().unwrap_or(f64::NAN)
+        self.low_s.last().copied().unwrap_or(f64::NAN)
     }
 }
 
@@ -92,8 +101,7 @@ fn hold(operator: &Operator) -> Vec<String> {
                 }
                 let (spent, peak_bytes) = in_a_process(operator.name, at, number);
                 off.extend(expected(&size.case).differs(operator.parties[number].1, &spent, &size.name));
-                let least = measured.least_s.last().map_or(spent.cpu_s, |least| least.min(spent.cpu_s));
-                measured.least_s.push(least);
+                measured.add(spent.slices_s);
                 measured.peak_bytes = peak_bytes;
             }
         }
@@ -153,7 +161,7 @@ fn tell(operator: &Operator, sizes: &[&Size], measured: &[Vec<Measured>]) -> Vec
                     predicted[1] / 1e6,
                     bytes / 1e6,
                     ratios[1],
-                    measured[at][number].least_s.len(),
+                    measured[at][number].low_s.len(),
                 ),
             ));
         }
@@ -175,11 +183,11 @@ fn in_a_process(operator: &str, size: usize, party: usize) -> (Spent, f64) {
     command.envs(["MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"].map(|name| (name, "1073741824")));
     let text = String::from_utf8(command.output().expect("a process").stdout).expect("numbers");
     let numbers: Vec<f64> = text.split_whitespace().map(|word| word.parse().expect("a number")).collect();
-    let [left, right, rounds, cpu_s, peak_bytes] = numbers.as_slice() else {
+    let [left, right, rounds, peak_bytes, slices_s @ ..] = numbers.as_slice() else {
         panic!("a party by itself ended early")
     };
     let sent = [*left as u64, *right as u64];
-    (Spent { cpu_s: *cpu_s, sent, rounds: *rounds as u64, ..Spent::default() }, *peak_bytes)
+    (Spent { slices_s: slices_s.to_vec(), sent, rounds: *rounds as u64, ..Spent::default() }, *peak_bytes)
 }
 
 /// The part of such a process.
@@ -190,6 +198,7 @@ fn by_itself(arguments: &[String]) -> Option<()> {
     let size = size.parse::<usize>().ok()?;
     let case = &operator.sizes().get(size)?.case;
     let (spent, peak_bytes) = alone(case, party, SECONDS[usize::from(size >= operator.small.len())]);
-    println!("{} {} {} {} {peak_bytes}", spent.sent[0], spent.sent[1], spent.rounds, spent.cpu_s);
+    print!("{} {} {} {peak_bytes}", spent.sent[0], spent.sent[1], spent.rounds);
+    spent.slices_s.iter().for_each(|slice| print!(" {slice}"));
     Some(())
 }
