@@ -180,7 +180,15 @@ impl Lowered {
     ///
     /// All values must have one type. Constant conditions are decided here, and the arms of an `otherwise`
     /// that is a case itself are taken over, so that chains of `replace` stay flat.
-    pub(crate) fn case(arms: Vec<(Self, Self)>, otherwise: Self, domain: Option<Arc<Domain>>) -> Self {
+    ///
+    /// An edit that is not carried out leaves the same with conditions that never hold, so that all that is known of the
+    /// result, beside its owners, stays.
+    pub(crate) fn case(
+        carried_out: bool,
+        arms: Vec<(Self, Self)>,
+        otherwise: Self,
+        domain: Option<Arc<Domain>>,
+    ) -> Self {
         let value_type = otherwise.value_type;
         let (mut size, mut owners, mut open) = (1usize, Owners::new(), Vec::new());
         let mut last = otherwise;
@@ -192,6 +200,8 @@ impl Lowered {
                 }
                 Some(_) => {}
                 None => {
+                    // Not folded: a case stays a case.
+                    let when = if carried_out { when } else { Self::truth(false) };
                     size = size.saturating_add(when.size).saturating_add(then.size);
                     owners.extend(when.owners);
                     owners.extend(then.owners);
@@ -225,7 +235,7 @@ impl Lowered {
 }
 
 /// Nesting of an expression's JSON form.
-fn levels_of(expression: &Expression) -> usize {
+pub(crate) fn levels_of(expression: &Expression) -> usize {
     match expression {
         Expression::Source(_) | Expression::Constant(_) | Expression::Missing(_) => 1,
         Expression::Negate(inner) | Expression::Not(inner) => levels_of(inner) + 1,
