@@ -6,26 +6,27 @@
 //! `kobling-crypto` nor `kobling-disclosure` nor a node's reader or query engine. Of the product it takes the
 //! plan and the form of a table.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
 
 use aes::Aes128;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use kobling_model::expression::{BinaryOperator, Expression, Function, Value};
-use kobling_model::interval::Interval;
 use kobling_model::joint::{Input, Joint};
 use kobling_model::plan::{
-    Category, Dimension, Fragment, Place, Plan, Question, QuestionKind, Side, Source, TableShape,
-    TableVariable,
+    Category, Dimension, Fragment, Place, Plan, Question, QuestionKind, Side, TableShape, TableVariable,
 };
 use kobling_model::rules::{Refusal, Rules};
 use kobling_model::table::{Axis, Cell, Statistics, Summary, Table};
-use kobling_model::{DatastoreId, Day, OwnerId, UnitType, VariableName};
+use kobling_model::{Day, OwnerId, UnitType};
 use ring::hmac;
 
+mod preparation;
+mod registers;
 mod values;
 
+use self::preparation::View;
+pub use self::registers::Registers;
 use self::values::ValueColumn;
 
 /// How a question must end.
@@ -95,121 +96,6 @@ impl Perturbation {
     }
 }
 
-/// One dataset of the dataset format, in clear.
-#[derive(Clone, Debug)]
-struct Register {
-    temporality: String,
-    rows: HashMap<String, Vec<Row>>,
-}
-
-#[derive(Clone, Debug)]
-struct Row {
-    value: Value,
-    start: Option<Day>,
-    stop: Option<Day>,
-}
-
-/// All owners' registers.
-#[derive(Clone, Debug, Default)]
-pub struct Registers(BTreeMap<(DatastoreId, VariableName), Register>);
-
-impl Registers {
-    /// Adds all datasets in an owner's folder, read from scratch. Datasets that point to other units are left out:
-    /// no expression can use them.
-    pub fn add(&mut self, datastore: &DatastoreId, folder: &Path) {
-        for entry in std::fs::read_dir(folder).expect("the owner's folder") {
-            let folder = entry.expect("an entry").path();
-            let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
-            let text = |ending| {
-                std::fs::read_to_string(folder.join(format!("{name}.{ending}")))
-                    .expect("a file of the dataset")
-            };
-            let name = VariableName::new(name.clone()).expect("a variable's name");
-            if let Some(register) = read_register(&text("json"), &text("csv")) {
-                self.0.insert((datastore.clone(), name), register);
-            }
-        }
-    }
-
-    /// Removes everything of a datastore.
-    pub fn remove(&mut self, datastore: &DatastoreId) {
-        self.0.retain(|(of, _), _| of != datastore);
-    }
-
-    fn register(&self, source: &Source) -> &Register {
-        let name = (source.datastore.clone(), source.variable.clone());
-        self.0.get(&name).expect("the plan names a variable that was read")
-    }
-
-    /// The value of a source at a unit; missing where it has none at the date.
-    fn value(&self, source: &Source, identity: &str) -> Datum {
-        let register = self.register(source);
-        let rows = register.rows.get(identity)?;
-        rows.iter().find(|row| register.holds(row, source.date)).map(|row| row.value.clone())
-    }
-
-    /// The bounds that rule 2 fixes at import: the 1st and 99th percentile over all rows; none for texts.
-    fn winsorised(&self, source: &Source) -> Option<Interval> {
-        let number = |row: &Row| match &row.value {
-            Value::Number(number) => Some(*number),
-            Value::Text(_) => None,
-        };
-        let mut values: Vec<f64> =
-            self.register(source).rows.values().flatten().map(number).collect::<Option<_>>()?;
-        values.sort_unstable_by(f64::total_cmp);
-        let last = values.len().checked_sub(1)?;
-        Interval::new(values[last / 100], values[(99 * last).div_ceil(100)], false)
-    }
-
-    /// Everybody in the datastores of a fragment, at any date.
-    fn identities(&self, fragment: &Fragment) -> HashSet<&str> {
-        let of: BTreeSet<&DatastoreId> = fragment.sources.iter().map(|source| &source.datastore).collect();
-        let registers = self.0.iter().filter(|((datastore, _), _)| of.contains(datastore));
-        registers.flat_map(|(_, register)| register.rows.keys().map(String::as_str)).collect()
-    }
-
-    /// Identities with a row of a source at its date.
-    fn population(&self, source: &Source) -> Vec<&str> {
-        let register = self.register(source);
-        let has = |rows: &[Row]| rows.iter().any(|row| register.holds(row, source.date));
-        register.rows.iter().filter(|(_, rows)| has(rows)).map(|(identity, _)| identity.as_str()).collect()
-    }
-}
-
-impl Register {
-    fn holds(&self, row: &Row, date: Option<Day>) -> bool {
-        match self.temporality.as_str() {
-            "FIXED" => true,
-            "STATUS" => row.start == date,
-            "ACCUMULATED" | "EVENT" => {
-                date.is_some() && row.start <= date && (row.stop.is_none() || date <= row.stop)
-            }
-            other => panic!("no temporality {other}"),
-        }
-    }
-}
-
-fn read_register(json: &str, csv: &str) -> Option<Register> {
-    let metadata: serde_json::Value = serde_json::from_str(json).expect("JSON");
-    let temporality = metadata["temporalityType"].as_str().expect("a temporality").to_owned();
-    let data_type = metadata["measureVariables"][0]["dataType"].as_str()?.to_owned();
-    let mut rows: HashMap<String, Vec<Row>> = HashMap::new();
-    for line in csv.lines().filter(|line| !line.is_empty()) {
-        let fields: Vec<&str> = line.split(';').collect();
-        let [id, value, start, stop, _] = fields[..] else { panic!("five fields a line") };
-        let day = |text: &str| -> Option<Day> { (!text.is_empty()).then(|| text.parse().expect("a day")) };
-        let number = |value: f64| Value::Number(value);
-        let value = match data_type.as_str() {
-            "STRING" => Value::Text(value.trim().to_owned()),
-            "LONG" | "DOUBLE" => number(value.parse().expect("a number")),
-            "DATE" => number(f64::from(value.parse::<Day>().expect("a day").days())),
-            other => panic!("no data type {other}"),
-        };
-        rows.entry(id.trim().to_owned()).or_default().push(Row { value, start: day(start), stop: day(stop) });
-    }
-    Some(Register { temporality, rows })
-}
-
 /// How each question of a plan must end, up to the first that is refused.
 pub fn answer(plan: &Plan, registers: &Registers, keys: &Keys, rules: &Rules) -> Vec<Outcome> {
     answer_with_cells(plan, registers, keys, rules).into_iter().map(|(outcome, _)| outcome).collect()
@@ -257,8 +143,9 @@ fn answer_question(
     rules: &Rules,
     table: &Perturbation,
 ) -> (Outcome, Vec<TrueCell>) {
-    let column = ValueColumn::of(question, registers, &keys.record_key_secret);
-    let cells = cells_of(question, registers, &keys.record_key_secret, column.as_ref());
+    let sides = sides(question, registers, &keys.record_key_secret);
+    let column = ValueColumn::of(question, &sides, &keys.record_key_secret);
+    let cells = cells_of(question, &sides, &keys.record_key_secret, column.as_ref());
     let perturbed = cells.iter().map(|cell| table.perturbed(cell.count, cell_key(cell, &keys.noise_key)));
     let perturbed: Vec<u64> = perturbed.collect();
     let sums = column.as_ref().map(|column| {
@@ -293,23 +180,33 @@ fn answer_question(
 
 /// True cells with margins, before any protection: what must be in no message of any party.
 pub fn true_cells(question: &Question, registers: &Registers, record_key_secret: &[u8; 32]) -> Vec<TrueCell> {
-    let column = ValueColumn::of(question, registers, record_key_secret);
-    cells_of(question, registers, record_key_secret, column.as_ref())
+    let sides = sides(question, registers, record_key_secret);
+    let column = ValueColumn::of(question, &sides, record_key_secret);
+    cells_of(question, &sides, record_key_secret, column.as_ref())
+}
+
+/// What each owner of a question knows of units.
+pub(crate) type Sides<'a> = HashMap<Side, View<'a>>;
+
+fn sides<'a>(question: &'a Question, registers: &'a Registers, secret: &[u8; 32]) -> Sides<'a> {
+    let view = |(side, fragment)| (side, View::of(fragment, registers, question.unit_type, secret));
+    fragments(question).map(view).collect()
 }
 
 fn cells_of(
     question: &Question,
-    registers: &Registers,
+    sides: &Sides<'_>,
     record_key_secret: &[u8; 32],
     column: Option<&ValueColumn<'_>>,
 ) -> Vec<TrueCell> {
     let form = Form::of(question);
     let mut cells = vec![TrueCell::default(); form.cells()];
-    for identity in registers.population(&question.left.sources[0]) {
-        let Some(place) = place(question, registers, identity) else { continue };
+    for identity in sides[&Side::Left].identities() {
+        let columns = sides.iter().map(|(side, view)| (*side, view.columns(identity))).collect();
+        let Some(place) = place(question, &columns) else { continue };
         let value = match column {
             None => None,
-            Some(column) => match column.values(registers, identity) {
+            Some(column) => match column.values(&columns) {
                 // Without a value, in no cell.
                 None => continue,
                 values => values,
@@ -329,36 +226,31 @@ fn cells_of(
     cells
 }
 
+/// Every owner's columns at one unit.
+pub(crate) type Columns = HashMap<Side, Vec<Datum>>;
+
 /// The category of each variable, in the order written, that a unit counts in; none where it does not count.
-fn place(question: &Question, registers: &Registers, identity: &str) -> Option<Vec<usize>> {
+fn place(question: &Question, columns: &Columns) -> Option<Vec<usize>> {
+    // The population has a value in the first column of its owner.
+    columns[&Side::Left][0].as_ref()?;
     let mut all = HashMap::new();
     for (side, fragment) in fragments(question) {
-        all.insert(side, categories(fragment, registers, identity)?);
+        all.insert(side, categories(fragment, &columns[&side])?);
     }
     for condition in &question.conditions {
-        joint_category(question, condition, registers, identity)?;
+        joint_category(question, condition, columns)?;
     }
     let QuestionKind::Table(shape) = &question.kind else { return Some(Vec::new()) };
     let category = |variable: &TableVariable| match variable.place {
         Place::Own { side, dimension } => Some(all[&side][dimension]),
-        Place::Joint(at) => joint_category(question, &question.joints[at], registers, identity),
+        Place::Joint(at) => joint_category(question, &question.joints[at], columns),
     };
     shape.variables.iter().map(category).collect()
 }
 
 /// The category of a unit in a column that several owners' values make, from all of them at once.
-fn joint_category(
-    question: &Question,
-    joint: &Joint,
-    registers: &Registers,
-    identity: &str,
-) -> Option<usize> {
-    let of = |side: Side, expression: &Expression| {
-        let (_, fragment) = fragments(question).find(|(of, _)| *of == side).expect("the side is there");
-        let values: Vec<Datum> =
-            fragment.sources.iter().map(|source| registers.value(source, identity)).collect();
-        evaluate(expression, &values)
-    };
+fn joint_category(question: &Question, joint: &Joint, columns: &Columns) -> Option<usize> {
+    let of = |side: Side, expression: &Expression| evaluate(expression, &columns[&side]);
     let fragment = |side: Side| fragments(question).find(|(of, _)| *of == side).expect("the side is there").1;
     let input = |input: &Input| match input {
         Input::Dimension { side, dimension } => of(*side, &fragment(*side).dimensions[*dimension].expression),
@@ -380,14 +272,12 @@ fn joint_category(
 }
 
 /// The category of each dimension of a fragment; none where a filter does not hold or there is no category.
-fn categories(fragment: &Fragment, registers: &Registers, identity: &str) -> Option<Vec<usize>> {
-    let values: Vec<Datum> =
-        fragment.sources.iter().map(|source| registers.value(source, identity)).collect();
-    if !fragment.filters.iter().all(|filter| is_true(&evaluate(filter, &values))) {
+fn categories(fragment: &Fragment, values: &[Datum]) -> Option<Vec<usize>> {
+    if !fragment.filters.iter().all(|filter| is_true(&evaluate(filter, values))) {
         return None;
     }
     let category = |dimension: &Dimension| {
-        let value = evaluate(&dimension.expression, &values);
+        let value = evaluate(&dimension.expression, values);
         dimension.categories.iter().position(|category| category.value == value)
     };
     fragment.dimensions.iter().map(category).collect()
@@ -618,6 +508,9 @@ fn call(function: Function, arguments: &[Datum]) -> Datum {
             F::EndsWith => truth(text.ends_with(part.as_str())),
             _ => panic!("{function:?} takes no two texts"),
         },
+        [Value::Text(text), Value::Text(ignored), Value::Number(comma)] if function == F::Destring => {
+            destring(text, ignored, *comma != 0.0).and_then(number)
+        }
         [Value::Text(text), Value::Number(position), Value::Number(length)] => {
             Some(Value::Text(substring(text, *position, *length)))
         }
@@ -688,6 +581,32 @@ fn substring(text: &str, position: f64, length: f64) -> String {
     letters.into_iter().skip(start as usize).take(length as usize).collect()
 }
 
+/// The number that a text is once some signs are left out: a sign, digits, and one point or, where it is one, comma; blanks around it do
+/// not count.
+fn destring(text: &str, ignored: &str, comma: bool) -> Option<f64> {
+    let mut kept: Vec<char> = text.chars().filter(|letter| !ignored.contains(*letter)).collect();
+    for letter in &mut kept {
+        if comma && *letter == ',' {
+            *letter = '.';
+        }
+    }
+    let kept: String = kept.into_iter().collect();
+    let unsigned = kept.trim();
+    let (negative, unsigned) = match unsigned.chars().next()? {
+        '-' => (true, &unsigned[1..]),
+        '+' => (false, &unsigned[1..]),
+        _ => (false, unsigned),
+    };
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let digits = |text: &str| text.chars().all(|letter| letter.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) || whole.len() + fraction.len() == 0 {
+        return None;
+    }
+    let size: f64 = format!("0{whole}.{fraction}0").parse().expect("digits");
+    // There is one zero.
+    Some(if negative { -size } else { size } + 0.0)
+}
+
 /// The rules that `kobling-node init` writes: the loosest of all.
 pub fn loosest_rules() -> Rules {
     let hash = "2d7a3db2adae67d47f009524643af542121d11acd68a5e7d7715bcca57ea933b";
@@ -716,9 +635,13 @@ pub fn owners(question: &Question) -> Vec<OwnerId> {
 
 #[cfg(test)]
 mod tests {
-    use kobling_model::Hash;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
     use kobling_model::expression::ValueType;
-    use kobling_model::plan::Show;
+    use kobling_model::plan::{Show, Source};
+    use kobling_model::preparation::Column;
+    use kobling_model::{DatastoreId, Hash, VariableName};
 
     use super::*;
 
@@ -731,7 +654,7 @@ mod tests {
             let at = folder.join(name);
             std::fs::create_dir_all(&at).expect("a folder");
             let json = format!(
-                r#"{{"temporalityType":"{temporality}","measureVariables":[{{"dataType":"{data_type}"}}]}}"#
+                r#"{{"temporalityType":"{temporality}","identifierVariables":[{{"unitType":"PERSON"}}],"measureVariables":[{{"dataType":"{data_type}"}}]}}"#
             );
             std::fs::write(at.join(format!("{name}.json")), json).expect("written");
             std::fs::write(at.join(format!("{name}.csv")), csv).expect("written");
@@ -764,7 +687,8 @@ mod tests {
     fn fragment(owner: &str, sources: Vec<Source>, dimensions: Vec<Dimension>) -> Fragment {
         Fragment {
             owner: OwnerId::new(owner).expect("valid"),
-            sources,
+            preparations: Vec::new(),
+            sources: sources.into_iter().map(Column::Register).collect(),
             filters: Vec::new(),
             dimensions,
             value: None,
