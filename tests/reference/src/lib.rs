@@ -898,4 +898,38 @@ mod tests {
         assert_eq!(substring("0301", 0.0, 2.0), "");
         assert_eq!(substring("0301", 3.0, 9.0), "01");
     }
+
+    #[test]
+    fn texts_are_numbers_of_a_sign_digits_and_one_point() {
+        let of = |text| destring(text, "", false);
+        assert_eq!(
+            (of("0301"), of(" -2.50 "), of("+.5"), of("7.")),
+            (Some(301.0), Some(-2.5), Some(0.5), Some(7.0))
+        );
+        for text in
+            ["", " ", ".", "-", "--1", "1-", "1.2.3", "1 000", "1e3", "inf", "NaN", "0x1", "1,5", "\u{663}"]
+        {
+            assert_eq!(of(text), None, "{text}");
+        }
+        assert_eq!(destring("kr 1 000,50", "kr ", true), Some(1000.5));
+        assert_eq!(destring("1.5", ".", false), Some(15.0));
+        assert_eq!(destring("-0", "", false).map(f64::to_bits), Some(0));
+        // The model's own account agrees, also on what is drawn.
+        let signs: Vec<char> = "0123456789.,+- eEx".chars().collect();
+        let mut next = 1_u64;
+        for _ in 0..20_000 {
+            let mut text = String::new();
+            for _ in 0..6 {
+                next = next.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                text.push(signs[(next >> 33) as usize % signs.len()]);
+            }
+            for (ignored, comma) in [("", false), ("", true), ("-, ", false), ("ex+", true)] {
+                let expected = kobling_model::expression::number_of(&text, ignored, comma);
+                assert_eq!(destring(&text, ignored, comma), expected, "{text} without {ignored}");
+            }
+        }
+        let evaluated = call(Function::Destring, &[Some(text("9,5")), Some(text("")), number(1.0)]);
+        assert_eq!(evaluated, number(9.5));
+        assert_eq!(call(Function::Destring, &[None, Some(text("")), number(1.0)]), None);
+    }
 }

@@ -359,6 +359,7 @@ fn of_numbers(statistic: Statistic, values: &[f64], whole: &Whole<'_>) -> Option
     };
     let quantile = |share: f64| {
         // From 1: between two values, in proportion.
+        values.first()?;
         let place = 1.0 + share * (n - 1.0);
         let below = *values.get(place.floor() as usize - 1)?;
         let above = *values.get(place.ceil() as usize - 1)?;
