@@ -144,8 +144,8 @@ pub enum Column {
     Register(Source),
     /// Whether the row's unit has a pointer: 1 where it has one, missing where not. What it points to is in no expression (rule 15).
     Pointer(Source),
-    /// 1 where at least one of these columns, which stand before, has a value; missing where none has.
-    Either(Vec<usize>),
+    /// 1 where at least one of these columns has a value; missing where none has.
+    Either(Vec<Self>),
     /// A part of the row's spell.
     Spell {
         /// The variable whose spell it is, without a date.
@@ -228,12 +228,12 @@ impl Preparation {
 
 impl Column {
     /// Register variables that it reads itself, its key's among them.
-    pub fn registers(&self) -> impl Iterator<Item = &Source> {
-        let key = match self {
-            Self::Prepared { key: Key::Pointer(pointer), .. } => Some(pointer),
-            _ => None,
-        };
-        self.register().into_iter().chain(key)
+    pub fn registers(&self) -> Box<dyn Iterator<Item = &Source> + '_> {
+        match self {
+            Self::Prepared { key: Key::Pointer(pointer), .. } => Box::new(std::iter::once(pointer)),
+            Self::Either(of) => Box::new(of.iter().flat_map(Self::registers)),
+            _ => Box::new(self.register().into_iter()),
+        }
     }
 }
 

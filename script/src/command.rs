@@ -11,6 +11,7 @@ pub(crate) mod event;
 pub(crate) mod generate;
 pub(crate) mod group;
 pub(crate) mod import;
+pub(crate) mod join;
 pub(crate) mod labels;
 pub(crate) mod merge;
 pub(crate) mod other;

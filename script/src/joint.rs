@@ -964,6 +964,7 @@ mod tests {
                     codes: (!CODES[at].is_empty()).then(|| Arc::new(Domain::of_values(codes))),
                     text: false,
                     bounds: Interval::new(low as f64, high as f64, true),
+                    of_any_size: false,
                 }
             })
             .collect()

@@ -99,9 +99,17 @@ impl<'a> Binder<'a> {
         if let Some(place) = self.used.get(&index) {
             return *place;
         }
-        let (owner, column) = &self.made.sources[index];
+        let made = self.made;
+        let (owner, column) = &made.sources[index];
         assert_eq!(*owner, self.owner, "an expression goes to the owner of its sources");
-        let column = match column {
+        let column = self.column(column, shelf);
+        self.columns.push(column);
+        self.used.insert(index, self.columns.len() - 1);
+        self.columns.len() - 1
+    }
+
+    fn column(&mut self, column: &Column, shelf: &mut Shelf) -> Column {
+        match column {
             Column::Prepared { preparation, measure, key, value_type } => {
                 let key = match key {
                     Key::Values(values) => {
@@ -112,12 +120,9 @@ impl<'a> Binder<'a> {
                 let preparation = shelf.preparation(self.made, *preparation);
                 Column::Prepared { preparation, measure: *measure, key, value_type: *value_type }
             }
-            Column::Either(of) => Column::Either(of.iter().map(|of| self.source(*of, shelf)).collect()),
+            Column::Either(of) => Column::Either(of.iter().map(|of| self.column(of, shelf)).collect()),
             column => column.clone(),
-        };
-        self.columns.push(column);
-        self.used.insert(index, self.columns.len() - 1);
-        self.columns.len() - 1
+        }
     }
 
     /// The expression over the columns here.

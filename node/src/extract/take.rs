@@ -36,7 +36,7 @@ enum Take {
         measure: usize,
         key: TakeKey,
     },
-    Either(Vec<usize>),
+    Either(Vec<Take>),
 }
 
 enum TakeKey {
@@ -113,36 +113,51 @@ impl Takes {
         let compiler = Compiler::new(&types)?;
         let mut takes = Vec::with_capacity(columns.len());
         for (at, column) in columns.iter().enumerate() {
-            let earlier = |compiled: &Compiled| compiled.sources.iter().all(|source| *source < at);
-            let take = match column {
-                Column::Register(source) => Take::Register(register(store, source, unit_type)?),
-                Column::Pointer(source) => Take::Pointer(pointer(store, source, unit_type, None)?),
-                Column::Spell { part, .. } => Take::Spell(*part),
-                Column::Either(of) if of.iter().all(|of| *of < at) => Take::Either(of.clone()),
-                Column::Either(_) => return Err(wrong("a column before those that it is made of")),
-                Column::Prepared { preparation, measure, key, value_type } => {
-                    let (measures, keys) = tables.get(*preparation).ok_or(wrong("there is no such table"))?;
-                    if measures.get(*measure) != Some(value_type) {
-                        return Err(wrong("a table has no such column"));
-                    }
-                    let key = match key {
-                        Key::Unit => TakeKey::Unit,
-                        Key::Pointer(source) => TakeKey::Pointer(pointer(store, source, unit_type, None)?),
-                        Key::Values(values) => {
-                            let compiled = values.iter().map(|value| Ok(compiler.compile(value)?.0));
-                            let compiled = compiled.collect::<Result<Vec<_>, ExtractError>>()?;
-                            if compiled.len() != *keys || !compiled.iter().all(earlier) {
-                                return Err(wrong("a key does not fit its table"));
-                            }
-                            TakeKey::Values(compiled)
-                        }
-                    };
-                    Take::Prepared { table: *preparation, measure: *measure, key }
-                }
-            };
-            takes.push(take);
+            takes.push(Self::take(store, unit_type, column, tables, (&compiler, at))?);
         }
         Ok(Self { takes, schema: compiler.schema(), types })
+    }
+
+    /// How one column is had; expressions in it are over those before its place.
+    fn take(
+        store: &RegisterStore,
+        unit_type: UnitType,
+        column: &Column,
+        tables: &[(Vec<ValueType>, usize)],
+        (compiler, at): (&Compiler<'_>, usize),
+    ) -> Result<Take, ExtractError> {
+        Ok(match column {
+            Column::Register(source) => Take::Register(register(store, source, unit_type)?),
+            Column::Pointer(source) => Take::Pointer(pointer(store, source, unit_type, None)?),
+            Column::Spell { part, .. } => Take::Spell(*part),
+            Column::Either(of) => {
+                let nested = |column: &Column| match column {
+                    Column::Either(_) => Err(wrong("either of either")),
+                    column => Self::take(store, unit_type, column, tables, (compiler, at)),
+                };
+                Take::Either(of.iter().map(nested).collect::<Result<_, _>>()?)
+            }
+            Column::Prepared { preparation, measure, key, value_type } => {
+                let (measures, keys) = tables.get(*preparation).ok_or(wrong("there is no such table"))?;
+                if measures.get(*measure) != Some(value_type) {
+                    return Err(wrong("a table has no such column"));
+                }
+                let key = match key {
+                    Key::Unit => TakeKey::Unit,
+                    Key::Pointer(source) => TakeKey::Pointer(pointer(store, source, unit_type, None)?),
+                    Key::Values(values) => {
+                        let compiled = values.iter().map(|value| Ok(compiler.compile(value)?.0));
+                        let compiled = compiled.collect::<Result<Vec<_>, ExtractError>>()?;
+                        let earlier = |of: &Compiled| of.sources.iter().all(|source| *source < at);
+                        if compiled.len() != *keys || !compiled.iter().all(earlier) {
+                            return Err(wrong("a key does not fit its table"));
+                        }
+                        TakeKey::Values(compiled)
+                    }
+                };
+                Take::Prepared { table: *preparation, measure: *measure, key }
+            }
+        })
     }
 
     /// All columns of a stretch's rows.
@@ -151,29 +166,45 @@ impl Takes {
         let mut columns: Vec<Dense> = self.types.iter().map(|of| Dense::missing(*of, rows)).collect();
         for (at, take) in self.takes.iter().enumerate() {
             proceed(stretch.stop)?;
-            columns[at] = match take {
-                Take::Register(read) => stretch.read(read).await?,
-                Take::Pointer(read) => stretch.read(read).await?.presence(),
-                Take::Spell(part) => {
-                    let spells = stretch.spells.ok_or(wrong("a part of a spell of a unit"))?;
-                    match part {
-                        SpellPart::Value => spells.value.clone(),
-                        SpellPart::Start => spells.start.clone(),
-                        SpellPart::Stop => spells.stop.clone(),
-                    }
-                }
-                Take::Either(of) => {
-                    let there = |row: usize| of.iter().any(|of| !columns[*of].is_missing(row));
-                    Dense::Numbers((0..rows).map(|row| if there(row) { 1.0 } else { f64::NAN }).collect())
-                }
-                Take::Prepared { table, measure, key } => {
-                    let table = &stretch.tables[*table];
-                    let places = self.places(table, key, &columns, stretch).await?;
-                    table.columns[*measure].gather(places.into_iter())
-                }
-            };
+            columns[at] = self.column(take, &columns, stretch).await?;
         }
         Ok(columns)
+    }
+
+    /// One column of a stretch's rows, over those before it.
+    async fn column(
+        &self,
+        take: &Take,
+        columns: &[Dense],
+        stretch: &Stretch<'_>,
+    ) -> Result<Dense, ExtractError> {
+        let rows = stretch.rows();
+        match take {
+            Take::Register(read) => stretch.read(read).await,
+            Take::Pointer(read) => Ok(stretch.read(read).await?.presence()),
+            Take::Spell(part) => {
+                let spells = stretch.spells.ok_or(wrong("a part of a spell of a unit"))?;
+                Ok(match part {
+                    SpellPart::Value => spells.value.clone(),
+                    SpellPart::Start => spells.start.clone(),
+                    SpellPart::Stop => spells.stop.clone(),
+                })
+            }
+            Take::Either(of) => {
+                let mut there = vec![f64::NAN; rows];
+                for take in of {
+                    let column = Box::pin(self.column(take, columns, stretch)).await?;
+                    let has = (0..rows).filter(|row| !column.is_missing(*row));
+                    has.for_each(|row| there[row] = 1.0);
+                }
+                Ok(Dense::Numbers(there))
+            }
+            Take::Prepared { table, measure, key } => {
+                let table = &stretch.tables[*table];
+                let places = self.places(table, key, columns, stretch).await?;
+                Ok(table.columns[*measure].gather(places.into_iter()))
+            }
+        }
     }
 
     /// The row of a table that each row finds by its key.

@@ -254,3 +254,33 @@ fn texts_become_numbers() {
     let script = "create-dataset d\nimport db/TOWN 2020-01-01 as by\ndestring by, prefix(n_)\n";
     assert_eq!(world.each(script, "n_by", 7), (0..PEOPLE).map(|unit| (unit, unit % 7)).collect());
 }
+
+#[test]
+fn options_of_an_import_decide_who_is_there() {
+    let world = world();
+    let late = "create-dataset d\nimport db/WAGE 2020-06-30 as wage, ";
+    let three = format!("{late}values(3000 5000 7000)\nimport db/BORN as born\n");
+    assert_eq!(world.holds(&three, "born > 0")[0], [2, 4, 6]);
+    // The mothers are 0 to 39, so that their children are 20 and up.
+    let inner = "create-dataset d\nimport db/BORN as born\nimport db/MOTHER as mor, inner_join\n";
+    assert_eq!(world.holds(inner, "born > 0")[0], (20..PEOPLE).collect::<Vec<_>>());
+    // Those who come in anew have nothing from before.
+    let outer = format!("{three}import db/TOWN 2020-01-01 as town, outer_join\n");
+    let [before, others] = world.holds(&outer, "!sysmiss(born)");
+    assert_eq!((before, others.len()), (vec![2, 4, 6], PEOPLE as usize - 3));
+    let from = "create-dataset m\nimport db/BORN as born\nkeep if born < 1945\n\
+                create-dataset d\nimport db/MOTHER as mor, values_from(m)\nimport db/BORN as born\n";
+    assert_eq!(world.holds(from, "born > 0")[0], (20..25).collect::<Vec<_>>());
+}
+
+#[test]
+fn parts_of_equal_size_are_among_the_units_of_the_dataset() {
+    let world = world();
+    let script = "create-dataset d\nimport db/WAGE 2020-06-30 as wage\nkeep if wage <= 40000\ngenerate q = quantile(wage, 4)\n";
+    let parts = world.each(script, "q", 4);
+    for part in 0..4 {
+        let of: Vec<u32> = parts.iter().filter(|(_, of)| **of == part).map(|(unit, _)| *unit).collect();
+        assert!((9..=11).contains(&of.len()), "{part}: {of:?}");
+        assert!(of.windows(2).all(|pair| pair[1] == pair[0] + 1));
+    }
+}

@@ -8,7 +8,7 @@
 //! require no.krg.kreft:2 as kreft
 //! create-dataset tilfeller
 //! import kreft/KRG_TILFELLE_LOKALISASJON as lokalisasjon
-//! import kreft/KRG_KREFTTILFELLE as person
+//! import kreft/KRG_TILFELLE_PERSON as person
 //! generate lunge = startswith(lokalisasjon, "C34")
 //! collapse (count) lokalisasjon -> antall (max) lunge, by(person)
 //! recode antall (1 = 1) (2 = 2) (3/max = 3 "tre eller flere")

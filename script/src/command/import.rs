@@ -21,7 +21,7 @@ use kobling_model::plan::Source;
 use kobling_model::preparation as register;
 use kobling_model::{Day, OwnerId};
 
-use super::Options;
+use super::{Options, join};
 use crate::ast::{Command, Import, RegisterName, Statement};
 use crate::check::{Checker, Column, ColumnValue, Pointer};
 use crate::diagnostic::{Reported, Span};
@@ -62,16 +62,13 @@ pub(crate) fn check(
     statement: &Statement,
 ) -> Result<(), Reported> {
     let active = checker.active(statement.span)?;
-    for option in &import.options {
-        let feature = Feature::Option { command: "import".into(), option: option.name.clone() };
-        checker.report(option.span, Problem::NotYet { feature });
-    }
     let target = import.name.as_ref().unwrap_or(&import.register.variable);
     let name = checker.new_name(&active, target);
     let imported = variable(checker, &import.register).and_then(|(datastore, variable)| {
         let date = date(checker, variable, import)?;
         join(checker, &active, datastore, variable, date, import, target.text.clone())
     });
+    let joining = join::of(checker, &import.options);
     let (name, first) = match (name, imported) {
         (Ok(name), Ok((column, first))) => {
             checker.dataset(&active).columns.insert(name.clone(), column);
@@ -82,11 +79,11 @@ pub(crate) fn check(
             return Err(reported);
         }
     };
-    if first {
-        checker.ask_population(&active, statement)
-    } else {
-        spend_column(checker, &active, name, statement)
+    if !first {
+        spend_column(checker, &active, name.clone(), statement)?;
     }
+    let changed = join::apply(checker, &active, &name, first, &joining?, statement)?;
+    if first || changed { checker.ask_population(&active, statement) } else { Ok(()) }
 }
 
 /// Accounts for the code list that came with a column.

@@ -15,9 +15,9 @@
 use kobling_model::preparation::{By, Key, SampleSize, Statistic};
 
 use crate::ast::{Command, Literal, Sample, Statement};
-use crate::check::{Checker, Dataset};
+use crate::check::{Checker, Dataset, RowsAre};
 use crate::diagnostic::{Reported, Span};
-use crate::locality::Filter;
+use crate::locality::{Filter, Population};
 use crate::lower::{Lowered, Owners};
 use crate::parser::{Cursor, Parse};
 use crate::prepare::Measured;
@@ -43,22 +43,21 @@ pub(crate) fn check(
     let statistic = Statistic::Drawn { size: size?, seed: seed? };
     checker.populated(&active, statement.span)?;
     let measured = [Measured { statistic, value: Lowered::truth(true) }];
-    // A chance is each unit's own, whoever else is there.
-    let table = match statistic {
-        Statistic::Drawn { size: SampleSize::Chance(_), .. } => {
-            let rows = Dataset { filters: Vec::new(), ..checker.datasets[&active].rows_only() };
-            checker.prepare_of(
-                &active,
-                &rows,
-                By::Unit,
-                Owners::new(),
-                &measured,
-                "sample",
-                statement.span,
-            )?
+    let mut units = match checker.datasets[&active].rows {
+        // All rows of a unit, or none.
+        RowsAre::Spells(_) => {
+            let (owner, source) = checker.presence(&active, "sample", statement.span)?;
+            let unit_type = checker.datasets[&active].unit_type;
+            Dataset { unit_type, population: Some(Population { owner, source }), ..Dataset::default() }
         }
-        _ => checker.prepare(&active, By::Unit, Owners::new(), &measured, "sample", statement.span)?,
+        RowsAre::Units | RowsAre::Groups(_) => checker.datasets[&active].rows_only(),
     };
+    // A chance is each unit's own, whoever else is there.
+    if matches!(statistic, Statistic::Drawn { size: SampleSize::Chance(_), .. }) {
+        units.filters.clear();
+    }
+    let by = (By::Unit, Owners::new());
+    let table = checker.prepare_of(&active, &units, by.0, by.1, &measured, "sample", statement.span)?;
     let drawn = checker.prepared(&table, 0, &measured[0], Key::Unit, "sample");
     let filter = Filter { size: drawn.size(), owners: drawn.owners, expression: drawn.expression };
     super::select::narrow(checker, &active, vec![filter], statement)

@@ -30,6 +30,11 @@ pub enum Unprepared {
     NeedsNewName { name: String },
     NoPanelNames { prefix: String },
     OuterJoinAcross { columns: Vec<(String, OwnerId)> },
+    JoinsMixed,
+    ValuesOfPointer { name: String },
+    ValuesOfAnother { name: String },
+    QuantileParts { text: String },
+    QuantileInside,
 }
 
 /// `a` (owner x), `b` (owner y)
@@ -71,6 +76,11 @@ impl Unprepared {
             Self::NeedsNewName { .. } => "needs-new-name",
             Self::NoPanelNames { .. } => "no-panel-names",
             Self::OuterJoinAcross { .. } => "outer-join-across-owners",
+            Self::JoinsMixed => "joins-mixed",
+            Self::ValuesOfPointer { .. } => "values-of-pointer",
+            Self::ValuesOfAnother { .. } => "values-of-another",
+            Self::QuantileParts { .. } => "quantile-parts",
+            Self::QuantileInside => "quantile-inside",
         }
     }
 
@@ -228,6 +238,40 @@ impl Unprepared {
                 "name the variables such as lønn2020 lønn2021, and write `reshape-to-panel lønn`",
                 format!("ingen variabel heter `{prefix}` og et tall"),
                 "gi variablene navn som lønn2020 lønn2021, og skriv `reshape-to-panel lønn`",
+            ),
+            Self::JoinsMixed => say(
+                "`outer_join` and `inner_join` exclude each other",
+                "write one of them, or none: then the dataset keeps its units",
+                "`outer_join` og `inner_join` utelukker hverandre",
+                "skriv én av dem, eller ingen: da beholder datasettet enhetene sine",
+            ),
+            Self::ValuesOfPointer { name } => say(
+                format!("`{name}` points to other units, and has no values to choose"),
+                "choose by a dataset of these units: values_from(dataset)",
+                format!("`{name}` peker til andre enheter og har ingen verdier å velge blant"),
+                "velg etter et datasett med disse enhetene: values_from(datasett)",
+            ),
+            Self::ValuesOfAnother { name } => say(
+                format!(
+                    "`values_from({name})` needs a dataset of the units that the variable points to, and must stand at a dataset's first import"
+                ),
+                "name a dataset about these units, in the first import",
+                format!(
+                    "`values_from({name})` trenger et datasett med enhetene som variabelen peker til, og må stå i den første importen"
+                ),
+                "oppgi et datasett om disse enhetene, i den første importen",
+            ),
+            Self::QuantileParts { text } => say(
+                format!("`{text}` is no number of parts"),
+                "write a whole number from 2 to 100, such as quantile(x, 4)",
+                format!("`{text}` er ikke et antall deler"),
+                "skriv et heltall fra 2 til 100, for eksempel quantile(x, 4)",
+            ),
+            Self::QuantileInside => say(
+                "`quantile` compares a unit with all others, and can stand only as the whole value of `generate` or `replace`",
+                "make a variable of it first: generate kvartil = quantile(x, 4)",
+                "`quantile` sammenligner en enhet med alle andre, og kan bare stå som hele verdien i `generate` eller `replace`",
+                "lag en variabel av den først: generate kvartil = quantile(x, 4)",
             ),
             Self::OuterJoinAcross { columns } => {
                 let (list, liste) = owned(columns);
