@@ -109,7 +109,9 @@ impl<'a> Known<'a> {
         match column {
             Column::Register(source) => self.registers.value(source, place.unit),
             Column::Pointer(source) => self.registers.pointed(source, place.unit).and_then(|_| there()),
-            Column::Either(of) => of.iter().any(|of| before[*of].is_some()).then(there).flatten(),
+            Column::Either(of) => {
+                of.iter().find_map(|of| self.column(of, tables, place, before)).and_then(|_| there())
+            }
             Column::Spell { part, .. } => {
                 let spell = place.spell.expect("the row is a spell");
                 match part {

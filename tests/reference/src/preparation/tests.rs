@@ -303,14 +303,15 @@ fn a_pointer_leads_to_what_is_known_of_whom_it_names() {
         let sources = vec![
             prepared(0, Key::Pointer(number_of("MOTHER"))),
             Column::Pointer(number_of("MOTHER")),
-            Column::Either(vec![0, 1]),
+            Column::Either(vec![Column::Pointer(number_of("MOTHER")), prepared(0, Key::Unit)]),
             prepared(0, Key::Unit),
         ];
         for (person, found) in people(&world, &fragment(vec![wages], sources)) {
             let high = |of: u64| world.wage.get(&of).filter(|wage| **wage > 200).map(|wage| *wage as f64);
             let mother = world.mother.get(&person);
             let has = mother.map(|_| 1.0);
-            assert_eq!(found, [mother.and_then(|mother| high(*mother)), has, has, high(person)]);
+            let either = has.or(high(person)).map(|_| 1.0);
+            assert_eq!(found, [mother.and_then(|mother| high(*mother)), has, either, high(person)]);
         }
     }
 }
