@@ -152,6 +152,8 @@ pub enum Function {
     T,
     Tden,
     Ttail,
+    /// A text as a number: text, signs to leave out, and 1 where a comma is the decimal point. Missing where it is none.
+    Destring,
 }
 
 /// A column of one owner, as a function of its register values at one unit.
@@ -182,6 +184,42 @@ pub enum Expression {
 }
 
 impl Expression {
+    /// The same expression with something in the place of each source.
+    pub fn with_sources(&self, replace: &mut dyn FnMut(usize) -> Self) -> Self {
+        match self {
+            Self::Source(index) => replace(*index),
+            Self::Constant(value) => Self::Constant(value.clone()),
+            Self::Missing(value_type) => Self::Missing(*value_type),
+            Self::Negate(inner) => Self::Negate(Box::new(inner.with_sources(replace))),
+            Self::Not(inner) => Self::Not(Box::new(inner.with_sources(replace))),
+            Self::Binary(operator, left, right) => {
+                let left = left.with_sources(replace);
+                Self::Binary(*operator, Box::new(left), Box::new(right.with_sources(replace)))
+            }
+            Self::Call(function, arguments) => Self::Call(
+                *function,
+                arguments.iter().map(|argument| argument.with_sources(replace)).collect(),
+            ),
+            Self::Case { arms, otherwise } => {
+                let arms = arms.iter();
+                let arms = arms
+                    .map(|(when, then)| (when.with_sources(replace), then.with_sources(replace)))
+                    .collect();
+                Self::Case { arms, otherwise: Box::new(otherwise.with_sources(replace)) }
+            }
+        }
+    }
+
+    /// The sources that it names, each once.
+    pub fn sources(&self) -> std::collections::BTreeSet<usize> {
+        let mut sources = std::collections::BTreeSet::new();
+        self.with_sources(&mut |index| {
+            sources.insert(index);
+            Self::Source(index)
+        });
+        sources
+    }
+
     /// Number of nodes in the tree, as a measure of work; the checker bounds it.
     pub fn size(&self) -> usize {
         1 + match self {
@@ -194,4 +232,18 @@ impl Expression {
             }
         }
     }
+}
+
+/// The number that a text is, as [`Function::Destring`] reads it.
+///
+/// Blanks around it do not count; it has a sign, digits, and a point or comma; no exponent, no words such as `inf`.
+pub fn number_of(text: &str, ignored: &str, decimal_comma: bool) -> Option<f64> {
+    let kept = text.chars().filter(|letter| !ignored.contains(*letter));
+    let point = |letter| if decimal_comma && letter == ',' { '.' } else { letter };
+    let written: String = kept.map(point).collect();
+    let written = written.trim();
+    let plain = |letter: char| letter.is_ascii_digit() || matches!(letter, '.' | '-' | '+');
+    let number: f64 = written.chars().all(plain).then(|| written.parse().ok())??;
+    // Adding zero makes one zero of both.
+    number.is_finite().then_some(number + 0.0)
 }

@@ -149,7 +149,17 @@ impl Interval {
             Function::Sysmiss | Function::StartsWith | Function::EndsWith => Some(Self::TRUTH),
             Function::RowMax | Function::RowMin | Function::RowMean | Function::RowMedian => {
                 let each = each()?;
-                let hull = each.into_iter().fold(None, |hull, x| Some(Self::hull(hull, x)))?;
+                let mut hull = each.into_iter().fold(None, |hull, x| Some(Self::hull(hull, x)))?;
+                // A constant is never missing, so that it bounds the others at one end.
+                let constants = arguments.iter().filter_map(|argument| match argument {
+                    Expression::Constant(Value::Number(number)) => Some(*number),
+                    _ => None,
+                });
+                match function {
+                    Function::RowMin => hull.high = constants.fold(hull.high, f64::min),
+                    Function::RowMax => hull.low = constants.fold(hull.low, f64::max),
+                    _ => {}
+                }
                 let whole = matches!(function, Function::RowMax | Function::RowMin);
                 Self::new(hull.low, hull.high, hull.whole && whole)
             }
@@ -206,6 +216,7 @@ impl Interval {
             | Function::Invttail
             | Function::NFden
             | Function::Nchi2den => None,
+            Function::Destring => None,
             Function::Length
             | Function::Lower
             | Function::Upper

@@ -15,6 +15,7 @@ pub mod interval;
 pub mod joint;
 pub mod partial;
 pub mod plan;
+pub mod preparation;
 pub mod record;
 pub mod rules;
 pub mod scalar;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::expression::{Expression, Value, ValueType};
 use crate::joint::{Joint, Sum, WholeNumber};
+use crate::preparation::{Column, Preparation};
 use crate::value::ValueColumn;
 use crate::{DatastoreId, Day, Hash, OwnerId, UnitType, VariableName, Version};
 
@@ -186,9 +187,12 @@ impl Show {
 pub struct Fragment {
     /// Whose fragment.
     pub owner: OwnerId,
-    /// Register values used; expressions refer to them by index. On the left side the first source is the
-    /// dataset's first import: units without a row in it are outside the population.
-    pub sources: Vec<Source>,
+    /// Tables that the owner makes first, each of those before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preparations: Vec<Preparation>,
+    /// Columns used; expressions refer to them by index. On the left side the first source is the
+    /// dataset's first import: units without a value in it are outside the population.
+    pub sources: Vec<Column>,
     /// A unit counts only where every filter is true.
     pub filters: Vec<Expression>,
     /// The owner's part of the table: its composite category is their product, first dimension slowest.
@@ -309,6 +313,12 @@ impl Fragment {
     /// Whether every unit is in its one category, known or not: it has no part in a product but by its numbers.
     pub fn is_everyone(&self) -> bool {
         self.filters.is_empty() && self.dimensions.is_empty() && self.value.is_none()
+    }
+
+    /// Register variables that the owner reads, in no order.
+    pub fn registers(&self) -> impl Iterator<Item = &Source> {
+        let prepared = self.preparations.iter().flat_map(Preparation::registers);
+        self.sources.iter().flat_map(Column::registers).chain(prepared)
     }
 
     /// Number of composite categories: the product of the dimensions' sizes, 1 without dimensions.

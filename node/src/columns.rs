@@ -13,7 +13,7 @@ use kobling_model::{Hash, UnitType};
 
 use crate::cells::Totals;
 use crate::error::NodeError;
-use crate::extract::MISSING;
+use crate::extract::{MISSING, UnitBook};
 use crate::keep::Kept;
 use crate::linkage::Alignment;
 use crate::node::Node;
@@ -50,6 +50,25 @@ impl OwnColumns {
     }
 }
 
+/// A node's units, for the evaluation.
+struct Book {
+    node: Arc<Node>,
+}
+
+impl UnitBook for Book {
+    fn count(&self, unit_type: UnitType) -> u32 {
+        self.node.units_of(unit_type).len()
+    }
+
+    fn keys(&self, unit_type: UnitType) -> RecordKeys {
+        let secret = self.node.founding.secrets().record_key();
+        let keys = |secret| {
+            self.node.units_of(unit_type).record_keys(unit_type, &RecordKeySecret::from_bytes(secret))
+        };
+        secret.map_or_else(Arc::default, keys)
+    }
+}
+
 /// This worker's part of a question.
 ///
 /// # Errors
@@ -74,7 +93,8 @@ pub async fn own_columns(
         return Ok(columns);
     }
     let units = node.units_of(question.unit_type);
-    let extracted = node.extractor.evaluate(fragment, left, units.len(), value).await;
+    let book = Arc::new(Book { node: node.clone() });
+    let extracted = node.extractor.evaluate(fragment, left, question.unit_type, book, value).await;
     let failed = |_| NodeError::Registers { party: node.me.clone(), step: "extract" };
     let extracted = extracted.map_err(failed)?;
     // Right cannot tell a unit of the population that it does not have from an empty row, and need not: left has no

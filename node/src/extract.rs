@@ -29,23 +29,31 @@ use kobling_model::catalogue::{AvailableDates, DataType, Temporality, ValueDomai
 use kobling_model::expression::{Value, ValueType};
 use kobling_model::interval::Interval;
 use kobling_model::plan::{Dimension, Fragment, Source};
+use kobling_model::preparation::Column;
 use kobling_model::value::PartForm;
-use kobling_model::{Day, VariableName};
+use kobling_model::{Day, UnitType, VariableName};
 use tokio::sync::oneshot;
 
-use crate::register::{RegisterStore, StoreError, Winsorised};
+use crate::register::{RegisterStore, StoreError};
 use crate::values::Values;
 
+mod blur;
 mod column;
 mod columns;
 mod expression;
 mod functions;
+mod prepare;
+mod take;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_preparation;
 
-use self::column::Column;
+use self::column::Column as ValueColumn;
 use self::columns::{Dense, Reader};
 use self::expression::{Compiled, Program};
+use self::prepare::{Draft, Table};
+use self::take::{Stretch, Takes};
 
 /// Units that are read at once.
 const RANGE_UNITS: u32 = 1 << 20;
@@ -69,6 +77,15 @@ pub struct Absent {
     pub code: Option<i64>,
     /// Each of its whole numbers, above its lower bound.
     pub numbers: Vec<u32>,
+}
+
+/// What the evaluation needs to know of a node's units.
+pub trait UnitBook: Send + Sync {
+    /// Units of a type: one more than the last unit number.
+    fn count(&self, unit_type: UnitType) -> u32;
+
+    /// Record keys of the units of a type, by unit number.
+    fn keys(&self, unit_type: UnitType) -> Arc<Vec<[u16; 3]>>;
 }
 
 /// Evaluates fragments over a node's registers.
@@ -154,9 +171,9 @@ impl Extractor {
         Self { store }
     }
 
-    /// The composite category of each unit `0..units`; `units` is the size of the identity map.
+    /// The composite category of each unit of a type.
     ///
-    /// With `population`, units without a row in the first source are in no cell: the population is the
+    /// With `population`, units without a value in the first source are in no cell: the population is the
     /// first import. Without, every unit is evaluated, with missing values where it has no row.
     /// `form` is that of the fragment's value, given exactly where it has one.
     ///
@@ -166,7 +183,8 @@ impl Extractor {
         &self,
         fragment: &Fragment,
         population: bool,
-        units: u32,
+        unit_type: UnitType,
+        book: Arc<dyn UnitBook>,
         form: Option<PartForm>,
     ) -> Result<Extracted, ExtractError> {
         if population && fragment.sources.is_empty() {
@@ -174,8 +192,8 @@ impl Extractor {
         }
         let (store, fragment) = (self.store.clone(), fragment.clone());
         on_own_thread(move |stop| {
-            let work = Work::prepare(&store, fragment, form)?;
-            work.run(population, units, stop)
+            let work = Work::prepare(&store, fragment, unit_type, form)?;
+            work.run(population, &*book, stop)
         })
         .await
     }
@@ -193,7 +211,7 @@ impl Extractor {
     ) -> Result<Absent, ExtractError> {
         let fragment = fragment.clone();
         on_own_thread(move |_| {
-            let types: Vec<_> = fragment.sources.iter().map(|source| source.value_type).collect();
+            let types: Vec<_> = fragment.sources.iter().map(Column::value_type).collect();
             let program = Program::compile(&fragment, &types)?;
             let missing: Vec<_> = types.iter().map(|value_type| Dense::missing(*value_type, 1)).collect();
             let (mut category, mut value) = ([NO_CELL], [f64::NAN]);
@@ -212,7 +230,9 @@ impl Extractor {
 /// A fragment bound to this node's files, ready to run.
 struct Work {
     registers: PathBuf,
-    reads: Vec<Read>,
+    unit_type: UnitType,
+    drafts: Vec<Draft>,
+    takes: Takes,
     program: Program,
     /// The value's form and secret bounds.
     value: Option<(PartForm, Interval)>,
@@ -221,10 +241,27 @@ struct Work {
 /// How one source is read.
 struct Read {
     variable: VariableName,
-    value_type: ValueType,
+    kind: Kind,
     /// Below the registers folder.
     file: String,
     moment: Moment,
+}
+
+/// What is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Number,
+    Text,
+    Unit,
+}
+
+impl Kind {
+    fn of(value_type: ValueType) -> Self {
+        match value_type {
+            ValueType::Number => Self::Number,
+            ValueType::Text => Self::Text,
+        }
+    }
 }
 
 /// Which rows of a unit hold.
@@ -236,67 +273,62 @@ enum Moment {
     OnDay(Day),
     /// ACCUMULATED and EVENT: the row whose period has that day; an open period goes on.
     Within(Day),
+    /// EVENT: all rows whose period has a day between these.
+    Touches(Day, Day),
 }
 
 impl Work {
     fn prepare(
         store: &RegisterStore,
         fragment: Fragment,
+        unit_type: UnitType,
         form: Option<PartForm>,
     ) -> Result<Self, ExtractError> {
-        let mut reads = Vec::with_capacity(fragment.sources.len());
-        let mut unit_type = None;
-        for source in &fragment.sources {
-            let variable = || source.variable.clone();
-            let (found, file) =
-                store.find(source).ok_or_else(|| ExtractError::NoSuchVariable { variable: variable() })?;
-            if found.data != source.data {
-                return Err(ExtractError::OtherData { variable: variable() });
-            }
-            if *unit_type.get_or_insert(found.unit_type) != found.unit_type {
-                return Err(ExtractError::UnitType { variable: variable() });
-            }
-            if value_type(&found.domain) != Some(source.value_type) {
-                return Err(ExtractError::ValueType { variable: variable() });
-            }
-            let moment = moment(found.temporality, &found.dates, source)
-                .ok_or_else(|| ExtractError::Date { variable: variable() })?;
-            store.check_source(source)?;
-            reads.push(Read { variable: variable(), value_type: source.value_type, file, moment });
+        let (mut drafts, mut made, mut bounds) = (Vec::new(), Vec::new(), Vec::new());
+        for preparation in &fragment.preparations {
+            let draft = Draft::prepare(store, preparation, &made, &bounds)?;
+            let types = preparation.measures.iter().map(|measure| measure.value_type).collect();
+            made.push((types, draft.keys()));
+            bounds.push(draft.bounds());
+            drafts.push(draft);
         }
-        let types: Vec<_> = reads.iter().map(|read| read.value_type).collect();
-        let program = Program::compile(&fragment, &types)?;
+        let takes = Takes::prepare(store, unit_type, &fragment.sources, &made)?;
+        let program = Program::compile(&fragment, &takes.types)?;
         let value = match (&fragment.value, form) {
             (None, None) => None,
             (Some(expression), Some(form)) => {
-                let bounds = |source| {
-                    let Winsorised { low, high, .. } = store.winsorised(source)?;
-                    Interval::new(low, high, false)
-                };
-                let bounds: Vec<_> = fragment.sources.iter().map(bounds).collect();
+                let bounds = Takes::bounds(store, &fragment.sources, &bounds);
                 let bounds = Interval::of(expression, &bounds);
                 Some((form, bounds.ok_or(ExtractError::Expression { what: "a value without bounds" })?))
             }
             _ => return Err(ExtractError::Expression { what: "a value without its form" }),
         };
-        Ok(Self { registers: store.registers_folder(), reads, program, value })
+        Ok(Self { registers: store.registers_folder(), unit_type, drafts, takes, program, value })
     }
 
-    fn run(&self, population: bool, units: u32, stop: &AtomicBool) -> Result<Extracted, ExtractError> {
+    fn run(
+        &self,
+        population: bool,
+        book: &dyn UnitBook,
+        stop: &AtomicBool,
+    ) -> Result<Extracted, ExtractError> {
+        let units = book.count(self.unit_type);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|_| ExtractError::Failed)?;
         let reader = Reader::open(&self.registers)?;
+        let mut tables: Vec<Table> = Vec::with_capacity(self.drafts.len());
+        for draft in &self.drafts {
+            tables.push(runtime.block_on(draft.make(&reader, &tables, book, stop))?);
+        }
         let mut all_categories = vec![NO_CELL; units as usize];
-        let mut column = self.value.map(|(form, bounds)| Column::new(form, bounds, units as usize));
+        let mut column = self.value.map(|(form, bounds)| ValueColumn::new(form, bounds, units as usize));
         let mut numbers = vec![Vec::with_capacity(units as usize); self.program.numbers.len()];
         let mut values = Vec::new();
         for (range, categories) in all_categories.chunks_mut(RANGE_UNITS as usize).enumerate() {
             let first = range as u32 * RANGE_UNITS;
-            let mut columns = Vec::with_capacity(self.reads.len());
-            for read in &self.reads {
-                let column = reader.read(read, first, categories.len(), units, stop);
-                columns.push(runtime.block_on(column)?);
-            }
+            let (count, tables) = (categories.len(), tables.as_slice());
+            let stretch = Stretch { first, count, units, spells: None, tables, reader: &reader, stop };
+            let columns = runtime.block_on(self.takes.read(&stretch))?;
             let by_text = self.program.by_text(&columns)?;
             for (batch, categories) in categories.chunks_mut(BATCH_UNITS).enumerate() {
                 proceed(stop)?;
@@ -316,8 +348,12 @@ impl Work {
                 }
             }
         }
-        Ok(Extracted { categories: all_categories, values: column.map(Column::finish), numbers })
+        Ok(Extracted { categories: all_categories, values: column.map(ValueColumn::finish), numbers })
     }
+}
+
+fn wrong(what: &'static str) -> ExtractError {
+    ExtractError::Expression { what }
 }
 
 /// What a variable's values are in expressions; none for a pointer.

@@ -51,6 +51,27 @@ pub enum Command {
         variable: Name,
         labels: Name,
     },
+    Collapse(Grouping),
+    Aggregate(Grouping),
+    Merge(Merge),
+    CloneDataset {
+        dataset: Name,
+        copy: Name,
+    },
+    CloneUnits {
+        dataset: Name,
+        copy: Name,
+    },
+    RenameDataset {
+        old: Name,
+        new: Name,
+    },
+    DeleteDataset(Name),
+    CloneVariables(CloneVariables),
+    Destring(Destring),
+    DropLabels(Vec<Name>),
+    Sample(Sample),
+    ImportEvent(ImportEvent),
     Tabulate(Tabulate),
     Summarize(Summarize),
     /// A form of the language that is read but not carried out yet.
@@ -209,6 +230,79 @@ pub struct Summarize {
     pub variables: Vec<Name>,
     /// For which units.
     pub condition: Option<Expr>,
+    /// As written.
+    pub options: Vec<OptionUse>,
+}
+
+/// `collapse (statistic) variable [-> name] … [, by(…)]`, and the same of `aggregate`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Grouping {
+    /// What is measured.
+    pub measures: Vec<GroupMeasure>,
+    /// As written.
+    pub options: Vec<OptionUse>,
+}
+
+/// `(statistic) variable [-> name]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupMeasure {
+    /// The word in parentheses.
+    pub statistic: String,
+    /// Its place.
+    pub statistic_span: Span,
+    /// Of what.
+    pub variable: Name,
+    /// The new name.
+    pub name: Option<Name>,
+}
+
+/// `merge var-list into dataset [on variable]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Merge {
+    /// Columns of the active dataset.
+    pub variables: Vec<Name>,
+    /// The dataset that gets them.
+    pub dataset: Name,
+    /// Its key.
+    pub on: Vec<Name>,
+}
+
+/// `clone-variables variable [-> copy] … [, prefix() suffix()]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct CloneVariables {
+    /// Each with the name of its copy, where one is given.
+    pub variables: Vec<(Name, Option<Name>)>,
+    /// As written.
+    pub options: Vec<OptionUse>,
+}
+
+/// `destring var-list [, options]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Destring {
+    /// Which texts.
+    pub variables: Vec<Name>,
+    /// As written.
+    pub options: Vec<OptionUse>,
+}
+
+/// `sample count¦fraction seed`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// How many, or which part.
+    pub size: (Literal, Span),
+    /// What the draw follows from.
+    pub seed: (Literal, Span),
+}
+
+/// `import-event alias/NAME day to day [as name]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImportEvent {
+    /// What is imported.
+    pub register: RegisterName,
+    /// First and last day, with their places.
+    pub period: [(Day, Span); 2],
+    /// The column's name, if not the variable's own.
+    pub name: Option<Name>,
     /// As written.
     pub options: Vec<OptionUse>,
 }

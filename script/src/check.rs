@@ -11,11 +11,13 @@ use kobling_model::catalogue::{Catalogue, Datastore};
 use kobling_model::expression::Expression;
 use kobling_model::interval::Interval;
 use kobling_model::plan::{Dimension, Plan, Question, QuestionKind, Release, Source};
-use kobling_model::{DatastoreId, Day, OwnerId, UnitType, VariableName, Version};
+use kobling_model::preparation::Rows;
+use kobling_model::{OwnerId, UnitType};
 
 use crate::ast::{Command, Expr, Name, Script, Statement};
 use crate::command::{
-    COMMANDS, dataset, generate, import, labels, other, recode, rename, require, select, summarize, tabulate,
+    COMMANDS, copies, dataset, destring, event, generate, group, import, labels, merge, other, recode,
+    rename, require, sample, select, summarize, tabulate,
 };
 use crate::diagnostic::{Reported, Reporter, Span};
 use crate::domain::Domain;
@@ -24,8 +26,9 @@ use crate::joint::Known;
 use crate::limits::{PLAN_NODES_MAX, QUESTIONS_MAX};
 use crate::locality::{Asked, Filter, NoSides, Population, Sides, conjunction, sides};
 use crate::lower::{Lowered, Lowering};
+use crate::made::Made;
 use crate::near::nearest;
-use crate::problem::Problem;
+use crate::problem::{Problem, Unprepared};
 
 /// What the script asks, given outcomes of its first edits; of use only where nothing was reported. None where it has
 /// fewer edits.
@@ -42,10 +45,9 @@ pub(crate) fn plan(
         datasets: BTreeMap::new(),
         active: None,
         code_lists: BTreeMap::new(),
-        sources: Vec::new(),
+        made: Made::default(),
         constants: Vec::new(),
         known: Vec::new(),
-        places: BTreeMap::new(),
         questions: Vec::new(),
         edits: Edits::new(edits),
         uncertain: false,
@@ -81,14 +83,12 @@ pub(crate) struct Checker<'a, 'r, 's> {
     pub(crate) active: Option<String>,
     /// Value as written and label, by name.
     pub(crate) code_lists: BTreeMap<String, Arc<Vec<(String, String)>>>,
-    /// Register values that columns are made of, each once.
-    pub(crate) sources: Vec<(OwnerId, Source)>,
-    /// Public bounds and centre of each of them, where it has any.
+    /// What columns are made of, and tables that owners prepare.
+    pub(crate) made: Made,
+    /// Public bounds and centre of each of its sources, where it has any.
     pub(crate) constants: Vec<Option<(Interval, f64)>>,
     /// What is public about each of them beside.
     pub(crate) known: Vec<Known>,
-    /// Where each is among them.
-    pub(crate) places: BTreeMap<(DatastoreId, Version, VariableName, Option<Day>), usize>,
     questions: Vec<Question>,
     pub(crate) edits: Edits,
     /// Something has been reported that may have made names: unknown ones are not blamed any more.
@@ -100,23 +100,55 @@ pub(crate) struct Checker<'a, 'r, 's> {
 }
 
 /// A dataset of the script: never data, only what its columns are made of.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Dataset {
     pub(crate) unit_type: Option<UnitType>,
+    pub(crate) rows: RowsAre,
     pub(crate) population: Option<Population>,
     pub(crate) filters: Vec<Filter>,
     pub(crate) columns: BTreeMap<String, Column>,
 }
 
+/// What a row of a dataset is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) enum RowsAre {
+    /// A unit.
+    #[default]
+    Units,
+    /// A spell of a unit.
+    Spells(Rows),
+    /// A group of units that have some values in common.
+    Groups(Groups),
+}
+
+/// What groups are made by.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Groups {
+    pub(crate) owner: OwnerId,
+    /// Names of the variables that units of a group have in common.
+    pub(crate) by: Vec<String>,
+    /// What they are of a unit, over the script's sources.
+    pub(crate) values: Vec<Expression>,
+}
+
 /// A column by what is known about it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Column {
     /// A number or text for each unit.
     Value(Box<ColumnValue>),
     /// A pointer to other units: in no expression and no table.
-    Key,
+    Key(Pointer),
     /// The statement that should have made it failed.
     Failed,
+}
+
+/// A register variable that names other units.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Pointer {
+    pub(crate) owner: OwnerId,
+    pub(crate) source: Source,
+    /// What it points to.
+    pub(crate) unit_type: UnitType,
 }
 
 /// A number or text for each unit.
@@ -144,6 +176,13 @@ impl Dataset {
         self.columns.get(name)
     }
 
+    /// The same rows without columns.
+    pub(crate) fn rows_only(&self) -> Self {
+        let Self { unit_type, rows, population, filters, .. } = self;
+        let (rows, population, filters) = (rows.clone(), population.clone(), filters.clone());
+        Self { unit_type: *unit_type, rows, population, filters, columns: BTreeMap::new() }
+    }
+
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.columns.keys().map(String::as_str)
     }
@@ -164,6 +203,18 @@ impl<'a, 's> Checker<'a, '_, 's> {
             Command::Rename { old, new } => rename::check(self, old, new),
             Command::DefineLabels(define) => labels::check_define(self, define),
             Command::AssignLabels { variable, labels } => labels::check_assign(self, variable, labels),
+            Command::Collapse(grouping) => group::check_collapse(self, grouping, statement),
+            Command::Aggregate(grouping) => group::check_aggregate(self, grouping, statement),
+            Command::Merge(merge) => merge::check(self, merge, statement),
+            Command::CloneDataset { dataset, copy } => copies::check_dataset(self, dataset, copy),
+            Command::CloneUnits { dataset, copy } => copies::check_units(self, dataset, copy),
+            Command::RenameDataset { old, new } => copies::check_rename(self, old, new),
+            Command::DeleteDataset(name) => copies::check_delete(self, name),
+            Command::CloneVariables(clone) => copies::check_variables(self, clone, statement),
+            Command::Destring(destring) => destring::check(self, destring, statement),
+            Command::DropLabels(lists) => labels::check_drop(self, lists),
+            Command::Sample(sample) => sample::check(self, sample, statement),
+            Command::ImportEvent(import) => event::check(self, import, statement),
             Command::Tabulate(tabulate) => tabulate::check(self, tabulate, statement),
             Command::Summarize(summarize) => summarize::check(self, summarize, statement),
             Command::Other(other) => other::check(self, other),
@@ -232,6 +283,21 @@ impl<'a, 's> Checker<'a, '_, 's> {
         }
     }
 
+    /// The place of a column among all that the script has made, with what is public about it.
+    pub(crate) fn source(
+        &mut self,
+        column: kobling_model::preparation::Column,
+        known: Known,
+        constants: Option<(Interval, f64)>,
+    ) -> usize {
+        let (place, new) = self.made.source(&known.owner, column);
+        if new {
+            self.known.push(known);
+            self.constants.push(constants);
+        }
+        place
+    }
+
     /// Forgets what a column was, since a statement that should have changed it failed.
     pub(crate) fn spoil_column(&mut self, active: &str, name: &str) {
         if let Some(column) = self.dataset(active).columns.get_mut(name) {
@@ -272,7 +338,7 @@ impl<'a, 's> Checker<'a, '_, 's> {
         let text = self.known_name(active, name)?;
         match &self.datasets[active].columns[&text] {
             Column::Value(value) => Ok((text, (**value).clone())),
-            Column::Key => Err(self.report(name.span, key_problem(text))),
+            Column::Key(_) => Err(self.report(name.span, key_problem(text))),
             Column::Failed => Err(self.reporter.earlier()),
         }
     }
@@ -300,7 +366,7 @@ impl<'a, 's> Checker<'a, '_, 's> {
     }
 
     /// Bounds the work that a whole script causes.
-    fn spend(&mut self, nodes: usize, span: Span) -> Result<(), Reported> {
+    pub(crate) fn spend(&mut self, nodes: usize, span: Span) -> Result<(), Reported> {
         self.spent = self.spent.saturating_add(nodes);
         if self.exhausted() { Err(self.report(span, Problem::PlanTooLarge)) } else { Ok(()) }
     }
@@ -336,7 +402,20 @@ impl<'a, 's> Checker<'a, '_, 's> {
     /// Asks whether the dataset, as it is now, passes the floor.
     pub(crate) fn ask_population(&mut self, active: &str, statement: &Statement) -> Result<(), Reported> {
         let kind = |_: &Sides| QuestionKind::Population { dataset: active.to_owned() };
-        self.ask(active, &[], Asked::default(), kind, statement)
+        match &self.datasets[active].rows {
+            RowsAre::Units => self.ask(active, &[], Asked::default(), kind, statement),
+            // Units that have a row left.
+            RowsAre::Spells(_) => {
+                let word = statement.text.split_whitespace().next().unwrap_or_default().to_owned();
+                let (owner, source) = self.presence(active, &word, statement.span)?;
+                let unit_type = self.datasets[active].unit_type;
+                let population = Some(Population { owner, source });
+                let units = Dataset { unit_type, population, ..Dataset::default() };
+                self.ask_of(&units, &[], Asked::default(), kind, statement)
+            }
+            // Nothing is shown of them, and what they are made from was asked about.
+            RowsAre::Groups(_) => Ok(()),
+        }
     }
 
     /// Adds a question over the dataset's population and filters, and `filters` of its own.
@@ -348,19 +427,42 @@ impl<'a, 's> Checker<'a, '_, 's> {
         kind: impl FnOnce(&Sides) -> QuestionKind,
         statement: &Statement,
     ) -> Result<(), Reported> {
-        let population = self.populated(active, statement.span)?;
+        self.populated(active, statement.span)?;
+        let command = || statement.text.split_whitespace().next().unwrap_or_default().to_owned();
+        let unprepared = match &self.datasets[active].rows {
+            RowsAre::Units => None,
+            RowsAre::Spells(_) => Some(Unprepared::OfSpells { command: command() }),
+            RowsAre::Groups(_) => Some(Unprepared::OfGroups { command: command() }),
+        };
+        if let Some(unprepared) = unprepared {
+            return Err(self.report(statement.span, Problem::Unprepared(unprepared)));
+        }
+        let dataset = self.datasets[active].rows_only();
+        self.ask_of(&dataset, filters, asked, kind, statement)
+    }
+
+    /// The same of a dataset whose rows are units.
+    fn ask_of(
+        &mut self,
+        dataset: &Dataset,
+        filters: &[Filter],
+        asked: Asked,
+        kind: impl FnOnce(&Sides) -> QuestionKind,
+        statement: &Statement,
+    ) -> Result<(), Reported> {
+        let population = dataset.population.clone().expect("it has been looked at");
         if self.questions.len() >= QUESTIONS_MAX {
             return Err(self.report(statement.span, Problem::PlanTooLarge));
         }
-        let all = self.datasets[active].filters.iter().chain(filters);
+        let all = dataset.filters.iter().chain(filters);
         let of_filters: usize = all.map(|filter| filter.size).sum();
         let of_dimensions = |dimension: &Dimension| dimension.expression.size() + dimension.categories.len();
         let of_dimensions: usize =
             asked.dimensions.iter().map(|(_, dimension)| of_dimensions(dimension)).sum();
         let of_value = asked.value.iter().map(|(_, expression)| expression.size()).sum::<usize>();
         self.spend(of_filters + of_dimensions + of_value + 1, statement.span)?;
-        let all: Vec<_> = self.datasets[active].filters.iter().chain(filters).cloned().collect();
-        let sides = match sides(&self.known, &self.sources, &population, &all, asked, &mut self.joint_work) {
+        let all: Vec<_> = dataset.filters.iter().chain(filters).cloned().collect();
+        let sides = match sides(&self.known, &self.made, &population, &all, asked, &mut self.joint_work) {
             Ok(sides) => sides,
             Err(NoSides::Owners(owners)) => {
                 return Err(self.report(statement.span, Problem::TooManyOwners { owners }));
@@ -374,7 +476,7 @@ impl<'a, 's> Checker<'a, '_, 's> {
         };
         let tables = sides.conditions.iter().chain(&sides.joints).map(|joint| joint.category_of.len());
         self.spend(tables.sum(), statement.span)?;
-        let unit_type = self.datasets[active].unit_type.expect("a population has a unit type");
+        let unit_type = dataset.unit_type.expect("a population has a unit type");
         self.questions.push(Question {
             line: statement.line,
             text: statement.text.clone(),

@@ -4,14 +4,21 @@
 //! an example, which is a test. All other forms of the language are read by [`other`].
 
 pub(crate) mod bindings;
+pub(crate) mod copies;
 pub(crate) mod dataset;
+pub(crate) mod destring;
+pub(crate) mod event;
 pub(crate) mod generate;
+pub(crate) mod group;
 pub(crate) mod import;
+pub(crate) mod join;
 pub(crate) mod labels;
+pub(crate) mod merge;
 pub(crate) mod other;
 pub(crate) mod recode;
 pub(crate) mod rename;
 pub(crate) mod require;
+pub(crate) mod sample;
 pub(crate) mod select;
 pub(crate) mod summarize;
 pub(crate) mod tabulate;
@@ -48,6 +55,22 @@ pub(crate) fn parse(cursor: &mut Cursor<'_, '_, '_>, word: &str, span: Span) -> 
         "rename" => rename::parse(cursor),
         "define-labels" => labels::parse_define(cursor),
         "assign-labels" => labels::parse_assign(cursor),
+        "drop-labels" => labels::parse_drop(cursor),
+        "collapse" => group::parse_collapse(cursor, options),
+        "aggregate" => group::parse_aggregate(cursor, options),
+        "merge" => merge::parse(cursor),
+        "clone-dataset" => {
+            copies::parse_two(cursor).map(|(dataset, copy)| Command::CloneDataset { dataset, copy })
+        }
+        "clone-units" => {
+            copies::parse_two(cursor).map(|(dataset, copy)| Command::CloneUnits { dataset, copy })
+        }
+        "rename-dataset" => copies::parse_two(cursor).map(|(old, new)| Command::RenameDataset { old, new }),
+        "delete-dataset" => dataset::parse(cursor).map(Command::DeleteDataset),
+        "clone-variables" => copies::parse_variables(cursor, options),
+        "destring" => destring::parse(cursor, options),
+        "sample" => sample::parse(cursor),
+        "import-event" => event::parse(cursor, options),
         "summarize" => summarize::parse(cursor, options),
         "tabulate" => tabulate::parse(cursor, options),
         _ => other::parse(cursor, word, span, options),

@@ -13,7 +13,7 @@ use kobling_model::expression::{BinaryOperator, Expression, Value};
 use kobling_model::plan::{Category, Dimension, Edit, QuestionKind, Rest};
 
 use crate::ast::Statement;
-use crate::check::Checker;
+use crate::check::{Checker, RowsAre};
 use crate::diagnostic::Reported;
 use crate::fold;
 use crate::limits::EXPRESSION_LEVELS_MAX;
@@ -106,6 +106,10 @@ impl Checker<'_, '_, '_> {
         rest: Rest,
         statement: &Statement,
     ) -> Result<bool, Reported> {
+        // Spells and groups are no units yet: what is made of them is judged when they are.
+        if self.datasets[active].rows != RowsAre::Units {
+            return Ok(true);
+        }
         let (owners, dimension) = touched.dimension();
         if levels_of(&dimension.expression) > EXPRESSION_LEVELS_MAX {
             return Err(self.report(statement.span, Problem::ExpressionTooLarge));

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use kobling_model::expression::{BinaryOperator, Expression, Value};
 use kobling_model::joint::{Input, Joint};
 use kobling_model::plan::{Fragment, Place, Plan, Question, QuestionKind, Show, Side, Source, TableShape};
+use kobling_model::preparation::{By, Column, Key, Preparation, Rows};
 use kobling_model::value::three_digits;
 
 /// What several owners' data meet in, and what it costs.
@@ -90,8 +91,11 @@ fn owner(out: &mut String, question: &Question, side: Side, fragment: &Fragment)
         Side::Other(_) => "by itself, then in masked form to the two workers",
     };
     line(out, 1, &format!("{}, {role}", fragment.owner));
+    for (at, preparation) in fragment.preparations.iter().enumerate() {
+        prepared(out, at, preparation);
+    }
     let sources = &fragment.sources;
-    let read: Vec<String> = sources.iter().map(source).collect();
+    let read: Vec<String> = sources.iter().map(column).collect();
     if !read.is_empty() {
         line(out, 2, &format!("reads {}", read.join(", ")));
     }
@@ -123,17 +127,63 @@ fn source(source: &Source) -> String {
     format!("{}/{}{at}", source.datastore, source.variable)
 }
 
-fn name(sources: &[Source], at: usize) -> String {
-    sources.get(at).map_or_else(
-        || "?".to_owned(),
-        |source| {
-            let again = sources.iter().filter(|other| other.variable == source.variable).count() > 1;
+/// A table that the owner makes first.
+fn prepared(out: &mut String, at: usize, preparation: &Preparation) {
+    let sources = &preparation.sources;
+    let of = |expression: &Expression| written(expression, &|at| name(sources, at));
+    let rows = match &preparation.rows {
+        Rows::Units(unit_type) => format!("units of type {unit_type}"),
+        Rows::Spells { variable, first, last, .. } => {
+            format!("spells of {} from {first} to {last}", source(variable))
+        }
+    };
+    let by = match &preparation.by {
+        By::Unit => "their own unit".to_owned(),
+        By::Pointer { pointer, unit_type } => format!("{}, a {unit_type}", source(pointer)),
+        By::Values(values) => values.iter().map(of).collect::<Vec<_>>().join(", "),
+    };
+    line(out, 2, &format!("prepares table {}: {rows}, by {by}", at + 1));
+    let read: Vec<String> = sources.iter().map(column).collect();
+    line(out, 3, &format!("reads {}", read.join(", ")));
+    for filter in &preparation.filters {
+        line(out, 3, &format!("takes rows where {}", of(filter)));
+    }
+    for (at, measure) in preparation.measures.iter().enumerate() {
+        line(out, 3, &format!("column {}: {:?} of {}", at + 1, measure.statistic, of(&measure.value)));
+    }
+}
+
+/// A column as it is read.
+fn column(of: &Column) -> String {
+    match of {
+        Column::Register(variable) => source(variable),
+        Column::Pointer(variable) => format!("whether there is a {}", source(variable)),
+        Column::Either(either) => either.iter().map(column).collect::<Vec<_>>().join(" or "),
+        Column::Spell { variable, part } => format!("{part:?} of a spell of {}", source(variable)),
+        Column::Prepared { preparation, measure, key, .. } => {
+            let key = match key {
+                Key::Unit => String::new(),
+                Key::Pointer(pointer) => format!(" by {}", source(pointer)),
+                Key::Values(_) => " by values".to_owned(),
+            };
+            format!("column {} of table {}{key}", measure + 1, preparation + 1)
+        }
+    }
+}
+
+fn name(sources: &[Column], at: usize) -> String {
+    let Some(of) = sources.get(at) else { return "?".to_owned() };
+    match of {
+        Column::Register(source) => {
+            let same = |other: &Column| matches!(other, Column::Register(other) if other.variable == source.variable);
+            let again = sources.iter().filter(|other| same(other)).count() > 1;
             match source.date.filter(|_| again) {
                 Some(date) => format!("{}@{date}", source.variable),
                 None => source.variable.to_string(),
             }
-        },
-    )
+        }
+        of => format!("({})", column(of)),
+    }
 }
 
 fn shares(out: &mut String, question: &Question, cost: Option<Cost>) {

@@ -5,7 +5,7 @@
 
 use std::f64::consts::PI;
 
-use kobling_model::expression::{BinaryOperator, Expression, Function, Value};
+use kobling_model::expression::{BinaryOperator, Expression, Function, Value, number_of};
 use kobling_model::{Day, scalar};
 
 use crate::domain::shown;
@@ -110,6 +110,9 @@ pub(crate) fn call(function: Function, arguments: &[Option<Value>]) -> Option<Op
         (F::Substr, [Text(text), Number(from), Number(length)]) => {
             Some(Text(scalar::substr(text, *from, *length).to_owned()))
         }
+        (F::Destring, [Text(text), Text(ignored), Number(comma)]) => {
+            number_of(text, ignored, *comma != 0.0).map(Number)
+        }
         (F::RowConcat, values) => Some(Text(values.iter().copied().map(shown).collect())),
         (_, [Number(x)]) => return of_day(function, *x),
         _ => return None,
@@ -135,7 +138,8 @@ fn is_computed(function: Function) -> bool {
     );
     let texts = matches!(
         function,
-        F::EndsWith
+        F::Destring
+            | F::EndsWith
             | F::Length
             | F::Lower
             | F::Ltrim

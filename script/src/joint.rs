@@ -40,6 +40,8 @@ pub(crate) struct Known {
     pub(crate) text: bool,
     /// Bounds that it is brought within before it goes into a sum with other owners' numbers.
     pub(crate) bounds: Option<Interval>,
+    /// It counts or adds up any number of rows, so that its bounds say nothing.
+    pub(crate) of_any_size: bool,
 }
 
 /// Why a column over several owners cannot be computed.
@@ -962,6 +964,7 @@ mod tests {
                     codes: (!CODES[at].is_empty()).then(|| Arc::new(Domain::of_values(codes))),
                     text: false,
                     bounds: Interval::new(low as f64, high as f64, true),
+                    of_any_size: false,
                 }
             })
             .collect()

@@ -27,8 +27,10 @@ pub mod limits;
 mod linear;
 mod locality;
 mod lower;
+mod made;
 mod near;
 pub mod parser;
+mod prepare;
 mod problem;
 mod value;
 
@@ -41,7 +43,7 @@ use kobling_model::plan::Plan;
 pub use diagnostic::{Diagnostic, Severity, Span, render};
 pub use explain::{Cost, explain};
 pub use joint::Obstacle;
-pub use problem::{BindingProblem, Expected, Feature, Language, Problem};
+pub use problem::{BindingProblem, Expected, Feature, Language, Problem, Unprepared};
 
 /// A script in which every name, type and date is valid.
 #[derive(Clone, Debug, PartialEq)]

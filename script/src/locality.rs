@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kobling_model::OwnerId;
 use kobling_model::expression::{BinaryOperator, Expression, Value};
 use kobling_model::joint::{Input, Joint, Sum, WholeNumber};
-use kobling_model::plan::{Category, Dimension, Fragment, Place, Side, Source};
+use kobling_model::plan::{Category, Dimension, Fragment, Place, Side};
 
 use crate::ast::{Expr, ExprKind};
 use crate::joint::{self, JointColumn, JointInput, Known, Obstacle, Summand};
@@ -13,6 +13,7 @@ use crate::limits::{
     COLUMN_PAIRS_MAX, JOINED_COLUMNS_MAX, JOINT_COMBINATIONS_MAX, QUESTION_FACTORS_MAX, QUESTION_OWNERS_MAX,
 };
 use crate::lower::Owners;
+use crate::made::{Binder, Made, Shelf};
 
 /// A condition. Those without an owner go to the population's; those over several are computed on shares.
 #[derive(Clone, Debug)]
@@ -157,7 +158,7 @@ pub(crate) enum NoSides {
 /// multiplies it. Where several owners' numbers add up to the value it is one of these. Who that is follows from the script alone.
 pub(crate) fn sides(
     known: &[Known],
-    sources: &[(OwnerId, Source)],
+    made: &Made,
     population: &Population,
     filters: &[Filter],
     Asked { dimensions, value }: Asked,
@@ -185,7 +186,7 @@ pub(crate) fn sides(
     // Who takes part, with how many categories.
     let mut categories: BTreeMap<&OwnerId, usize> = BTreeMap::new();
     let mut counts = |owner: Option<&'_ OwnerId>, count: usize| {
-        let owner = owner.and_then(|owner| all_owners(sources).find(|known| *known == owner));
+        let owner = owner.and_then(|owner| all_owners(made).find(|known| *known == owner));
         if let Some(owner) = owner.filter(|owner| **owner != population.owner) {
             let categories = categories.entry(owner).or_insert(1);
             *categories = categories.saturating_mul(count);
@@ -215,7 +216,7 @@ pub(crate) fn sides(
     let right = categories.iter().rev().max_by_key(|(owner, categories)| (adds_up(owner), **categories));
     let right = right.map(|(owner, _)| *owner);
     let others = categories.keys().copied().filter(|owner| Some(*owner) != right);
-    let mut workshop = Workshop::new(sources, &population.owner, right, others);
+    let mut workshop = Workshop::new(made, &population.owner, right, others);
     workshop.builders[0].source(population.source);
 
     for filter in filters.iter().filter(|filter| !of_several(&filter.owners)) {
@@ -246,7 +247,7 @@ pub(crate) fn sides(
     let mut conditions_and_joints: Vec<Joint> = all.collect();
     let joints = conditions_and_joints.split_off(conditions.len());
 
-    let mut fragments = workshop.builders.into_iter().map(|builder| builder.fragment);
+    let mut fragments = workshop.builders.into_iter().map(Builder::finish);
     let left = fragments.next().expect("the population's owner");
     let right = fragments.next();
     let others = fragments.collect();
@@ -267,8 +268,8 @@ fn negated(expression: &Expression) -> Expression {
     Expression::Not(Box::new(expression.clone()))
 }
 
-fn all_owners(sources: &[(OwnerId, Source)]) -> impl Iterator<Item = &OwnerId> {
-    sources.iter().map(|(owner, _)| owner)
+fn all_owners(made: &Made) -> impl Iterator<Item = &OwnerId> {
+    made.sources.iter().map(|(owner, _)| owner)
 }
 
 /// All fragments of a question while they are put together: left, right, others.
@@ -279,13 +280,13 @@ struct Workshop<'a> {
 
 impl<'a> Workshop<'a> {
     fn new<'o>(
-        sources: &'a [(OwnerId, Source)],
+        made: &'a Made,
         left: &'o OwnerId,
         right: Option<&'o OwnerId>,
         others: impl Iterator<Item = &'o OwnerId>,
     ) -> Self {
         let owners: Vec<&OwnerId> = std::iter::once(left).chain(right).chain(others).collect();
-        let builders = owners.iter().map(|owner| Builder::new(sources, OwnerId::clone(owner))).collect();
+        let builders = owners.iter().map(|owner| Builder::new(made, OwnerId::clone(owner))).collect();
         let sides = [Side::Left, Side::Right].into_iter().chain((0..).map(Side::Other));
         Self { builders, sides: sides.take(owners.len()).collect() }
     }
@@ -350,58 +351,37 @@ impl<'a> Workshop<'a> {
     }
 }
 
-/// Collects the sources that a fragment uses, in the order of first use.
+/// A fragment while it is put together.
 struct Builder<'a> {
-    all: &'a [(OwnerId, Source)],
-    /// Where each of all sources that is used is in the fragment.
-    used: BTreeMap<usize, usize>,
     fragment: Fragment,
+    binder: Binder<'a>,
+    shelf: Shelf,
 }
 
 impl<'a> Builder<'a> {
-    fn new(all: &'a [(OwnerId, Source)], owner: OwnerId) -> Self {
+    fn new(made: &'a Made, owner: OwnerId) -> Self {
         let fragment = Fragment {
-            owner,
+            owner: owner.clone(),
+            preparations: vec![],
             sources: vec![],
             filters: vec![],
             dimensions: vec![],
             value: None,
             numbers: vec![],
         };
-        Self { all, used: BTreeMap::new(), fragment }
+        Self { fragment, binder: Binder::new(made, owner), shelf: Shelf::default() }
     }
 
     fn source(&mut self, index: usize) -> usize {
-        if let Some(place) = self.used.get(&index) {
-            return *place;
-        }
-        let (owner, source) = &self.all[index];
-        assert_eq!(*owner, self.fragment.owner, "an expression goes to the owner of its sources");
-        let place = self.used.len();
-        self.used.insert(index, place);
-        self.fragment.sources.push(source.clone());
-        place
+        self.binder.source(index, &mut self.shelf)
     }
 
     /// The expression over the fragment's own sources.
     fn bind(&mut self, expression: &Expression) -> Expression {
-        match expression {
-            Expression::Source(index) => Expression::Source(self.source(*index)),
-            Expression::Constant(value) => Expression::Constant(value.clone()),
-            Expression::Missing(value_type) => Expression::Missing(*value_type),
-            Expression::Negate(inner) => Expression::Negate(Box::new(self.bind(inner))),
-            Expression::Not(inner) => Expression::Not(Box::new(self.bind(inner))),
-            Expression::Binary(operator, left, right) => {
-                let left = self.bind(left);
-                Expression::Binary(*operator, Box::new(left), Box::new(self.bind(right)))
-            }
-            Expression::Call(function, arguments) => {
-                Expression::Call(*function, arguments.iter().map(|argument| self.bind(argument)).collect())
-            }
-            Expression::Case { arms, otherwise } => {
-                let arms = arms.iter().map(|(when, then)| (self.bind(when), self.bind(then))).collect();
-                Expression::Case { arms, otherwise: Box::new(self.bind(otherwise)) }
-            }
-        }
+        self.binder.bind(expression, &mut self.shelf)
+    }
+
+    fn finish(self) -> Fragment {
+        Fragment { preparations: self.shelf.preparations, sources: self.binder.columns, ..self.fragment }
     }
 }

@@ -16,6 +16,7 @@ use crate::evaluate::called;
 use crate::fold;
 use crate::function::{DERIVED, Kind, NOT_YET, OF_LABELS, SIGNATURES, Signature, names};
 use crate::limits::{EXPRESSION_LEVELS_MAX, EXPRESSION_NODES_MAX, SIDE_CATEGORIES_MAX};
+use crate::locality::Filter;
 use crate::near::nearest;
 use crate::problem::{Feature, Problem};
 
@@ -70,6 +71,24 @@ impl Lowered {
     ) -> Self {
         let expression = Expression::Source(index);
         Self { expression, value_type, owners: Owners::from([(owner, name)]), domain, size: 1, levels: 1 }
+    }
+
+    /// A condition as a truth value.
+    pub(crate) fn of_filter(filter: &Filter) -> Self {
+        Self {
+            expression: filter.expression.clone(),
+            value_type: ValueType::Number,
+            owners: filter.owners.clone(),
+            domain: None,
+            size: filter.size,
+            levels: levels_of(&filter.expression),
+        }
+    }
+
+    /// The same over other sources of the same owner, by place.
+    pub(crate) fn with_sources(self, places: &BTreeMap<usize, usize>) -> Self {
+        let place = |index| Expression::Source(places.get(&index).copied().unwrap_or(index));
+        Self { expression: self.expression.with_sources(&mut { place }), ..self }
     }
 
     pub(crate) fn with_domain(self, domain: Option<Arc<Domain>>) -> Self {
@@ -158,7 +177,7 @@ impl Lowered {
         }
     }
 
-    fn call(function: Function, result: ValueType, arguments: Vec<Self>) -> Self {
+    pub(crate) fn call(function: Function, result: ValueType, arguments: Vec<Self>) -> Self {
         let constants: Option<Vec<_>> =
             arguments.iter().map(|argument| fold::constant(&argument.expression)).collect();
         if let Some(value) = constants.and_then(|constants| fold::call(function, &constants)) {
@@ -378,7 +397,9 @@ impl<'a, 'r, 's> Lowering<'a, 'r, 's> {
                 let owners = owners.collect();
                 Ok(Lowered { owners, domain: value.categories.clone(), ..value.lowered.clone() })
             }
-            Some(Column::Key) => Err(self.report(span, Problem::KeyInExpression { name: name.to_owned() })),
+            Some(Column::Key(_)) => {
+                Err(self.report(span, Problem::KeyInExpression { name: name.to_owned() }))
+            }
             Some(Column::Failed) => Err(self.reporter.earlier()),
             None if self.uncertain => Err(self.reporter.earlier()),
             None => {

@@ -1,8 +1,11 @@
 //! Everything that can be wrong with a script, and how it is said in English and Norwegian.
 
+mod preparation;
+
 use kobling_model::value::Coding;
 use kobling_model::{Day, OwnerId, UnitType};
 
+pub use self::preparation::Unprepared;
 use crate::joint::Obstacle;
 use crate::limits::{
     EXPRESSION_NODES_MAX, QUESTION_OWNERS_MAX, SCRIPT_BYTES_MAX, SIDE_CATEGORIES_MAX, TABLE_CELLS_MAX,
@@ -115,6 +118,9 @@ pub enum Problem {
     TextSummarized { name: String },
     NoBounds { name: String },
     BoundsTooLarge { name: String, bound: f64 },
+
+    // Datasets from others.
+    Unprepared(Unprepared),
 }
 
 /// What the grammar wants at a place.
@@ -148,6 +154,8 @@ pub enum Expected {
     Word,
     Statistic(&'static [&'static str]),
     Regression(&'static [&'static str]),
+    Into,
+    To,
 }
 
 /// A part of the language that is not carried out yet.
@@ -298,6 +306,7 @@ impl Problem {
             Self::StatisticOfNothing { .. } => "statistic-of-nothing",
             Self::TextSummarized { .. } => "text-summarized",
             Self::NoBounds { .. } => "no-bounds",
+            Self::Unprepared(unprepared) => unprepared.code(),
             Self::BoundsTooLarge { .. } => "bounds-too-large",
         }
     }
@@ -682,6 +691,7 @@ impl Problem {
                     tip,
                 )
             }
+            Self::Unprepared(unprepared) => unprepared.say(),
             Self::UnitTypeDiffers { variable, unit_type, dataset } => say(
                 format!("`{variable}` is about units of type {unit_type}, the dataset about {dataset}"),
                 "a dataset has one unit type: make another dataset with `create-dataset`",
@@ -1024,6 +1034,8 @@ impl Expected {
                     format!("en type regresjon, en av: {list}"),
                 );
             }
+            Self::Into => ("`into` and a dataset", "`into` og et datasett"),
+            Self::To => ("`to` and a date", "`to` og en dato"),
             Self::Range => (
                 "the other end of the range: a number, min or max",
                 "den andre enden av intervallet: et tall, min eller max",

@@ -51,6 +51,17 @@ impl Number {
                 conditions.push(Filter { owners, size: expression.size(), expression });
             }
         }
+        // What counts or adds up any number of rows has bounds in name only, until something bounds it again.
+        let any_size = |source: &usize| checker.known[*source].of_any_size;
+        let unbounded = |(_, expression): &(_, Expression)| {
+            let width =
+                bounds_and_centre(expression, &checker.constants).map(|(bounds, _)| bounds.high - bounds.low);
+            expression.sources().iter().any(any_size)
+                && width.is_some_and(|width| width >= f64::from(u32::MAX))
+        };
+        if parts.iter().any(unbounded) {
+            return Err(checker.report(name.span, Problem::NoBounds { name: text }));
+        }
         let bounded = parts.iter().map(|(_, expression)| bounds_and_centre(expression, &checker.constants));
         let Some(bounded) = bounded.collect::<Option<Vec<_>>>() else {
             return Err(checker.report(name.span, Problem::NoBounds { name: text }));

@@ -63,7 +63,7 @@ fn the_first_import_asks_for_the_population_and_edits_of_units_for_those_that_go
 #[test]
 fn the_first_import_is_the_left_sides_first_source_though_nothing_uses_it() {
     let question = last("tabulate kommune");
-    let sources: Vec<_> = question.left.sources.iter().map(|source| source.variable.as_str()).collect();
+    let sources: Vec<_> = question.left.registers().map(|source| source.variable.as_str()).collect();
     assert_eq!(sources, ["BEFOLKNING_KJOENN", "BEFOLKNING_KOMMNR_FORMELL"]);
     let by_krg = plan_of(
         "require no.krg.kreft:2 as k\nrequire no.ssb.fdb:54 as db\ncreate-dataset d\nimport k/KRG_STADIUM as s\n\
@@ -71,7 +71,7 @@ fn the_first_import_is_the_left_sides_first_source_though_nothing_uses_it() {
     );
     let question = by_krg.questions.last().expect("a question");
     assert_eq!(question.left.owner.as_str(), "krg");
-    assert_eq!(question.left.sources[0].variable.as_str(), "KRG_STADIUM");
+    assert_eq!(question.left.registers().next().expect("one").variable.as_str(), "KRG_STADIUM");
     assert_eq!(question.right.as_ref().map(|right| right.owner.as_str()), Some("ssb"));
 }
 
@@ -558,7 +558,9 @@ fn types_are_checked_and_missing_is_only_given() {
         ("generate x = round(lønn, 1, 2)", "argument-count"),
         ("generate x = inrange(lønn, 1)", "argument-count"),
         ("generate x = flor(lønn)", "unknown-function"),
-        ("generate x = quantile(lønn, 4)", "not-available-yet"),
+        ("generate x = quantile(lønn, 1)", "quantile-parts"),
+        ("generate x = quantile(kjønn, 4)", "argument-type"),
+        ("generate x = quantile(stadium, 4)", "not-local"),
         ("generate x = lonn", "unknown-name"),
     ] {
         assert_eq!(codes_after_prelude(statement), [code], "{statement}");
@@ -595,7 +597,7 @@ fn comments_continuation_marks_and_line_ends_change_nothing() {
 
 #[test]
 fn a_command_and_its_parenthesis_may_touch() {
-    assert_eq!(codes_after_prelude("collapse(mean) lønn, by(kommune)"), ["not-available-yet"]);
+    assert_eq!(codes_after_prelude("collapse(mean) lønn, by(kommune)"), [""; 0]);
     assert_eq!(codes_after_prelude("keep if(lønn>1)"), [""; 0]);
     assert_eq!(codes_after_prelude("recode sivstand(1=2)"), [""; 0]);
 }
@@ -608,22 +610,10 @@ fn every_command_of_the_language_is_known_and_none_is_skipped() {
         "correlate lønn stadium if lønn > 1, pairwise sig",
         "normaltest lønn",
         "transitions-panel a b",
-        "delete-dataset d",
-        "clone-dataset d e",
-        "clone-units d e",
-        "rename-dataset d e",
         "reshape-from-panel",
         "reshape-to-panel lønn",
-        "import-event db/NUDB_BU 2020-01-01 to 2021-01-01 as bu",
         "import-panel db/NUDB_BU db/INNTEKT_WLONN 2020-01-01 2021-01-01",
-        "clone-variables lønn -> lønn2 kommune, suffix(_x)",
-        "aggregate (mean) lønn -> m (sum) lønn -> s, by(kommune)",
-        "collapse (mean) lønn -> m, by(kommune)",
-        "merge lønn into annet on mor",
-        "destring kommune, prefix(n_) force",
-        "drop-labels l",
         "list-labels db/NUDB_BU 2020-01-01",
-        "sample 0.5 42",
         "barchart(mean) lønn, over(kommune) stack",
         "boxplot lønn, over(kommune)",
         "coefplot regress lønn stadium",
@@ -656,6 +646,75 @@ fn every_command_of_the_language_is_known_and_none_is_skipped() {
 }
 
 #[test]
+fn datasets_are_made_from_others_and_what_cannot_be_says_why() {
+    for (statement, expected) in [
+        ("delete-dataset d", None),
+        ("clone-dataset d e\nuse e\ntabulate kjønn", None),
+        ("clone-units d e\nuse e\nimport db/BEFOLKNING_KJOENN as sex\ntabulate sex", None),
+        ("rename-dataset d e\nuse e", None),
+        ("clone-dataset d d", Some("dataset-taken")),
+        ("clone-variables lønn -> lønn2 kommune -> by", None),
+        ("clone-variables lønn kommune, suffix(_x)", None),
+        ("clone-variables lønn", Some("needs-new-name")),
+        (
+            "aggregate (mean) lønn -> m (sum) lønn -> s, by(kommune)\ngenerate over = lønn > m\ntabulate over",
+            None,
+        ),
+        ("aggregate (mean) lønn, by(kommune)", Some("needs-new-name")),
+        ("aggregate (snitt) lønn -> m, by(kommune)", Some("unknown-statistic")),
+        ("aggregate (mean) kommune -> m, by(kjønn)", Some("statistic-of-text")),
+        ("aggregate (mean) lønn -> m, by(lokalisasjon)", Some("not-local")),
+        ("collapse (mean) lønn -> m, by(kommune)", None),
+        ("collapse (mean) lønn -> m, by(kommune)\ntabulate kommune", Some("dataset-of-groups")),
+        ("collapse (mean) lønn -> m", Some("no-key")),
+        ("keep if stadium == 1\ncollapse (mean) lønn -> m, by(kommune)", Some("not-local")),
+        ("merge lønn into d", Some("same-dataset")),
+        ("merge lønn into annet", Some("unknown-dataset")),
+        ("destring kommune, prefix(n_) force", None),
+        ("destring lokalisasjon", Some("not-numbers")),
+        ("destring lønn", Some("number-already")),
+        ("define-labels l 1 En\ndrop-labels l", None),
+        ("drop-labels l", Some("unknown-labels")),
+        ("sample 0.5 42", None),
+        ("sample 5000 42", None),
+        ("sample 1000 42", Some("sample-size")),
+        ("sample 0.5 -1", Some("sample-seed")),
+        ("keep if stadium == 1\nsample 0.5 42", None),
+        ("keep if stadium == 1\nsample 5000 42", Some("not-local")),
+        ("import-event db/NUDB_BU 2020-01-01 to 2021-01-01 as bu", Some("second-event-import")),
+        (
+            "create-dataset e\nimport-event db/NUDB_BU 2021-01-01 to 2020-01-01 as bu",
+            Some("period-backwards"),
+        ),
+        ("create-dataset e\nimport-event db/INNTEKT_WLONN 2020-01-01 to 2021-01-01", Some("no-spells")),
+        (
+            "create-dataset e\nimport-event db/NUDB_BU 2020-01-01 to 2021-01-01 as bu\ntabulate bu",
+            Some("dataset-of-spells"),
+        ),
+        (
+            "create-dataset e\nimport-event db/NUDB_BU 2020-01-01 to 2021-01-01 as bu\nimport kreft/KRG_STADIUM as s\nkeep if s == 1",
+            Some("not-local"),
+        ),
+    ] {
+        let expected: Vec<_> = expected.into_iter().collect();
+        assert_eq!(codes_after_prelude(statement), expected, "{statement}");
+    }
+}
+
+#[test]
+fn a_count_of_any_number_of_rows_is_summed_only_once_it_is_bounded() {
+    let cases = "require no.krg.kreft:2 as k\ncreate-dataset c\nimport k/KRG_TILFELLE_LOKALISASJON as sted\n\
+                 import k/KRG_TILFELLE_PERSON as person\ncollapse (count) sted -> n, by(person)\n";
+    let codes = |rest: &str| match check(&format!("{cases}{rest}"), &catalogue()) {
+        Ok(_) => Vec::new(),
+        Err(diagnostics) => diagnostics.iter().map(|diagnostic| diagnostic.problem.code()).collect(),
+    };
+    assert_eq!(codes("summarize n"), ["no-bounds"]);
+    assert_eq!(codes("generate m = n + 1\nsummarize m"), ["no-bounds"]);
+    assert_eq!(codes("generate m = rowmin(n, 10)\nsummarize m"), [""; 0]);
+}
+
+#[test]
 fn a_fault_is_reported_once_and_what_depends_on_it_is_not_blamed() {
     assert_eq!(
         codes_after_prelude("generate x = lonn\nreplace x = 1 if x > 2\ntabulate x\ndrop x"),
@@ -664,7 +723,10 @@ fn a_fault_is_reported_once_and_what_depends_on_it_is_not_blamed() {
     assert_eq!(codes_after_prelude("import db/NUDB_B 2022-01-01 as bu\ntabulate bu"), ["unknown-variable"]);
     assert_eq!(codes_after_prelude("genrate x = 1\ntabulate x"), ["unknown-command"]);
     assert_eq!(codes_after_prelude("generate x = (1\ntabulate x"), ["expected"]);
-    assert_eq!(codes_after_prelude("merge a into b\nuse b\ntabulate a"), ["not-available-yet"]);
+    assert_eq!(
+        codes_after_prelude("merge lønn into b\nuse b\ntabulate a"),
+        ["unknown-dataset", "unknown-dataset"]
+    );
     let source = "require no.ssb.fbd:54 as db\ncreate-dataset d\nimport db/X as x\ntabulate x\n";
     let diagnostics = check(source, &catalogue()).expect_err("unknown datastore");
     assert_eq!(diagnostics.len(), 1, "{}", rendered(&diagnostics, source));
@@ -703,7 +765,36 @@ fn datasets_datastores_and_names_must_exist_and_be_new() {
     assert_eq!(codes_after_prelude("import db/JOBB_LONN"), ["unit-type-differs"]);
     assert_eq!(codes_after_prelude("generate lønn = 1"), ["name-taken"]);
     assert_eq!(codes_after_prelude("rename lønn kjønn"), ["name-taken"]);
-    assert_eq!(codes_after_prelude("import db/INNTEKT_WLONN 2022-01-01, outer_join"), ["not-available-yet"]);
+    assert_eq!(codes_after_prelude("import db/INNTEKT_WLONN 2022-01-01, outer_join"), [""; 0]);
+    assert_eq!(
+        codes_after_prelude("import db/INNTEKT_WLONN 2022-01-01, outer_join inner_join"),
+        ["joins-mixed"]
+    );
+    assert_eq!(
+        codes_after_prelude("keep if stadium == 1\nimport db/INNTEKT_WLONN 2022-01-01, outer_join"),
+        ["outer-join-across-owners"]
+    );
+    assert_eq!(
+        codes_after_prelude("import db/SIVSTANDFDT_SIVSTAND 2022-01-01 as s, values(\"1\")"),
+        ["label-type"]
+    );
+    assert_eq!(codes_after_prelude("import db/BEFOLKNING_MOR_FNR as mor, values(1)"), ["values-of-pointer"]);
+    assert_eq!(
+        codes_after_prelude("import db/BEFOLKNING_MOR_FNR as mor, values_from(d)"),
+        ["values-of-another"]
+    );
+    assert_eq!(
+        codes_after_prelude(
+            "keep if stadium == 1\ncreate-dataset e\nimport db/BEFOLKNING_MOR_FNR as mor, values_from(d)"
+        ),
+        ["not-local"]
+    );
+    assert_eq!(
+        codes_after_prelude(
+            "create-dataset a\nimport db/BEFOLKNING_KJOENN as k\nkeep if k == \"2\"\ncreate-dataset e\nimport db/BEFOLKNING_MOR_FNR as mor, values_from(a)"
+        ),
+        [""; 0]
+    );
     assert_eq!(codes_after_prelude("create-dataset e\ngenerate x = 1\ntabulate x"), ["no-population"]);
     let no_dataset = check("require no.ssb.fdb:54 as db\nimport db/BEFOLKNING_KJOENN\n", &catalogue());
     assert_eq!(no_dataset.expect_err("no dataset")[0].code(), "no-dataset");

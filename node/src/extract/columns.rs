@@ -18,22 +18,37 @@ use datafusion::scalar::ScalarValue;
 use futures::StreamExt;
 use kobling_model::expression::ValueType;
 
-use super::{ExtractError, Moment, Read, proceed};
+use super::take::Spells;
+use super::{ExtractError, Kind, Moment, Read, proceed};
 
 /// Where DataFusion sees the registers folder. It sees no other folder.
 const REGISTERS: &str = "kobling://registers/";
 
 const NO_TEXT: u32 = u32::MAX;
+/// No unit is pointed at.
+pub(super) const NO_UNIT: u32 = u32::MAX;
 
-/// Values of a range of units.
+/// Values of a range of units, or of other rows.
+#[derive(Clone)]
 pub(super) enum Dense {
     /// Not a number where missing; what is read is finite.
     Numbers(Vec<f64>),
     /// Indices of distinct texts, [`NO_TEXT`] where missing.
     Texts { indices: Vec<u32>, distinct: Vec<Box<str>> },
+    /// Unit numbers of what pointers point to, [`NO_UNIT`] where missing.
+    Units(Vec<u32>),
 }
 
 impl Dense {
+    /// All missing.
+    pub(super) fn none(kind: Kind, units: usize) -> Self {
+        match kind {
+            Kind::Number => Self::missing(ValueType::Number, units),
+            Kind::Text => Self::missing(ValueType::Text, units),
+            Kind::Unit => Self::Units(vec![NO_UNIT; units]),
+        }
+    }
+
     pub(super) fn missing(value_type: ValueType, units: usize) -> Self {
         match value_type {
             ValueType::Number => Self::Numbers(vec![f64::NAN; units]),
@@ -45,21 +60,81 @@ impl Dense {
         match self {
             Self::Numbers(numbers) => numbers[at].is_nan(),
             Self::Texts { indices, .. } => indices[at] == NO_TEXT,
+            Self::Units(units) => units[at] == NO_UNIT,
         }
     }
 
     /// The distinct texts; none for numbers.
     pub(super) fn texts(&self) -> Option<&[Box<str>]> {
         match self {
-            Self::Numbers(_) => None,
+            Self::Numbers(_) | Self::Units(_) => None,
             Self::Texts { distinct, .. } => Some(distinct),
         }
+    }
+
+    /// The values of arrays of numbers or texts, one after the other.
+    pub(super) fn of_arrays(arrays: &[&ArrayRef], texts: bool) -> Self {
+        if !texts {
+            let numbers = arrays.iter().filter_map(|array| array.as_primitive_opt::<Float64Type>());
+            return Self::Numbers(
+                numbers.flat_map(|numbers| numbers.iter()).map(|number| number.unwrap_or(f64::NAN)).collect(),
+            );
+        }
+        let (mut indices, mut distinct, mut places) =
+            (Vec::new(), Vec::new(), HashMap::<Box<str>, u32>::new());
+        for text in
+            arrays.iter().filter_map(|array| array.as_string_opt::<i32>()).flat_map(|texts| texts.iter())
+        {
+            indices.push(text.map_or(NO_TEXT, |text| match places.get(text) {
+                Some(place) => *place,
+                None => {
+                    let place = distinct.len() as u32;
+                    distinct.push(Box::from(text));
+                    places.insert(text.into(), place);
+                    place
+                }
+            }));
+        }
+        Self::Texts { indices, distinct }
+    }
+
+    /// So many more rows, all missing.
+    fn grow(&mut self, rows: usize) {
+        match self {
+            Self::Numbers(numbers) => numbers.resize(numbers.len() + rows, f64::NAN),
+            Self::Texts { indices, .. } => indices.resize(indices.len() + rows, NO_TEXT),
+            Self::Units(units) => units.resize(units.len() + rows, NO_UNIT),
+        }
+    }
+
+    /// The values in these places; missing where there is none.
+    pub(super) fn gather(&self, places: impl Iterator<Item = Option<usize>>) -> Self {
+        fn pick<T: Copy>(from: &[T], places: impl Iterator<Item = Option<usize>>, none: T) -> Vec<T> {
+            places.map(|place| place.and_then(|place| from.get(place).copied()).unwrap_or(none)).collect()
+        }
+        match self {
+            Self::Numbers(numbers) => Self::Numbers(pick(numbers, places, f64::NAN)),
+            Self::Texts { indices, distinct } => {
+                Self::Texts { indices: pick(indices, places, NO_TEXT), distinct: distinct.clone() }
+            }
+            Self::Units(units) => Self::Units(pick(units, places, NO_UNIT)),
+        }
+    }
+
+    /// 1 where there is a value.
+    pub(super) fn presence(&self) -> Self {
+        let rows = match self {
+            Self::Numbers(numbers) => numbers.len(),
+            Self::Texts { indices, .. } => indices.len(),
+            Self::Units(units) => units.len(),
+        };
+        Self::Numbers((0..rows).map(|row| if self.is_missing(row) { f64::NAN } else { 1.0 }).collect())
     }
 
     /// For each of some units: the place of its text among the distinct ones, or the place after the last where missing.
     pub(super) fn text_places(&self, from: usize, units: usize) -> impl Iterator<Item = usize> + '_ {
         let (indices, missing) = match self {
-            Self::Numbers(_) => (&[][..], 0),
+            Self::Numbers(_) | Self::Units(_) => (&[][..], 0),
             Self::Texts { indices, distinct } => (&indices[from..from + units], distinct.len()),
         };
         indices.iter().map(move |index| (*index as usize).min(missing))
@@ -67,7 +142,7 @@ impl Dense {
 
     fn missing_array(&self, units: usize) -> ArrayRef {
         match self {
-            Self::Numbers(_) => Arc::new(Float64Array::new_null(units)),
+            Self::Numbers(_) | Self::Units(_) => Arc::new(Float64Array::new_null(units)),
             Self::Texts { .. } => Arc::new(StringArray::new_null(units)),
         }
     }
@@ -82,6 +157,8 @@ impl Dense {
                 let texts = indices[from..from + units].iter();
                 Arc::new(StringArray::from_iter(texts.map(|index| distinct.get(*index as usize))))
             }
+            // What a pointer points to is in no expression.
+            Self::Units(_) => self.missing_array(units),
         }
     }
 }
@@ -160,15 +237,9 @@ impl Reader {
         stop: &AtomicBool,
     ) -> Result<Dense, ExtractError> {
         let damaged = || ExtractError::Damaged { variable: read.variable.clone() };
-        let last = first.saturating_add(count as u32);
-        // The last range also takes what lies beyond the identity map, to see that nothing does.
-        let range = match last >= units {
-            true => col("unit").gt_eq(lit(first)),
-            false => col("unit").gt_eq(lit(first)).and(col("unit").lt(lit(last))),
-        };
-        let frame = self.frame(read, range).await.map_err(|_| damaged())?;
-        let mut rows = frame.execute_stream().await.map_err(|_| damaged())?;
-        let mut column = Scatter::new(read.value_type, first, count);
+        let frame = self.rows(read, range(first, count, units), &["unit", "value"]).await;
+        let mut rows = frame.map_err(|_| damaged())?.execute_stream().await.map_err(|_| damaged())?;
+        let mut column = Scatter::new(read.kind, first, count);
         while let Some(batch) = rows.next().await {
             proceed(stop)?;
             column.add(&batch.map_err(|_| damaged())?).ok_or_else(damaged)?;
@@ -176,14 +247,62 @@ impl Reader {
         Ok(column.dense)
     }
 
-    async fn frame(&self, read: &Read, range: Expr) -> datafusion::error::Result<DataFrame> {
+    /// The spells of `count` units from `first` on, in order of unit, then of their first day.
+    pub(super) async fn spells(
+        &self,
+        read: &Read,
+        first: u32,
+        count: usize,
+        units: u32,
+        stop: &AtomicBool,
+    ) -> Result<Spells, ExtractError> {
+        let damaged = || ExtractError::Damaged { variable: read.variable.clone() };
+        let frame = self.rows(read, range(first, count, units), &["unit", "value", "start", "stop"]).await;
+        let mut rows = frame.map_err(|_| damaged())?.execute_stream().await.map_err(|_| damaged())?;
+        let mut column = Scatter::new(read.kind, 0, 0);
+        let (mut of_units, mut start, mut stopped) = (Vec::new(), Vec::new(), Vec::new());
+        while let Some(batch) = rows.next().await {
+            proceed(stop)?;
+            let batch = batch.map_err(|_| damaged())?;
+            let places = of_units.len()..of_units.len() + batch.num_rows();
+            let units = batch.column(0).as_primitive_opt::<UInt32Type>().ok_or_else(damaged)?;
+            of_units.extend_from_slice(units.values());
+            for (days, at) in [(&mut start, 2), (&mut stopped, 3)] {
+                let column = batch.column(at).as_primitive_opt::<Date32Type>().ok_or_else(damaged)?;
+                days.extend(column.iter().map(|day| day.map_or(f64::NAN, f64::from)));
+            }
+            column.dense.grow(batch.num_rows());
+            column.put(batch.column(1), places.map(Some)).ok_or_else(damaged)?;
+        }
+        if of_units.iter().any(|unit| unit.wrapping_sub(first) as usize >= count) {
+            return Err(damaged());
+        }
+        let (start, stop) = (Dense::Numbers(start), Dense::Numbers(stopped));
+        Ok(Spells { units: of_units, value: column.dense, start, stop })
+    }
+
+    async fn rows(&self, read: &Read, range: Expr, columns: &[&str]) -> datafusion::error::Result<DataFrame> {
         let url = format!("{REGISTERS}{}", read.file);
         let frame = self.context.read_parquet(url, ParquetReadOptions::default()).await?;
         let filter = match at(read.moment) {
             Some(holds) => range.and(holds),
             None => range,
         };
-        frame.filter(filter)?.select(vec![col("unit"), col("value")])
+        frame.filter(filter)?.select(columns.iter().map(|name| col(*name)).collect::<Vec<_>>())
+    }
+
+    /// The engine, for tables that are in memory.
+    pub(super) fn engine(&self) -> &SessionContext {
+        &self.context
+    }
+}
+
+/// Rows of `count` units from `first` on; the last stretch also takes what lies beyond the identity map, to see that nothing does.
+fn range(first: u32, count: usize, units: u32) -> Expr {
+    let last = first.saturating_add(count as u32);
+    match last >= units {
+        true => col("unit").gt_eq(lit(first)),
+        false => col("unit").gt_eq(lit(first)).and(col("unit").lt(lit(last))),
     }
 }
 
@@ -192,6 +311,10 @@ fn at(moment: Moment) -> Option<Expr> {
     let date = |day: kobling_model::Day| lit(ScalarValue::Date32(Some(day.days())));
     match moment {
         Moment::Always => None,
+        Moment::Touches(first, last) => {
+            let goes_on = col("stop").is_null().or(col("stop").gt_eq(date(first)));
+            Some(col("start").lt_eq(date(last)).and(goes_on))
+        }
         Moment::OnDay(day) => Some(col("start").eq(date(day))),
         Moment::Within(day) => {
             let goes_on = col("stop").is_null().or(col("stop").gt_eq(date(day)));
@@ -208,18 +331,26 @@ struct Scatter {
 }
 
 impl Scatter {
-    fn new(value_type: ValueType, first: u32, count: usize) -> Self {
-        Self { first, dense: Dense::missing(value_type, count), numbers: HashMap::new() }
+    fn new(kind: Kind, first: u32, count: usize) -> Self {
+        Self { first, dense: Dense::none(kind, count), numbers: HashMap::new() }
     }
 
     /// Puts each row's value in its unit's place. None where the rows are not those of a register.
     fn add(&mut self, batch: &RecordBatch) -> Option<()> {
         let units = batch.column(0).as_primitive_opt::<UInt32Type>()?;
-        let values = batch.column(1);
-        if units.null_count() > 0 || values.null_count() > 0 {
+        if units.null_count() > 0 {
             return None;
         }
-        let places = units.values().iter().map(|unit| unit.checked_sub(self.first).map(|at| at as usize));
+        let first = self.first;
+        let places = units.values().iter().map(|unit| unit.checked_sub(first).map(|at| at as usize));
+        self.put(batch.column(1), places)
+    }
+
+    /// Puts each value in its place, which must be free.
+    fn put(&mut self, values: &ArrayRef, places: impl Iterator<Item = Option<usize>>) -> Option<()> {
+        if values.null_count() > 0 {
+            return None;
+        }
         match &mut self.dense {
             Dense::Numbers(numbers) => {
                 let put = |(place, value): (Option<usize>, f64)| {
@@ -242,6 +373,13 @@ impl Scatter {
                     }
                     _ => None,
                 }
+            }
+            Dense::Units(pointed) => {
+                let values = values.as_primitive_opt::<UInt32Type>()?.values().iter();
+                places.zip(values).try_for_each(|(place, value)| {
+                    let slot = pointed.get_mut(place?)?;
+                    (*slot == NO_UNIT).then(|| *slot = *value)
+                })
             }
             Dense::Texts { indices, distinct } => {
                 let values = values.as_dictionary_opt::<Int32Type>()?;

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, Float64Array, RecordBatch, StringArray};
+use datafusion::arrow::array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{Column, DFSchema};
 use datafusion::logical_expr::execution_props::ExecutionProps;
@@ -21,7 +21,7 @@ use datafusion::prelude::{Expr, lit};
 use datafusion::scalar::ScalarValue;
 use kobling_model::expression::{BinaryOperator, Expression, Value, ValueType};
 
-use super::{CategoryLookup, ExtractError, functions};
+use super::{CategoryLookup, ExtractError, functions, wrong};
 
 /// Expressions nested deeper are refused; a checked script's are not half as deep. The engine recurses into them,
 /// and for every batch writes out the arguments of each function as a name that nobody reads.
@@ -52,14 +52,19 @@ impl Compiled {
         self.values::<Float64Array>(batch)
     }
 
+    /// The values of an expression of either.
+    pub(super) fn array(&self, batch: &RecordBatch) -> Result<ArrayRef, ExtractError> {
+        let values = self.expression.evaluate(batch).and_then(|value| value.into_array(batch.num_rows()));
+        values.map_err(|_| ExtractError::Failed)
+    }
+
     /// The values of an expression of texts.
     pub(super) fn texts(&self, batch: &RecordBatch) -> Result<StringArray, ExtractError> {
         self.values::<StringArray>(batch)
     }
 
     fn values<A: Array + Clone + 'static>(&self, batch: &RecordBatch) -> Result<A, ExtractError> {
-        let values = self.expression.evaluate(batch).and_then(|value| value.into_array(batch.num_rows()));
-        let values = values.map_err(|_| ExtractError::Failed)?;
+        let values = self.array(batch)?;
         values.as_any().downcast_ref::<A>().cloned().ok_or(ExtractError::Failed)
     }
 }
@@ -207,10 +212,6 @@ fn binary(
 
 fn source_name(source: usize) -> String {
     format!("s{source}")
-}
-
-fn wrong(what: &'static str) -> ExtractError {
-    ExtractError::Expression { what }
 }
 
 fn number(value: f64) -> Expr {

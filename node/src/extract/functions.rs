@@ -48,6 +48,7 @@ pub(super) fn yields(function: Function, arguments: &[ValueType]) -> Option<Valu
         Date => (numbers(3..=3), Number),
         Length => (arguments == [Text], Number),
         Lower | Upper | Trim | Ltrim | Rtrim => (arguments == [Text], Text),
+        Destring => (arguments == [Text, Text, Number], Number),
         Substr => (arguments == [Text, Number, Number] || arguments == [Text, Number], Text),
         StartsWith | EndsWith => (arguments == [Text, Text], Number),
         String => (arguments.len() == 1, Text),
@@ -221,9 +222,8 @@ fn apply(function: Function, arguments: &[Column], rows: usize) -> Option<ArrayR
         Date | Day | Dow | Doy | Halfyear | Isoformatdate | Month | Quarter | Week | Year => {
             dates::apply(function, arguments, rows)
         }
-        EndsWith | Length | Lower | Ltrim | Rtrim | StartsWith | String | Substr | Trim | Upper => {
-            texts::apply(function, arguments, rows)
-        }
+        Destring | EndsWith | Length | Lower | Ltrim | Rtrim | StartsWith | String | Substr | Trim
+        | Upper => texts::apply(function, arguments, rows),
         RowConcat | RowMax | RowMean | RowMedian | RowMin | RowMissing | RowStd | RowTotal | RowValid
         | Sysmiss => rows::apply(function, arguments, rows),
         Betaden | Binomial | Binomialp | Binomialtail | Chi2 | Chi2den | Chi2tail | F | Fden | Ftail

@@ -45,12 +45,30 @@ fn dimension(expression: Expression, categories: Vec<Category>) -> Dimension {
 fn fragment(sources: Vec<Source>, filters: Vec<Expression>, dimensions: Vec<Dimension>) -> Fragment {
     Fragment {
         owner: OwnerId::new("test").expect("a name"),
-        sources,
+        preparations: Vec::new(),
+        sources: sources.into_iter().map(Column::Register).collect(),
         filters,
         dimensions,
         value: None,
         numbers: Vec::new(),
     }
+}
+
+/// So many units of each type, with keys that are their numbers.
+pub(super) struct SoMany(pub(super) u32);
+
+impl UnitBook for SoMany {
+    fn count(&self, _: UnitType) -> u32 {
+        self.0
+    }
+
+    fn keys(&self, _: UnitType) -> Arc<Vec<[u16; 3]>> {
+        Arc::new((0..self.0).map(|unit| [unit as u16, (unit >> 16) as u16, 7]).collect())
+    }
+}
+
+fn people(units: u32) -> Arc<dyn UnitBook> {
+    Arc::new(SoMany(units))
 }
 
 fn number(value: f64) -> Expression {
@@ -68,8 +86,14 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
 impl World {
     fn evaluate(&self, fragment: &Fragment, population: bool, units: u32) -> Result<Vec<u32>, ExtractError> {
         let store = RegisterStore::open(self.state())?;
-        wait(Extractor::new(Arc::new(store)).evaluate(fragment, population, units, None))
-            .map(|extracted| extracted.categories)
+        wait(Extractor::new(Arc::new(store)).evaluate(
+            fragment,
+            population,
+            UnitType::Person,
+            people(units),
+            None,
+        ))
+        .map(|extracted| extracted.categories)
     }
 
     /// The values of one variable at a date, as a dimension with the categories 1, 2, 3 and missing.
@@ -287,10 +311,14 @@ fn a_data_file_changed_after_opening_is_noticed_before_it_is_read() {
     flipped[good.len() / 2] ^= 1;
     for bad in [flipped, good[..good.len() / 2].to_vec()] {
         fs::write(&path, bad).expect("written");
-        let error = wait(extractor.evaluate(&of, true, 1, None)).err().expect("damaged");
+        let error =
+            wait(extractor.evaluate(&of, true, UnitType::Person, people(1), None)).err().expect("damaged");
         assert_eq!(error.to_string(), "no.test.db 1.0.0: the file X is damaged or missing");
         fs::write(&path, &good).expect("written");
-        assert_eq!(wait(extractor.evaluate(&of, true, 1, None)).expect("whole").categories, [0]);
+        assert_eq!(
+            wait(extractor.evaluate(&of, true, UnitType::Person, people(1), None)).expect("whole").categories,
+            [0]
+        );
     }
 }
 
@@ -309,7 +337,7 @@ fn no_parquet_file_however_malformed_ends_more_than_the_question() {
         wait(on_own_thread(move |stop| {
             let read = Read {
                 variable: VariableName::new("X").expect("a name"),
-                value_type: ValueType::Text,
+                kind: Kind::Text,
                 file: "no.test.db/1.0.0/X.parquet".into(),
                 moment: Moment::Always,
             };
@@ -344,7 +372,7 @@ fn a_range_of_units_is_read_like_all_of_them() {
         wait(on_own_thread(move |stop| {
             let read = Read {
                 variable: VariableName::new("X").expect("a name"),
-                value_type: ValueType::Number,
+                kind: Kind::Number,
                 file: "no.test.db/1.0.0/X.parquet".into(),
                 moment: Moment::Always,
             };
@@ -355,7 +383,7 @@ fn a_range_of_units_is_read_like_all_of_them() {
     };
     let numbers = |dense| match dense {
         Dense::Numbers(numbers) => numbers,
-        Dense::Texts { .. } => panic!("numbers"),
+        Dense::Texts { .. } | Dense::Units(_) => panic!("numbers"),
     };
     assert_eq!(numbers(read(7, 5, 30).expect("read")), [7.0, 8.0, 9.0, 10.0, 11.0]);
     assert_eq!(numbers(read(28, 2, 30).expect("read")), [28.0, 29.0]);
@@ -369,9 +397,9 @@ fn a_question_that_nobody_waits_for_ends() {
     world.dataset("X", "FIXED", "LONG", &[(0, "1", "", "")]);
     world.import("1.0.0").expect("imported");
     let of = fragment(vec![source(&world, "X", None, ValueType::Number)], vec![], vec![]);
-    let work = Work::prepare(&world.store, of, None).expect("prepared");
-    assert!(work.run(true, 1, &AtomicBool::new(false)).is_ok());
-    assert!(matches!(work.run(true, 1, &AtomicBool::new(true)), Err(ExtractError::Failed)));
+    let work = Work::prepare(&world.store, of, UnitType::Person, None).expect("prepared");
+    assert!(work.run(true, &SoMany(1), &AtomicBool::new(false)).is_ok());
+    assert!(matches!(work.run(true, &SoMany(1), &AtomicBool::new(true)), Err(ExtractError::Failed)));
     let stopped = Arc::new(AtomicBool::new(false));
     let (started, begun) = std::sync::mpsc::channel();
     let (ended, end) = std::sync::mpsc::channel();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use kobling_crypto::seal::SealKey;
 use kobling_model::identity::with_control_digits;
 use kobling_model::plan::Release;
-use kobling_model::{DatastoreId, OwnerId};
+use kobling_model::{DatastoreId, OwnerId, UnitType};
 use serde_json::json;
 
 use super::{ImportError, ImportReport, RegisterStore};
@@ -54,6 +54,18 @@ impl World {
 
     /// Writes a dataset over people. A data type of `-> TYPE` makes it a pointer.
     pub(crate) fn dataset(&mut self, name: &str, temporality: &str, data_type: &str, rows: &[Row<'_>]) {
+        self.dataset_of(UnitType::Person, name, temporality, data_type, rows);
+    }
+
+    /// Writes a dataset over units of a type, which have free names where they are no people.
+    pub(crate) fn dataset_of(
+        &mut self,
+        unit_type: UnitType,
+        name: &str,
+        temporality: &str,
+        data_type: &str,
+        rows: &[Row<'_>],
+    ) {
         let folder = self.folder.path().join("datasets").join(name);
         fs::create_dir_all(&folder).expect("a folder");
         let text = json!([{"languageCode": "nb", "value": name}]);
@@ -71,13 +83,17 @@ impl World {
             "populationDescription": text,
             "subjectFields": [text],
             "dataRevision": {"description": text},
-            "identifierVariables": [{"unitType": "PERSON"}],
+            "identifierVariables": [{"unitType": unit_type.as_str()}],
             "measureVariables": [measure],
         });
         write(&folder.join(format!("{name}.json")), &metadata.to_string());
         let mut csv = String::new();
         for (unit, value, start, stop) in rows {
-            writeln!(csv, "{};{value};{start};{stop};", person(*unit)).expect("a string takes it");
+            let unit = match unit_type {
+                UnitType::Person => person(*unit),
+                _ => format!("unit-{unit}"),
+            };
+            writeln!(csv, "{unit};{value};{start};{stop};").expect("a string takes it");
         }
         write(&folder.join(format!("{name}.csv")), &csv);
     }

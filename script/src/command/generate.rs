@@ -20,15 +20,17 @@ use std::sync::Arc;
 
 use kobling_model::expression::ValueType;
 use kobling_model::plan::Rest;
+use kobling_model::preparation::{By, Key, Statistic};
 
-use crate::ast::{Assignment, Expr, Statement};
-use crate::check::{Checker, ColumnValue};
+use crate::ast::{Assignment, Expr, ExprKind, Statement};
+use crate::check::{Checker, ColumnValue, RowsAre};
 use crate::diagnostic::Reported;
 use crate::edit::Touched;
 use crate::lexer::Token;
-use crate::lower::Lowered;
+use crate::lower::{Lowered, Owners};
 use crate::parser::{Cursor, Parse};
-use crate::problem::{Expected, Problem};
+use crate::prepare::Measured;
+use crate::problem::{Expected, Problem, Unprepared};
 
 pub(super) fn parse(cursor: &mut Cursor<'_, '_, '_>) -> Parse<Assignment> {
     let target = cursor.name(Expected::NewName)?;
@@ -47,7 +49,7 @@ pub(crate) fn check_generate(
     let active = checker.active(statement.span)?;
     let made = checker.populated(&active, statement.span);
     let name = checker.new_name(&active, &assignment.target);
-    let value = checker.lowering(&active).lower_value(&assignment.value, ValueType::Number);
+    let value = value(checker, &active, &assignment.value, ValueType::Number);
     let condition = condition(checker, &active, assignment.condition.as_ref());
     let made = made.and_then(|_| Ok((name?, value?, condition?)));
     let (name, value, condition) = match made {
@@ -89,7 +91,7 @@ fn replaced(
     let key = |name| Problem::KeyInExpression { name };
     let target = checker.value_column(active, &assignment.target, key);
     let wanted = target.as_ref().map_or(ValueType::Number, |(_, column)| column.lowered.value_type);
-    let value = checker.lowering(active).lower_value(&assignment.value, wanted);
+    let value = value(checker, active, &assignment.value, wanted);
     let condition = condition(checker, active, assignment.condition.as_ref());
     let ((name, column), value, condition) = (target?, value?, condition?);
     if value.value_type != wanted {
@@ -121,6 +123,55 @@ fn carried_out(
         Some(touched) => checker.ask_edit(active, touched, Rest::NotFew, statement),
         None => Ok(true),
     }
+}
+
+/// What is given to a variable. `quantile(x, k)`, which needs all units, may be all of it.
+fn value(
+    checker: &mut Checker<'_, '_, '_>,
+    active: &str,
+    expr: &Expr,
+    wanted: ValueType,
+) -> Result<Lowered, Reported> {
+    match &expr.kind {
+        ExprKind::Call { function, arguments, .. } if function == "quantile" => {
+            quantile(checker, active, expr, arguments)
+        }
+        _ => checker.lowering(active).lower_value(expr, wanted),
+    }
+}
+
+/// `quantile(x, k)`: in which of k parts of equal size a unit is among all of the dataset.
+fn quantile(
+    checker: &mut Checker<'_, '_, '_>,
+    active: &str,
+    expr: &Expr,
+    arguments: &[Expr],
+) -> Result<Lowered, Reported> {
+    let [x, parts] = arguments else {
+        let (function, given) = ("quantile".to_owned(), arguments.len());
+        return Err(
+            checker.report(expr.span, Problem::ArgumentCount { function, fewest: 2, most: Some(2), given })
+        );
+    };
+    let value = checker.lowering(active).lower(x)?;
+    if value.is_text() {
+        let function = "quantile".to_owned();
+        return Err(checker.report(x.span, Problem::ArgumentType { function, wants_text: false }));
+    }
+    let parts = match parts.kind {
+        ExprKind::Number(parts) if parts.fract() == 0.0 && (2.0..=100.0).contains(&parts) => parts as u32,
+        _ => {
+            let text = checker.reporter.text(parts.span).to_owned();
+            return Err(checker.report(parts.span, Problem::Unprepared(Unprepared::QuantileParts { text })));
+        }
+    };
+    if !matches!(checker.datasets[active].rows, RowsAre::Units) {
+        let problem = Unprepared::OfSpells { command: "quantile".to_owned() };
+        return Err(checker.report(expr.span, Problem::Unprepared(problem)));
+    }
+    let measured = [Measured { statistic: Statistic::Quantile { parts }, value }];
+    let table = checker.prepare(active, By::Unit, Owners::new(), &measured, "quantile", expr.span)?;
+    Ok(checker.prepared(&table, 0, &measured[0], Key::Unit, "quantile"))
 }
 
 /// The condition that a value is given on.

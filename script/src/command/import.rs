@@ -14,15 +14,16 @@
 
 use std::sync::Arc;
 
-use kobling_model::catalogue::{AvailableDates, DataType, Datastore, Temporality, Variable};
+use kobling_model::catalogue::{AvailableDates, DataType, Datastore, Temporality, ValueDomain, Variable};
 use kobling_model::expression::ValueType;
 use kobling_model::interval::Interval;
 use kobling_model::plan::Source;
+use kobling_model::preparation as register;
 use kobling_model::{Day, OwnerId};
 
-use super::Options;
+use super::{Options, join};
 use crate::ast::{Command, Import, RegisterName, Statement};
-use crate::check::{Checker, Column, ColumnValue};
+use crate::check::{Checker, Column, ColumnValue, Pointer};
 use crate::diagnostic::{Reported, Span};
 use crate::domain::{Domain, code_bounds, constants, value_type};
 use crate::joint::Known;
@@ -31,7 +32,7 @@ use crate::locality::Population;
 use crate::lower::Lowered;
 use crate::near::nearest;
 use crate::parser::{Cursor, Parse};
-use crate::problem::{Expected, Feature, Problem};
+use crate::problem::{Expected, Problem};
 
 pub(super) fn parse(cursor: &mut Cursor<'_, '_, '_>, options: Options) -> Parse<Command> {
     let register = cursor.register_name()?;
@@ -51,16 +52,13 @@ pub(crate) fn check(
     statement: &Statement,
 ) -> Result<(), Reported> {
     let active = checker.active(statement.span)?;
-    for option in &import.options {
-        let feature = Feature::Option { command: "import".into(), option: option.name.clone() };
-        checker.report(option.span, Problem::NotYet { feature });
-    }
     let target = import.name.as_ref().unwrap_or(&import.register.variable);
     let name = checker.new_name(&active, target);
     let imported = variable(checker, &import.register).and_then(|(datastore, variable)| {
         let date = date(checker, variable, import)?;
         join(checker, &active, datastore, variable, date, import, target.text.clone())
     });
+    let joining = join::of(checker, &import.options);
     let (name, first) = match (name, imported) {
         (Ok(name), Ok((column, first))) => {
             checker.dataset(&active).columns.insert(name.clone(), column);
@@ -71,11 +69,11 @@ pub(crate) fn check(
             return Err(reported);
         }
     };
-    if first {
-        checker.ask_population(&active, statement)
-    } else {
-        spend_column(checker, &active, name, statement)
+    if !first {
+        spend_column(checker, &active, name.clone(), statement)?;
     }
+    let changed = join::apply(checker, &active, &name, first, &joining?, statement)?;
+    if first || changed { checker.ask_population(&active, statement) } else { Ok(()) }
 }
 
 /// Accounts for the code list that came with a column.
@@ -96,7 +94,7 @@ fn spend_column(
 }
 
 /// The variable of the catalogue that `alias/NAME` means.
-fn variable<'a>(
+pub(super) fn variable<'a>(
     checker: &mut Checker<'a, '_, '_>,
     register: &RegisterName,
 ) -> Result<(&'a Datastore, &'a Variable), Reported> {
@@ -200,29 +198,22 @@ fn join(
         return Err(checker.report(span, Problem::UnitTypeDiffers { variable, unit_type, dataset }));
     }
     let owner = datastore.owner.clone();
-    let value_type = variable.data_type().map(value_type);
-    let source = Source {
-        datastore: datastore.id.clone(),
-        version: datastore.version,
-        variable: variable.name.clone(),
-        data: variable.data,
-        date,
-        value_type: value_type.unwrap_or(ValueType::Text),
-    };
-    let key = (datastore.id.clone(), datastore.version, variable.name.clone(), date);
-    let index = *checker.places.entry(key).or_insert_with(|| {
-        checker.sources.push((owner.clone(), source));
-        let constants = constants(variable);
-        checker.known.push(known(owner.clone(), variable, constants.map(|(bounds, _)| bounds)));
-        checker.constants.push(constants);
-        checker.sources.len() - 1
-    });
-    let column = match value_type {
-        None => Column::Key,
-        Some(value_type) => {
+    let source = source(datastore, variable, date);
+    let (index, column) = match variable.domain {
+        ValueDomain::Pointer { unit_type } => {
+            let pointer = Pointer { owner: owner.clone(), source: source.clone(), unit_type };
+            let known =
+                Known { owner: owner.clone(), codes: None, text: false, bounds: None, of_any_size: false };
+            (checker.source(register::Column::Pointer(source), known, None), Column::Key(pointer))
+        }
+        _ => {
+            let constants = constants(variable);
+            let known = known(owner.clone(), variable, constants.map(|(bounds, _)| bounds));
+            let value_type = source.value_type;
+            let index = checker.source(register::Column::Register(source), known, constants);
             let domain = Domain::of_codes(&variable.domain, date).map(Arc::new);
             let lowered = Lowered::source(index, value_type, owner.clone(), name, domain);
-            Column::Value(Box::new(ColumnValue::new(lowered, None)))
+            (index, Column::Value(Box::new(ColumnValue::new(lowered, None))))
         }
     };
     let dataset = checker.dataset(active);
@@ -234,12 +225,24 @@ fn join(
     Ok((column, first))
 }
 
+/// A variable as a plan names it; of a pointer, the value type says nothing.
+pub(super) fn source(datastore: &Datastore, variable: &Variable, date: Option<Day>) -> Source {
+    Source {
+        datastore: datastore.id.clone(),
+        version: datastore.version,
+        variable: variable.name.clone(),
+        data: variable.data,
+        date,
+        value_type: variable.data_type().map_or(ValueType::Number, value_type),
+    }
+}
+
 /// First and last day that a date counts as where it is compared with another owner's.
 const FIRST_DAY: (i32, u32, u32) = (1800, 1, 1);
 const LAST_DAY: (i32, u32, u32) = (2199, 12, 31);
 
 /// What is public about a variable's values where they meet other owners'.
-fn known(owner: OwnerId, variable: &Variable, bounds: Option<Interval>) -> Known {
+pub(super) fn known(owner: OwnerId, variable: &Variable, bounds: Option<Interval>) -> Known {
     let day = |(year, month, day)| Day::from_civil(year, month, day).map_or(0.0, |day| f64::from(day.days()));
     // Published bounds are those of the middle; codes and dates have others that hold for everybody.
     let bounds = match variable.data_type() {
@@ -247,5 +250,6 @@ fn known(owner: OwnerId, variable: &Variable, bounds: Option<Interval>) -> Known
         _ => code_bounds(variable).or(bounds),
     };
     let text = variable.data_type().is_none_or(|data_type| value_type(data_type) == ValueType::Text);
-    Known { owner, codes: Domain::of_codes(&variable.domain, None).map(Arc::new), text, bounds }
+    let codes = Domain::of_codes(&variable.domain, None).map(Arc::new);
+    Known { owner, codes, text, bounds, of_any_size: false }
 }

@@ -43,6 +43,22 @@ pub(super) fn parse_assign(cursor: &mut Cursor<'_, '_, '_>) -> Parse<Command> {
     Ok(Command::AssignLabels { variable, labels })
 }
 
+pub(super) fn parse_drop(cursor: &mut Cursor<'_, '_, '_>) -> Parse<Command> {
+    let lists = cursor.names(Expected::LabelsName)?;
+    cursor.end()?;
+    Ok(Command::DropLabels(lists))
+}
+
+/// Forgets code lists; variables that have one already keep it.
+pub(crate) fn check_drop(checker: &mut Checker<'_, '_, '_>, lists: &[Name]) -> Result<(), Reported> {
+    let known: Vec<_> = lists.iter().map(|list| code_list(checker, list)).collect();
+    for (list, known) in lists.iter().zip(known) {
+        known?;
+        checker.code_lists.remove(&list.text);
+    }
+    Ok(())
+}
+
 /// A code as written: whether it is a number or a text is decided by the variable it is assigned to.
 fn value(cursor: &mut Cursor<'_, '_, '_>) -> Parse<(String, crate::diagnostic::Span)> {
     match cursor.peek() {

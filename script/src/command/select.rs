@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 use kobling_model::plan::Rest;
 
 use crate::ast::{Expr, Selection, Statement};
-use crate::check::Checker;
+use crate::check::{Checker, RowsAre};
 use crate::diagnostic::Reported;
 use crate::edit::Touched;
 use crate::fold;
@@ -85,7 +85,7 @@ pub(crate) fn check_drop(
 }
 
 /// Takes the filters into the dataset, unless it then involved too many owners, or the plan is made without the edit.
-fn narrow(
+pub(super) fn narrow(
     checker: &mut Checker<'_, '_, '_>,
     active: &str,
     filters: Vec<Filter>,
@@ -95,7 +95,8 @@ fn narrow(
     // be judged but what remains.
     let known =
         |filter: &Filter| fold::constant(&filter.expression).map(|value| fold::is_true(value.as_ref()));
-    if filters.iter().any(|filter| known(filter) == Some(false)) {
+    let units = checker.datasets[active].rows == RowsAre::Units;
+    if !units || filters.iter().any(|filter| known(filter) == Some(false)) {
         let before = checker.datasets[active].filters.len();
         checker.dataset(active).filters.extend(filters);
         return checker.ask_population(active, statement).inspect_err(|_| {

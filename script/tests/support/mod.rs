@@ -11,7 +11,8 @@ use kobling_model::catalogue::{
     Variable,
 };
 use kobling_model::expression::{BinaryOperator, Expression, Value};
-use kobling_model::plan::{Edit, Fragment, Place, Plan, QuestionKind, Side};
+use kobling_model::plan::{Edit, Fragment, Place, Plan, QuestionKind, Side, Source};
+use kobling_model::preparation::{By, Column, Key, Preparation, Rows};
 use kobling_model::value::{Coding, Range};
 use kobling_model::{DatastoreId, Day, Hash, OwnerId, UnitType, VariableName};
 
@@ -143,6 +144,10 @@ pub fn catalogue() -> Catalogue {
         DataType::String,
         &[("C34", "Lunge"), ("C43", "Melanom"), ("C50", "Bryst"), ("C61", "Prostata")],
     );
+    let of_case = codes(
+        DataType::String,
+        &[("C34", "Lunge"), ("C43", "Melanom"), ("C50", "Bryst"), ("C61", "Prostata")],
+    );
     let krg = vec![
         variable("KRG_DIAGNOSEDATO", Person, Fixed, described(DataType::Date, ""), AvailableDates::None),
         variable("KRG_LOKALISASJON", Person, Fixed, sites, AvailableDates::None),
@@ -153,6 +158,7 @@ pub fn catalogue() -> Catalogue {
             codes(DataType::Long, &[("1", "I"), ("2", "II"), ("3", "III"), ("4", "IV")]),
             AvailableDates::None,
         ),
+        variable("KRG_TILFELLE_LOKALISASJON", KrgKrefttilfelle, Fixed, of_case, AvailableDates::None),
         variable(
             "KRG_TILFELLE_PERSON",
             KrgKrefttilfelle,
@@ -296,10 +302,10 @@ fn written_place(place: Place) -> String {
 
 fn describe_fragment(out: &mut String, side: &str, fragment: &Fragment) {
     writeln!(out, "  {side} {}", fragment.owner).expect("memory");
-    for (at, source) in fragment.sources.iter().enumerate() {
-        let date = source.date.map_or(String::new(), |date| format!(" at {date}"));
-        writeln!(out, "    ${at} = {}{date} {:?}", source.variable, source.value_type).expect("memory");
+    for (at, preparation) in fragment.preparations.iter().enumerate() {
+        describe_preparation(out, at, preparation);
     }
+    describe_sources(out, "    ", &fragment.sources);
     for filter in &fragment.filters {
         writeln!(out, "    where {}", written(filter)).expect("memory");
     }
@@ -312,6 +318,54 @@ fn describe_fragment(out: &mut String, side: &str, fragment: &Fragment) {
     }
     if let Some(value) = &fragment.value {
         writeln!(out, "    sum of {}", written(value)).expect("memory");
+    }
+}
+
+fn named(source: &Source) -> String {
+    source.date.map_or(source.variable.to_string(), |date| format!("{} at {date}", source.variable))
+}
+
+fn list(values: &[Expression]) -> String {
+    values.iter().map(written).collect::<Vec<_>>().join(", ")
+}
+
+fn describe_sources(out: &mut String, margin: &str, sources: &[Column]) {
+    for (at, column) in sources.iter().enumerate() {
+        let what = match column {
+            Column::Register(source) => named(source),
+            Column::Pointer(source) => format!("whether {}", named(source)),
+            Column::Either(of) => format!("either of {}", of.len()),
+            Column::Spell { variable, part } => format!("{part:?} of {}", named(variable)),
+            Column::Prepared { preparation, measure, key, .. } => {
+                let key = match key {
+                    Key::Unit => "own unit".to_owned(),
+                    Key::Pointer(source) => named(source),
+                    Key::Values(values) => list(values),
+                };
+                format!("table {preparation} column {measure} by {key}")
+            }
+        };
+        writeln!(out, "{margin}${at} = {what} {:?}", column.value_type()).expect("memory");
+    }
+}
+
+fn describe_preparation(out: &mut String, at: usize, preparation: &Preparation) {
+    let rows = match &preparation.rows {
+        Rows::Units(unit_type) => unit_type.to_string(),
+        Rows::Spells { variable, first, last, .. } => format!("{} from {first} to {last}", named(variable)),
+    };
+    let by = match &preparation.by {
+        By::Unit => "own unit".to_owned(),
+        By::Pointer { pointer, unit_type } => format!("{} to {unit_type}", named(pointer)),
+        By::Values(values) => list(values),
+    };
+    writeln!(out, "    table {at} of {rows} by {by}").expect("memory");
+    describe_sources(out, "      ", &preparation.sources);
+    for filter in &preparation.filters {
+        writeln!(out, "      where {}", written(filter)).expect("memory");
+    }
+    for measure in &preparation.measures {
+        writeln!(out, "      {:?} of {}", measure.statistic, written(&measure.value)).expect("memory");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use datafusion::arrow::array::ArrayRef;
-use kobling_model::expression::Function;
+use kobling_model::expression::{Function, number_of};
 use kobling_model::scalar;
 
 use super::{Column, numbers, texts, truths, written};
@@ -24,6 +24,9 @@ pub(super) fn apply(function: Function, arguments: &[Column], rows: usize) -> Op
         }
         (Substr, [text, from, length]) => {
             texts(rows, |row| Some(scalar::substr(text.text(row)?, from.number(row)?, length.number(row)?)))
+        }
+        (Destring, [text, ignored, comma]) => {
+            numbers(rows, |row| number_of(text.text(row)?, ignored.text(row)?, comma.number(row)? != 0.0))
         }
         (StartsWith, [text, part]) => truths(rows, |row| Some(text.text(row)?.starts_with(part.text(row)?))),
         (EndsWith, [text, part]) => truths(rows, |row| Some(text.text(row)?.ends_with(part.text(row)?))),

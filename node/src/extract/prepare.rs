@@ -1,0 +1,538 @@
+//! Tables that an owner prepares: rows grouped by a key, with statistics of each group.
+//!
+//! Rows are read a stretch of units at a time, filtered and reduced to key and values; DataFusion groups them. A table holds one value a group
+//! and measure, and finds a group by unit number or by values. It stays in memory while the fragment that needs it is evaluated.
+//!
+//! # Who learns what
+//! Nobody but the owner sees a table. Yet what it says of a group is a value of every unit of the group afterwards, so that tables of
+//! such values would tell the exact maximum or sum of a large group bit by bit. What is said of a group of [`EXACT_MAX`] rows or more of several
+//! units is therefore blurred at its owner, as a shown statistic is: see [`super::blur`].
+
+use std::collections::HashMap;
+
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, ListArray, RecordBatch, UInt32Array, UInt64Array,
+};
+use datafusion::arrow::compute::filter_record_batch;
+use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Schema, UInt32Type, UInt64Type};
+use datafusion::functions_aggregate::expr_fn::{array_agg, avg, count, max, min, stddev, sum};
+use datafusion::prelude::{Expr, cast, col};
+use kobling_model::UnitType;
+use kobling_model::expression::ValueType;
+use kobling_model::interval::Interval;
+use kobling_model::preparation::{By, Preparation, Rows, Statistic};
+use std::sync::Arc;
+
+use super::blur::{self, Group};
+use super::columns::{self, Dense, NO_UNIT, Reader};
+use super::expression::{Compiled, Compiler};
+use super::take::{Spells, Stretch, Takes, pointer, spells};
+use super::{BATCH_UNITS, ExtractError, RANGE_UNITS, Read, UnitBook, proceed, wrong};
+use crate::register::RegisterStore;
+
+/// A prepared table: a value for each group and measure.
+pub(super) struct Table {
+    index: Index,
+    pub(super) columns: Vec<Dense>,
+}
+
+/// Where a group is.
+enum Index {
+    /// By unit number; [`NO_UNIT`] for none.
+    Units(Vec<u32>),
+    /// By the bytes of its values.
+    Values(HashMap<Box<[u8]>, u32>),
+}
+
+impl Table {
+    /// The row of a unit.
+    pub(super) fn of_unit(&self, unit: u32) -> Option<usize> {
+        match &self.index {
+            Index::Units(rows) => {
+                rows.get(unit as usize).filter(|row| **row != NO_UNIT).map(|row| *row as usize)
+            }
+            Index::Values(_) => None,
+        }
+    }
+
+    /// The row of some values.
+    pub(super) fn of_values(&self, keys: &Keys, row: usize) -> Option<usize> {
+        match &self.index {
+            Index::Units(_) => None,
+            Index::Values(rows) => rows.get(keys.of_row(row)?.as_slice()).map(|row| *row as usize),
+        }
+    }
+}
+
+/// Values that a group is found by.
+pub(super) struct Keys(Vec<ArrayRef>);
+
+impl Keys {
+    pub(super) fn of(values: &[Compiled], batch: &RecordBatch) -> Result<Self, ExtractError> {
+        values.iter().map(|value| value.array(batch)).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// A row's values, one after the other; none where one is missing.
+    fn of_row(&self, row: usize) -> Option<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(9 * self.0.len());
+        for array in &self.0 {
+            if array.is_null(row) {
+                return None;
+            }
+            match array.data_type() {
+                // Numbers have one zero.
+                DataType::Float64 => {
+                    bytes.extend(
+                        (array.as_primitive::<Float64Type>().value(row) + 0.0).to_bits().to_le_bytes(),
+                    );
+                }
+                _ => {
+                    let text = array.as_string_opt::<i32>()?.value(row);
+                    bytes.extend((text.len() as u64).to_le_bytes());
+                    bytes.extend(text.as_bytes());
+                }
+            }
+        }
+        Some(bytes)
+    }
+}
+
+/// A table that is to be made.
+pub(super) struct Draft {
+    unit_type: UnitType,
+    spells: Option<Read>,
+    takes: Takes,
+    filters: Vec<Compiled>,
+    by: DraftBy,
+    measures: Vec<DraftMeasure>,
+}
+
+enum DraftBy {
+    Unit,
+    Pointer(Read, UnitType),
+    Values(Vec<Compiled>),
+}
+
+struct DraftMeasure {
+    statistic: Statistic,
+    value: Compiled,
+    /// What values are, not what the statistic is.
+    of_texts: bool,
+    /// Secret bounds of the values.
+    bounds: Option<Interval>,
+}
+
+impl Draft {
+    /// Binds a plan's table to this node's files. `made` has types of measures, and number of keys, of the tables before.
+    pub(super) fn prepare(
+        store: &RegisterStore,
+        preparation: &Preparation,
+        made: &[(Vec<ValueType>, usize)],
+        bounds: &[Vec<Option<Interval>>],
+    ) -> Result<Self, ExtractError> {
+        let unit_type = preparation.rows.unit_type();
+        let spells = match &preparation.rows {
+            Rows::Units(_) => None,
+            Rows::Spells { variable, first, last, .. } => {
+                Some(spells(store, variable, unit_type, *first, *last)?)
+            }
+        };
+        if spells.is_none() && preparation.sources.is_empty() {
+            return Err(ExtractError::NoPopulation);
+        }
+        let takes = Takes::prepare(store, unit_type, &preparation.sources, made)?;
+        let source_bounds = Takes::bounds(store, &preparation.sources, bounds);
+        let compiler = Compiler::new(&takes.types)?;
+        let condition = |filter| match compiler.compile(filter)? {
+            (compiled, ValueType::Number) => Ok(compiled),
+            (_, ValueType::Text) => Err(wrong("a text as a condition")),
+        };
+        let filters = preparation.filters.iter().map(condition).collect::<Result<_, ExtractError>>()?;
+        let by = match &preparation.by {
+            By::Unit => DraftBy::Unit,
+            By::Pointer { pointer: of, unit_type: to } => {
+                DraftBy::Pointer(pointer(store, of, unit_type, Some(*to))?, *to)
+            }
+            By::Values(values) if values.is_empty() => return Err(wrong("groups without a key")),
+            By::Values(values) => {
+                let values = values.iter().map(|value| Ok(compiler.compile(value)?.0));
+                DraftBy::Values(values.collect::<Result<_, ExtractError>>()?)
+            }
+        };
+        let measure = |measure: &kobling_model::preparation::Measure| {
+            let (value, value_type) = compiler.compile(&measure.value)?;
+            let of_texts = value_type == ValueType::Text;
+            let yields = match measure.statistic {
+                Statistic::Value | Statistic::Min | Statistic::Max => value_type,
+                _ => ValueType::Number,
+            };
+            if yields != measure.value_type || of_texts && !measure.statistic.is_of_texts() {
+                return Err(wrong("a statistic of values of another type"));
+            }
+            let bounds = Interval::of(&measure.value, &source_bounds);
+            Ok(DraftMeasure { statistic: measure.statistic, value, of_texts, bounds })
+        };
+        let measures = preparation.measures.iter().map(measure).collect::<Result<Vec<_>, ExtractError>>()?;
+        let by_unit = matches!(by, DraftBy::Unit) && spells.is_none();
+        let of_rows = |measure: &DraftMeasure| {
+            matches!(
+                measure.statistic,
+                Statistic::Value | Statistic::Quantile { .. } | Statistic::Drawn { .. }
+            )
+        };
+        // A row's own value is that of its unit, of which there is one row.
+        if !by_unit && measures.iter().any(of_rows) {
+            return Err(wrong("a row's own value of a group of rows"));
+        }
+        Ok(Self { unit_type, spells, takes, filters, by, measures })
+    }
+
+    /// Secret bounds of each measure.
+    pub(super) fn bounds(&self) -> Vec<Option<Interval>> {
+        self.measures.iter().map(|measure| measure.statistic.bounds(measure.bounds)).collect()
+    }
+
+    /// Number of values that a group is found by.
+    pub(super) fn keys(&self) -> usize {
+        match &self.by {
+            DraftBy::Values(values) => values.len(),
+            DraftBy::Unit | DraftBy::Pointer(..) => 0,
+        }
+    }
+
+    /// Reads the rows and makes the table.
+    pub(super) async fn make(
+        &self,
+        reader: &Reader,
+        tables: &[Table],
+        book: &dyn UnitBook,
+        stop: &std::sync::atomic::AtomicBool,
+    ) -> Result<Table, ExtractError> {
+        let units = book.count(self.unit_type);
+        // Record keys are for groups of several units.
+        let keys = match self.by {
+            DraftBy::Unit => None,
+            _ => Some(book.keys(self.unit_type)),
+        };
+        let mut batches = Vec::new();
+        let mut first = 0;
+        while first < units {
+            let count = RANGE_UNITS.min(units - first) as usize;
+            let spells: Option<Spells> = match &self.spells {
+                None => None,
+                Some(read) => Some(reader.spells(read, first, count, units, stop).await?),
+            };
+            let stretch = Stretch { first, count, units, spells: spells.as_ref(), tables, reader, stop };
+            let columns = self.takes.read(&stretch).await?;
+            let pointed = match &self.by {
+                DraftBy::Pointer(read, _) => Some(stretch.pointed(read).await?),
+                _ => None,
+            };
+            for from in (0..stretch.rows()).step_by(BATCH_UNITS) {
+                proceed(stop)?;
+                let rows = from..(from + BATCH_UNITS).min(stretch.rows());
+                let keys = keys.as_ref().map(|keys| keys.as_slice());
+                batches.push(self.reduced(&stretch, &columns, pointed.as_deref(), keys, rows)?);
+            }
+            first += count as u32;
+        }
+        let by_unit = matches!(self.by, DraftBy::Unit) && self.spells.is_none();
+        if by_unit {
+            return self.of_units(&batches, units, book);
+        }
+        self.grouped(reader, batches, book).await
+    }
+
+    /// Key, values and record key of the rows that count.
+    fn reduced(
+        &self,
+        stretch: &Stretch<'_>,
+        columns: &[Dense],
+        pointed: Option<&[u32]>,
+        record_keys: Option<&[[u16; 3]]>,
+        rows: std::ops::Range<usize>,
+    ) -> Result<RecordBatch, ExtractError> {
+        let count = rows.len();
+        let all: Vec<usize> = (0..columns.len()).collect();
+        let batch = columns::batch(&self.takes.schema, columns, &all, rows.start, count)?;
+        let mut counts = vec![true; count];
+        // The population is the first column.
+        if self.spells.is_none() {
+            counts
+                .iter_mut()
+                .zip(rows.clone())
+                .for_each(|(counts, row)| *counts = !columns[0].is_missing(row));
+        }
+        for filter in &self.filters {
+            let passes = super::passes(&filter.numbers(&batch)?).collect::<Vec<_>>();
+            counts.iter_mut().zip(passes).for_each(|(counts, passes)| *counts &= passes);
+        }
+        let mut named: Vec<(String, ArrayRef)> = Vec::new();
+        match &self.by {
+            DraftBy::Unit => {
+                let units = UInt32Array::from_iter_values(rows.clone().map(|row| stretch.unit(row)));
+                named.push(("k0".to_owned(), Arc::new(units)));
+            }
+            DraftBy::Pointer(..) => {
+                let pointed = &pointed.ok_or(wrong("a key is no pointer"))?[rows.clone()];
+                counts.iter_mut().zip(pointed).for_each(|(counts, unit)| *counts &= *unit != NO_UNIT);
+                named.push((
+                    "k0".to_owned(),
+                    Arc::new(UInt32Array::from_iter_values(pointed.iter().copied())),
+                ));
+            }
+            DraftBy::Values(values) => {
+                for (at, array) in Keys::of(values, &batch)?.0.into_iter().enumerate() {
+                    counts.iter_mut().enumerate().for_each(|(row, counts)| *counts &= !array.is_null(row));
+                    named.push((format!("k{at}"), array));
+                }
+            }
+        }
+        for (at, measure) in self.measures.iter().enumerate() {
+            named.push((format!("m{at}"), measure.value.array(&batch)?));
+        }
+        if let Some(record_keys) = record_keys {
+            for limb in 0..3 {
+                let limbs = rows.clone().map(|row| {
+                    record_keys.get(stretch.unit(row) as usize).map_or(0, |key| u64::from(key[limb]))
+                });
+                named.push((format!("r{limb}"), Arc::new(UInt64Array::from_iter_values(limbs))));
+            }
+        }
+        let fields: Vec<_> =
+            named.iter().map(|(name, array)| Field::new(name, array.data_type().clone(), true)).collect();
+        let arrays = named.into_iter().map(|(_, array)| array).collect();
+        let batch =
+            RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).map_err(|_| ExtractError::Failed)?;
+        filter_record_batch(&batch, &BooleanArray::from(counts)).map_err(|_| ExtractError::Failed)
+    }
+
+    /// A table of rows that are units: one row a group.
+    fn of_units(
+        &self,
+        batches: &[RecordBatch],
+        units: u32,
+        book: &dyn UnitBook,
+    ) -> Result<Table, ExtractError> {
+        let mut rows = vec![NO_UNIT; units as usize];
+        let mut of_row = Vec::new();
+        for batch in batches {
+            for unit in batch.column(0).as_primitive::<UInt32Type>().values() {
+                let place = rows.get_mut(*unit as usize).ok_or(ExtractError::Failed)?;
+                *place = of_row.len() as u32;
+                of_row.push(*unit);
+            }
+        }
+        let mut columns = Vec::with_capacity(self.measures.len());
+        for (at, measure) in self.measures.iter().enumerate() {
+            let name = format!("m{at}");
+            let arrays: Vec<&ArrayRef> = batches
+                .iter()
+                .map(|batch| batch.column_by_name(&name).ok_or(ExtractError::Failed))
+                .collect::<Result<_, _>>()?;
+            columns.push(match measure.statistic {
+                Statistic::Value | Statistic::Min | Statistic::Max => {
+                    Dense::of_arrays(&arrays, measure.of_texts)
+                }
+                Statistic::Count => {
+                    let there = |array: &&ArrayRef| {
+                        (0..array.len())
+                            .map(|row| f64::from(u8::from(!array.is_null(row))))
+                            .collect::<Vec<_>>()
+                    };
+                    Dense::Numbers(arrays.iter().flat_map(there).collect())
+                }
+                Statistic::Mean | Statistic::Median | Statistic::Sum => {
+                    let Dense::Numbers(mut numbers) = Dense::of_arrays(&arrays, false) else {
+                        return Err(ExtractError::Failed);
+                    };
+                    if measure.statistic == Statistic::Sum {
+                        numbers.iter_mut().filter(|number| number.is_nan()).for_each(|number| *number = 0.0);
+                    }
+                    Dense::Numbers(numbers)
+                }
+                Statistic::Quantile { parts } => {
+                    let Dense::Numbers(numbers) = Dense::of_arrays(&arrays, false) else {
+                        return Err(ExtractError::Failed);
+                    };
+                    Dense::Numbers(blur::quantiles(&numbers, parts))
+                }
+                Statistic::Drawn { size, seed } => {
+                    let keys = book.keys(self.unit_type);
+                    Dense::Numbers(blur::drawn(&of_row, &keys, size, seed))
+                }
+                statistic => {
+                    let Dense::Numbers(numbers) = Dense::of_arrays(&arrays, false) else {
+                        return Err(ExtractError::Failed);
+                    };
+                    let all = numbers.iter().filter(|number| !number.is_nan()).count() as f64;
+                    let one = |number: &f64| {
+                        let values = if number.is_nan() { vec![] } else { vec![*number] };
+                        blur::statistic(statistic, &values, all).unwrap_or(f64::NAN)
+                    };
+                    Dense::Numbers(numbers.iter().map(one).collect())
+                }
+            });
+        }
+        Ok(Table { index: Index::Units(rows), columns })
+    }
+
+    /// A table of groups of rows.
+    async fn grouped(
+        &self,
+        reader: &Reader,
+        batches: Vec<RecordBatch>,
+        book: &dyn UnitBook,
+    ) -> Result<Table, ExtractError> {
+        let failed = |_| ExtractError::Failed;
+        let keys = self.keys().max(1);
+        let by: Vec<Expr> = (0..keys).map(|at| col(format!("k{at}"))).collect();
+        let several = !matches!(self.by, DraftBy::Unit);
+        let mut wanted = vec![count(col("k0")).alias("n")];
+        for (at, measure) in self.measures.iter().enumerate() {
+            let value = || col(format!("m{at}"));
+            let named = |name: &str, expr: Expr| expr.alias(format!("{name}{at}"));
+            wanted.push(named("c", count(value())));
+            match measure.statistic {
+                Statistic::Count | Statistic::Percent => {}
+                Statistic::Sum => wanted.push(named("v", sum(value()))),
+                Statistic::Mean | Statistic::StandardErrorOfShare => wanted.push(named("v", avg(value()))),
+                Statistic::StandardDeviation | Statistic::StandardErrorOfMean => {
+                    wanted.push(named("v", stddev(value())));
+                }
+                Statistic::Min if !several || measure.of_texts => wanted.push(named("v", min(value()))),
+                Statistic::Max if !several || measure.of_texts => wanted.push(named("v", max(value()))),
+                _ => wanted.push(named("v", array_agg(value()))),
+            }
+        }
+        if several {
+            wanted.extend(
+                (0..3).map(|limb| {
+                    sum(cast(col(format!("r{limb}")), DataType::UInt64)).alias(format!("r{limb}"))
+                }),
+            );
+        }
+        let mut groups = Vec::new();
+        if !batches.is_empty() {
+            let frame = reader.engine().read_batches(batches).map_err(failed)?;
+            groups = frame.aggregate(by, wanted).map_err(failed)?.collect().await.map_err(failed)?;
+        }
+        let index = self.index(&groups, book)?;
+        let column = |at: usize| self.column(&groups, at, several);
+        let columns = (0..self.measures.len()).map(column).collect::<Result<_, _>>()?;
+        Ok(Table { index, columns })
+    }
+
+    fn index(&self, groups: &[RecordBatch], book: &dyn UnitBook) -> Result<Index, ExtractError> {
+        let mut next = 0..;
+        let mut row = || next.next().expect("endless");
+        let of = match &self.by {
+            DraftBy::Unit => Some(self.unit_type),
+            DraftBy::Pointer(_, unit_type) => Some(*unit_type),
+            DraftBy::Values(_) => None,
+        };
+        let Some(unit_type) = of else {
+            let mut rows = HashMap::new();
+            for group in groups {
+                let keys = Keys((0..self.keys()).map(|at| group.column(at).clone()).collect());
+                for at in 0..group.num_rows() {
+                    let key = keys.of_row(at).ok_or(ExtractError::Failed)?;
+                    rows.insert(key.into_boxed_slice(), row());
+                }
+            }
+            return Ok(Index::Values(rows));
+        };
+        let mut rows = vec![NO_UNIT; book.count(unit_type) as usize];
+        for group in groups {
+            for unit in group.column(0).as_primitive::<UInt32Type>().values() {
+                *rows.get_mut(*unit as usize).ok_or(ExtractError::Failed)? = row();
+            }
+        }
+        Ok(Index::Units(rows))
+    }
+
+    /// A measure of all groups.
+    fn column(&self, groups: &[RecordBatch], at: usize, several: bool) -> Result<Dense, ExtractError> {
+        let measure = &self.measures[at];
+        let of = |group: &RecordBatch, name: String| {
+            group.column_by_name(&name).cloned().ok_or(ExtractError::Failed)
+        };
+        if measure.of_texts && matches!(measure.statistic, Statistic::Min | Statistic::Max) {
+            let arrays =
+                groups.iter().map(|group| of(group, format!("v{at}"))).collect::<Result<Vec<_>, _>>()?;
+            return Ok(Dense::of_arrays(&arrays.iter().collect::<Vec<_>>(), true));
+        }
+        let number = |array: &ArrayRef, row: usize| -> f64 {
+            if array.is_null(row) {
+                return f64::NAN;
+            }
+            match array.data_type() {
+                DataType::Float64 => array.as_primitive::<Float64Type>().value(row),
+                DataType::Int64 => {
+                    array.as_primitive::<datafusion::arrow::datatypes::Int64Type>().value(row) as f64
+                }
+                DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row) as f64,
+                _ => f64::NAN,
+            }
+        };
+        let mut all = 0.0;
+        for group in groups {
+            let counts = of(group, format!("c{at}"))?;
+            all += (0..group.num_rows()).map(|row| number(&counts, row)).sum::<f64>();
+        }
+        let mut values = Vec::new();
+        for group in groups {
+            let (rows, counts) = (of(group, "n".to_owned())?, of(group, format!("c{at}"))?);
+            let value = group.column_by_name(&format!("v{at}"));
+            for row in 0..group.num_rows() {
+                let counted = number(&counts, row);
+                let of_values = |value: &ArrayRef| -> Vec<f64> {
+                    let list: Option<&ListArray> = value.as_list_opt::<i32>();
+                    let list = list.filter(|list| !list.is_null(row)).map(|list| list.value(row));
+                    let numbers = list.as_ref().and_then(|list| list.as_primitive_opt::<Float64Type>());
+                    let mut numbers: Vec<f64> =
+                        numbers.into_iter().flat_map(|numbers| numbers.iter().flatten()).collect();
+                    numbers.sort_by(f64::total_cmp);
+                    numbers
+                };
+                let limb = |limb: usize| {
+                    group.column_by_name(&format!("r{limb}")).map_or(0.0, |limbs| number(limbs, row))
+                };
+                let group = several.then(|| Group {
+                    rows: number(&rows, row),
+                    key: [limb(0), limb(1), limb(2)].map(|sum| sum as u64),
+                    width: measure.bounds.map(|bounds| bounds.high - bounds.low),
+                });
+                let statistic = measure.statistic;
+                let found = match (statistic, value) {
+                    (Statistic::Count, _) => Some(counted),
+                    (Statistic::Percent, _) => Some(100.0 * counted / all.max(1.0)),
+                    (Statistic::Sum, Some(value)) => {
+                        Some(number(value, row)).map(|sum| if sum.is_nan() { 0.0 } else { sum })
+                    }
+                    (Statistic::Mean | Statistic::StandardDeviation, Some(value)) => Some(number(value, row)),
+                    (Statistic::StandardErrorOfMean, Some(value)) => {
+                        Some(number(value, row) / counted.sqrt())
+                    }
+                    (Statistic::StandardErrorOfShare, Some(value)) => {
+                        let share = number(value, row);
+                        Some((share * (1.0 - share) / counted).sqrt())
+                    }
+                    (Statistic::Min | Statistic::Max, Some(value)) if !several => Some(number(value, row)),
+                    (statistic, Some(value)) => match &group {
+                        Some(group) if group.is_large() => blur::smooth(statistic, &of_values(value)),
+                        _ => blur::statistic(statistic, &of_values(value), all),
+                    },
+                    (_, None) => None,
+                };
+                let found = found.filter(|found| found.is_finite());
+                let blurred = match &group {
+                    Some(group) => found.map(|found| group.blurred(statistic, at, counted, found)),
+                    None => found,
+                };
+                values.push(blurred.map_or(f64::NAN, |value| value + 0.0));
+            }
+        }
+        Ok(Dense::Numbers(values))
+    }
+}

@@ -1,0 +1,132 @@
+//! Columns and tables that a script has made so far, whoever's they are, and how a plan comes to name only those that it uses.
+//!
+//! Expressions of the checker refer to columns by their place among all of the script's. A fragment, and each table that its owner prepares,
+//! has columns of its own: a [`Binder`] takes over those that an expression names, in the order of first use, and with them the tables that they
+//! come from.
+
+use std::collections::{BTreeMap, HashMap};
+
+use kobling_model::expression::Expression;
+use kobling_model::preparation::{By, Column, Key, Measure, Preparation};
+use kobling_model::{Hash, OwnerId};
+
+/// All columns and tables of a script; expressions in them refer to columns by their place here.
+#[derive(Debug, Default)]
+pub(crate) struct Made {
+    /// Each once.
+    pub(crate) sources: Vec<(OwnerId, Column)>,
+    /// The first source of a table is the column that decides its rows.
+    pub(crate) preparations: Vec<(OwnerId, Preparation)>,
+    /// Which source decides the rows of each table.
+    pub(crate) rows_of: Vec<usize>,
+    /// Where each column and table is, by what it is.
+    places: HashMap<Hash, usize>,
+}
+
+impl Made {
+    /// The place of a column, and whether it is new.
+    pub(crate) fn source(&mut self, owner: &OwnerId, column: Column) -> (usize, bool) {
+        let name = Hash::of_json(&("column", owner, &column));
+        let next = self.sources.len();
+        let place = *self.places.entry(name).or_insert(next);
+        if place == next {
+            self.sources.push((owner.clone(), column));
+        }
+        (place, place == next)
+    }
+
+    /// The place of a table whose rows `rows` decides.
+    pub(crate) fn preparation(&mut self, owner: &OwnerId, rows: usize, preparation: Preparation) -> usize {
+        let name = Hash::of_json(&("preparation", owner, rows, &preparation));
+        let next = self.preparations.len();
+        let place = *self.places.entry(name).or_insert(next);
+        if place == next {
+            self.preparations.push((owner.clone(), preparation));
+            self.rows_of.push(rows);
+        }
+        place
+    }
+}
+
+/// Tables of a fragment, in the order in which they can be made.
+#[derive(Default)]
+pub(crate) struct Shelf {
+    /// Where each of the script's tables that is used is.
+    used: BTreeMap<usize, usize>,
+    pub(crate) preparations: Vec<Preparation>,
+}
+
+impl Shelf {
+    /// The place of one of the script's tables.
+    fn preparation(&mut self, made: &Made, index: usize) -> usize {
+        if let Some(place) = self.used.get(&index) {
+            return *place;
+        }
+        let (owner, of_script) = &made.preparations[index];
+        let mut binder = Binder::new(made, owner.clone());
+        binder.source(made.rows_of[index], self);
+        let filters = of_script.filters.iter().map(|filter| binder.bind(filter, self)).collect();
+        let by = match &of_script.by {
+            By::Values(values) => By::Values(values.iter().map(|value| binder.bind(value, self)).collect()),
+            by => by.clone(),
+        };
+        let measure =
+            |measure: &Measure| Measure { value: binder.bind(&measure.value, self), ..measure.clone() };
+        let measures = of_script.measures.iter().map(measure).collect();
+        let rows = of_script.rows.clone();
+        self.preparations.push(Preparation { rows, sources: binder.columns, filters, by, measures });
+        self.used.insert(index, self.preparations.len() - 1);
+        self.preparations.len() - 1
+    }
+}
+
+/// Collects the columns that expressions use, in the order of first use.
+pub(crate) struct Binder<'a> {
+    made: &'a Made,
+    owner: OwnerId,
+    /// Where each of the script's columns that is used is.
+    used: BTreeMap<usize, usize>,
+    pub(crate) columns: Vec<Column>,
+}
+
+impl<'a> Binder<'a> {
+    pub(crate) fn new(made: &'a Made, owner: OwnerId) -> Self {
+        Self { made, owner, used: BTreeMap::new(), columns: Vec::new() }
+    }
+
+    /// Where one of the script's columns is here.
+    pub(crate) fn source(&mut self, index: usize, shelf: &mut Shelf) -> usize {
+        if let Some(place) = self.used.get(&index) {
+            return *place;
+        }
+        let made = self.made;
+        let (owner, column) = &made.sources[index];
+        assert_eq!(*owner, self.owner, "an expression goes to the owner of its sources");
+        let column = self.column(column, shelf);
+        self.columns.push(column);
+        self.used.insert(index, self.columns.len() - 1);
+        self.columns.len() - 1
+    }
+
+    fn column(&mut self, column: &Column, shelf: &mut Shelf) -> Column {
+        match column {
+            Column::Prepared { preparation, measure, key, value_type } => {
+                let key = match key {
+                    Key::Values(values) => {
+                        Key::Values(values.iter().map(|value| self.bind(value, shelf)).collect())
+                    }
+                    key => key.clone(),
+                };
+                let preparation = shelf.preparation(self.made, *preparation);
+                Column::Prepared { preparation, measure: *measure, key, value_type: *value_type }
+            }
+            Column::Either(of) => Column::Either(of.iter().map(|of| self.column(of, shelf)).collect()),
+            column => column.clone(),
+        }
+    }
+
+    /// The expression over the columns here.
+    pub(crate) fn bind(&mut self, expression: &Expression, shelf: &mut Shelf) -> Expression {
+        expression.with_sources(&mut |index| Expression::Source(self.source(index, shelf)))
+    }
+}
