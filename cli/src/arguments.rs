@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use kobling_model::OwnerId;
+use kobling_model::unit::NotAUnitType;
+use kobling_model::{Day, OwnerId, UnitType};
+use kobling_synth::invent::PEOPLE_MAX;
 
 const EXITS: &str = "\
 Exit codes: 0 done, 1 the script has errors (or a log does not fit), 2 a disclosure rule or an owner refused,
@@ -46,6 +48,12 @@ pub enum Command {
     Audit(AuditArguments),
     /// Write registers of people who do not exist, in the dataset format.
     Registers(RegistersArguments),
+    /// Make believable datasets from metadata alone.
+    ///
+    /// For each NAME.json (or NAME/NAME.json) of a folder, NAME/NAME.csv and NAME/NAME.json in the dataset format: codes where
+    /// they are valid, numbers in plausible ranges, units that fit each other. No real distribution is behind them,
+    /// and nobody in them exists.
+    Synth(SynthArguments),
     /// What an owner runs: keys, registers, the node itself.
     Node(kobling_node::cli::NodeArgs),
     /// What the centre runs.
@@ -248,6 +256,47 @@ pub struct RegistersArguments {
     pub seed: u64,
     /// Where to write: one folder for each owner.
     pub folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct SynthArguments {
+    /// The folder of metadata files.
+    #[arg(value_name = "METADATA_DIR")]
+    pub metadata: PathBuf,
+    /// Where to write: one folder for each dataset.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// People, from 1 to 10000000. Other units are in proportion.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(PEOPLE_MAX)))]
+    pub people: u32,
+    /// Equal seeds make equal data.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// So many units of a type, in place of the usual number; may be given several times.
+    #[arg(long, value_name = "TYPE=N", value_parser = units)]
+    pub units: Vec<(UnitType, u32)>,
+    /// First day of the period that the data is about.
+    #[arg(long, value_name = "DAY", default_value = "2010-01-01")]
+    pub from: Day,
+    /// Last day of it.
+    #[arg(long, value_name = "DAY", default_value = "2023-12-31")]
+    pub to: Day,
+    /// What is known of values: a TOML or JSON file with low, high, mean and missing for variables.
+    #[arg(long, value_name = "FILE")]
+    pub ranges: Option<PathBuf>,
+    /// Replace datasets that are there already.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Print what was made, or what is wrong, as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn units(text: &str) -> Result<(UnitType, u32), String> {
+    let (unit_type, count) = text.split_once('=').ok_or("expected TYPE=N, such as JOBB=5000")?;
+    let unit_type = unit_type.parse().map_err(|error: NotAUnitType| error.to_string())?;
+    let count = count.parse().map_err(|_| "expected a whole number after the =".to_owned())?;
+    Ok((unit_type, count))
 }
 
 fn overlap(text: &str) -> Result<f64, String> {

@@ -141,6 +141,26 @@ pub enum JobEvent {
         /// Its index.
         index: u32,
     },
+    /// A rule did something to the script, which goes on.
+    Warning(Warning),
+}
+
+/// What a rule did to a script that goes on.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Warning {
+    /// Line of the script, from 1.
+    pub line: u32,
+    /// Stable code.
+    pub code: String,
+    /// The rule, what it did and what to write instead.
+    pub message: String,
+}
+
+impl From<wire::Warning> for Warning {
+    fn from(warning: wire::Warning) -> Self {
+        let wire::Warning { line, code, message } = warning;
+        Self { line, code, message }
+    }
 }
 
 /// A job as the broker has it.
@@ -156,6 +176,8 @@ pub struct Job {
     pub diagnostics: Vec<(u32, u32, String)>,
     /// Tables ready.
     pub tables: u32,
+    /// What rules did to the script.
+    pub warnings: Vec<Warning>,
     /// Line of the script that was refused or failed; 0 where none.
     pub line: u32,
 }
@@ -459,6 +481,7 @@ impl Client {
             problem: job.problem.map(ClientError::from),
             diagnostics: job.diagnostics.into_iter().map(diagnostic).collect(),
             tables: job.tables,
+            warnings: job.warnings.into_iter().map(Warning::from).collect(),
             line: job.line,
         })
     }
@@ -490,6 +513,7 @@ impl Client {
                 stage: stage.name,
             },
             Event::Table(index) => JobEvent::Ready { index },
+            Event::Warning(warning) => JobEvent::Warning(warning.into()),
         })
     }
 }

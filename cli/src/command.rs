@@ -6,6 +6,7 @@ pub mod check;
 pub mod explain;
 pub mod registers;
 pub mod run;
+pub mod synth;
 
 use std::io::Write;
 

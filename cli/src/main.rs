@@ -67,6 +67,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Catalogue(arguments) => command::catalogue::run(arguments).await?,
         Command::Audit(arguments) => command::audit::run(arguments)?,
         Command::Registers(arguments) => command::registers::run(arguments)?,
+        Command::Synth(arguments) => command::synth::run(arguments).await?,
         Command::Node(arguments) => return kobling_node::cli::run(arguments).await,
         Command::Broker(command) => {
             kobling_broker::cli::run(command).await?;

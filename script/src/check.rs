@@ -19,6 +19,7 @@ use crate::command::{
 };
 use crate::diagnostic::{Reported, Reporter, Span};
 use crate::domain::Domain;
+use crate::edit::Edits;
 use crate::joint::Known;
 use crate::limits::{PLAN_NODES_MAX, QUESTIONS_MAX};
 use crate::locality::{Asked, Filter, NoSides, Population, Sides, conjunction, sides};
@@ -26,8 +27,14 @@ use crate::lower::{Lowered, Lowering};
 use crate::near::nearest;
 use crate::problem::Problem;
 
-/// What the script asks; of use only where nothing was reported.
-pub(crate) fn plan(script: &Script, catalogue: &Catalogue, reporter: &mut Reporter<'_>) -> Plan {
+/// What the script asks, given outcomes of its first edits; of use only where nothing was reported. None where it has
+/// fewer edits.
+pub(crate) fn plan(
+    script: &Script,
+    catalogue: &Catalogue,
+    edits: &[bool],
+    reporter: &mut Reporter<'_>,
+) -> Option<Plan> {
     let mut checker = Checker {
         catalogue,
         reporter,
@@ -40,6 +47,7 @@ pub(crate) fn plan(script: &Script, catalogue: &Catalogue, reporter: &mut Report
         known: Vec::new(),
         places: BTreeMap::new(),
         questions: Vec::new(),
+        edits: Edits::new(edits),
         uncertain: false,
         spent: 0,
         joint_work: 0,
@@ -55,7 +63,8 @@ pub(crate) fn plan(script: &Script, catalogue: &Catalogue, reporter: &mut Report
         checker.connected.values().flatten().map(|datastore| release(datastore)).collect();
     releases.sort();
     releases.dedup();
-    Plan { releases, questions: checker.questions }
+    let edits = checker.edits.into_outcomes()?;
+    Some(Plan { releases, edits, questions: checker.questions })
 }
 
 fn release(datastore: &Datastore) -> Release {
@@ -81,6 +90,7 @@ pub(crate) struct Checker<'a, 'r, 's> {
     /// Where each is among them.
     pub(crate) places: BTreeMap<(DatastoreId, Version, VariableName, Option<Day>), usize>,
     questions: Vec<Question>,
+    pub(crate) edits: Edits,
     /// Something has been reported that may have made names: unknown ones are not blamed any more.
     pub(crate) uncertain: bool,
     /// Nodes and categories so far.

@@ -15,6 +15,7 @@ mod check;
 mod command;
 mod diagnostic;
 mod domain;
+mod edit;
 mod evaluate;
 mod expand;
 mod explain;
@@ -59,9 +60,24 @@ pub struct CheckedScript {
 pub fn check(source: &str, catalogue: &Catalogue) -> Result<CheckedScript, Vec<Diagnostic>> {
     let mut reporter = diagnostic::Reporter::new(source);
     let script = parser::parse_with(source, &mut reporter);
-    let plan = check::plan(&script, catalogue, &mut reporter);
+    let plan = check::plan(&script, catalogue, &[], &mut reporter);
     let diagnostics = reporter.finish();
-    if diagnostics.is_empty() { Ok(CheckedScript { plan }) } else { Err(diagnostics) }
+    match plan {
+        Some(plan) if diagnostics.is_empty() => Ok(CheckedScript { plan }),
+        _ => Err(diagnostics),
+    }
+}
+
+/// The plan of a script whose first edits have had these outcomes: whether each was carried out. Edits beyond the list
+/// count as carried out, so that [`plan`] is this with an empty list.
+///
+/// None where [`check`] finds faults, or the script has fewer edits. A script without faults has none
+/// whatever the outcomes, and asks the same questions; what differs is what they are asked of.
+pub fn plan_after(source: &str, catalogue: &Catalogue, edits: &[bool]) -> Option<Plan> {
+    let mut reporter = diagnostic::Reporter::new(source);
+    let script = parser::parse_with(source, &mut reporter);
+    let plan = check::plan(&script, catalogue, edits, &mut reporter);
+    plan.filter(|_| reporter.finish().is_empty())
 }
 
 /// [`check`], for callers that want the plan alone.

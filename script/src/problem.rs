@@ -64,6 +64,10 @@ pub enum Problem {
     NameTaken { name: String },
     UnknownLabels { name: String, near: Vec<String> },
     UnknownFunction { name: String, near: Vec<String> },
+    NoLabels { function: String },
+    UnknownLabel { label: String, near: Vec<String>, part: bool },
+    SharedLabel { label: String, codes: Vec<String> },
+    NotALabel { function: String },
 
     // Imports.
     NoPopulation,
@@ -256,6 +260,10 @@ impl Problem {
             Self::NameTaken { .. } => "name-taken",
             Self::UnknownLabels { .. } => "unknown-labels",
             Self::UnknownFunction { .. } => "unknown-function",
+            Self::NoLabels { .. } => "no-labels",
+            Self::UnknownLabel { .. } => "unknown-label",
+            Self::SharedLabel { .. } => "shared-label",
+            Self::NotALabel { .. } => "not-a-label",
             Self::NoPopulation => "no-population",
             Self::DateGiven { .. } => "date-given",
             Self::DateNeeded { .. } => "date-needed",
@@ -595,6 +603,38 @@ impl Problem {
                     tip,
                 )
             }
+            Self::NoLabels { function } => say(
+                format!("`{function}` wants a variable whose values have labels"),
+                "use a variable with a code list, or give it labels with `assign-labels`",
+                format!("`{function}` vil ha en variabel der verdiene har navn"),
+                "bruk en variabel med kodeliste, eller gi den navn med `assign-labels`",
+            ),
+            Self::UnknownLabel { label, near, part } => {
+                let (advice, tip) =
+                    did_you_mean(near, "see the variable's labels", "se variabelens navn", "");
+                let (is, er) = match part {
+                    true => ("no label of this variable contains", "ingen av variabelens navn inneholder"),
+                    false => {
+                        ("no value of this variable has the label", "ingen av variabelens verdier heter")
+                    }
+                };
+                say(format!("{is} `{label}`"), advice, format!("{er} `{label}`"), tip)
+            }
+            Self::SharedLabel { label, codes } => {
+                let codes = join(codes.iter());
+                say(
+                    format!("the values {codes} all have the label `{label}`"),
+                    "test for any of them with inlabels(x, label), or write the value itself",
+                    format!("verdiene {codes} heter alle `{label}`"),
+                    "spør etter alle med inlabels(x, navn), eller skriv selve verdien",
+                )
+            }
+            Self::NotALabel { function } => say(
+                format!("`{function}` wants a label here, as a text in quotes"),
+                format!("write it out, such as: {function}(x, 'Oslo')"),
+                format!("`{function}` vil ha et navn her, som tekst i anførselstegn"),
+                format!("skriv det ut, for eksempel: {function}(x, 'Oslo')"),
+            ),
             Self::UnknownFunction { name, near } => {
                 let (advice, tip) = did_you_mean(near, "", "", "");
                 say(

@@ -53,6 +53,12 @@ const AFTER_PRELUDE: &[(&str, &str)] = &[
         "tabulate lønn\ntabulate kjønn, rowpc\ntabulate kjønn, flatten\nimport db/BEFOLKNING_MOR_FNR as mor\ntabulate mor\nkeep if mor == \"1\"\n",
     ),
     (
+        "labels",
+        "keep if inlabels(kjønn, 'Kvine', Mann)\nkeep if labelcontains(kjønn, 'dame')\nkeep if inlabels(lønn, 'Mann')\n\
+         generate k = string(sivstand)\ndefine-labels l 1 a 2 a 10 b\nassign-labels k l\ngenerate c = label_to_code(k, 'a')\n\
+         keep if kjønn == label_to_code(kjønn, 2)\n",
+    ),
+    (
         "values",
         "tabulate kjønn, mean\ntabulate kjønn, summarize(lønn) p50 gini\nsummarize kommune\n\
          generate x = lønn / sivstand\nsummarize lønn x\ngenerate y = exp(lønn / 30000)\ntabulate kjønn, summarize(y) sum\n\

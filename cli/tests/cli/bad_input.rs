@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use crate::federation::{SHORT, federation};
 use crate::program::{Ended, file, folder, kobling, run};
 
@@ -295,4 +297,31 @@ tabulate sex, rowpct
     command.arg("explain").arg(&bad).arg("--platform").arg(federation.platform());
     Ended::from(command.output().expect("the program runs")).with(1).says(&["expected"]);
     assert_eq!(federation.records("broker").len(), before, "nobody was asked");
+}
+
+#[test]
+fn an_edit_that_touches_nobody_is_told_of_with_its_line_and_the_script_goes_on() {
+    let federation = federation();
+    let text =
+        SHORT.replace("tabulate", "drop if sex == \"3\"\nreplace sex = \"1\" if sex == \"3\"\ntabulate");
+    let script = file(federation.folder(), "edited.kob", &text);
+    let run = federation.run(&script).with(0);
+    for line in [4, 5] {
+        let said = format!("edited.kob: line {line}: warning: [edit-not-carried-out] rule 6: ");
+        assert!(run.err.contains(&said), "no {said:?} in\n{}", run.err);
+    }
+    assert!(run.out.contains("tabulate sex") && run.err.contains("write a wider condition"));
+    let mut run = federation.begin(&script);
+    let events: Vec<Value> = run.json_lines().collect();
+    let warnings: Vec<&Value> = events.iter().filter(|event| event["event"] == "warning").collect();
+    let lines: Vec<_> = warnings.iter().map(|warning| warning["line"].as_u64()).collect();
+    assert_eq!(lines, [Some(4), Some(5)]);
+    assert!(warnings.iter().all(|warning| warning["code"] == "edit-not-carried-out"), "{warnings:?}");
+    assert_eq!(events.last().expect("the end")["state"], "done");
+    let named = |record: &Value| {
+        record["record"]["event"]["rule"] == "edit-not-carried-out"
+            || record["record"]["event"]["outcome"]["rule"] == "edit-not-carried-out"
+    };
+    assert_eq!(federation.records("broker").iter().filter(|record| named(record)).count(), 4);
+    assert!(federation.reconcile().is_empty());
 }

@@ -16,8 +16,7 @@ use kobling_model::expression::{BinaryOperator, Expression, Function, Value};
 use kobling_model::interval::Interval;
 use kobling_model::joint::{Input, Joint};
 use kobling_model::plan::{
-    Category, Dimension, Fragment, Place, Plan, Question, QuestionKind, Side, Source, TableShape,
-    TableVariable,
+    Category, Dimension, Fragment, Place, Plan, Question, QuestionKind, Rest, Side, Source, TableShape,
 };
 use kobling_model::rules::{Refusal, Rules};
 use kobling_model::table::{Axis, Cell, Statistics, Summary, Table};
@@ -31,8 +30,10 @@ use self::values::ValueColumn;
 /// How a question must end.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// The population passes its floor.
+    /// The population passes its floor, or the edit is carried out.
     Passed,
+    /// The edit is not carried out.
+    NotCarriedOut,
     /// A rule refuses.
     Refused(Refusal),
     /// The protected table.
@@ -210,7 +211,8 @@ fn read_register(json: &str, csv: &str) -> Option<Register> {
     Some(Register { temporality, rows })
 }
 
-/// How each question of a plan must end, up to the first that is refused.
+/// How each question of a plan must end, up to the first that is refused, or that is about an edit and ends otherwise than the
+/// plan has it.
 pub fn answer(plan: &Plan, registers: &Registers, keys: &Keys, rules: &Rules) -> Vec<Outcome> {
     answer_with_cells(plan, registers, keys, rules).into_iter().map(|(outcome, _)| outcome).collect()
 }
@@ -224,11 +226,13 @@ pub fn answer_with_cells(
 ) -> Vec<(Outcome, Vec<TrueCell>)> {
     let table = Perturbation::published();
     let mut outcomes = Vec::new();
-    for question in &plan.questions {
+    let planned: HashMap<usize, bool> = plan.edits().collect();
+    for (at, question) in plan.questions.iter().enumerate() {
         let (outcome, cells) = answer_question(question, registers, keys, rules, &table);
         let refused = matches!(outcome, Outcome::Refused(_));
+        let carried_out = outcome != Outcome::NotCarriedOut;
         outcomes.push((outcome, cells));
-        if refused {
+        if refused || planned.get(&at).is_some_and(|planned| *planned != carried_out) {
             break;
         }
     }
@@ -271,6 +275,16 @@ fn answer_question(
             Outcome::Refused(Refusal::PopulationFloor)
         }
         QuestionKind::Population { .. } => Outcome::Passed,
+        QuestionKind::Edit(edit) => {
+            let few = |cell: usize| perturbed[cell] < u64::from(rules.edit_units_min);
+            if few(0) || edit.rest == Rest::NotFew && few(1) {
+                Outcome::NotCarriedOut
+            } else if edit.rest == Rest::Population && perturbed[1] < u64::from(rules.population_units_min) {
+                Outcome::Refused(Refusal::PopulationFloor)
+            } else {
+                Outcome::Passed
+            }
+        }
         QuestionKind::Table(shape) => match protected_table(question, shape, &perturbed, rules) {
             Outcome::Table(table) => {
                 let summary = sums.map(|(column, sums)| Summary {
@@ -338,12 +352,17 @@ fn place(question: &Question, registers: &Registers, identity: &str) -> Option<V
     for condition in &question.conditions {
         joint_category(question, condition, registers, identity)?;
     }
-    let QuestionKind::Table(shape) = &question.kind else { return Some(Vec::new()) };
-    let category = |variable: &TableVariable| match variable.place {
+    let category = |place: Place| match place {
         Place::Own { side, dimension } => Some(all[&side][dimension]),
         Place::Joint(at) => joint_category(question, &question.joints[at], registers, identity),
     };
-    shape.variables.iter().map(category).collect()
+    match &question.kind {
+        QuestionKind::Population { .. } => Some(Vec::new()),
+        QuestionKind::Edit(edit) => Some(vec![category(edit.touched)?]),
+        QuestionKind::Table(shape) => {
+            shape.variables.iter().map(|variable| category(variable.place)).collect()
+        }
+    }
 }
 
 /// The category of a unit in a column that several owners' values make, from all of them at once.
@@ -396,16 +415,19 @@ fn categories(fragment: &Fragment, registers: &Registers, identity: &str) -> Opt
 /// Rows, columns and margins of a question's result.
 struct Form {
     sizes: Vec<usize>,
-    population: bool,
+    /// A table without variables has one cell, and no margins; nor has what is no table.
+    margins: bool,
 }
 
 impl Form {
     fn of(question: &Question) -> Self {
         match &question.kind {
-            QuestionKind::Population { .. } => Self { sizes: Vec::new(), population: true },
+            QuestionKind::Population { .. } => Self { sizes: Vec::new(), margins: false },
+            QuestionKind::Edit(_) => Self { sizes: vec![2], margins: false },
             QuestionKind::Table(shape) => {
-                let sizes = axes(question, shape).iter().map(|axis| axis.categories.len()).collect();
-                Self { sizes, population: false }
+                let sizes: Vec<usize> =
+                    axes(question, shape).iter().map(|axis| axis.categories.len()).collect();
+                Self { margins: !sizes.is_empty(), sizes }
             }
         }
     }
@@ -423,8 +445,7 @@ impl Form {
     }
 
     fn cells(&self) -> usize {
-        // A table without variables has one cell, and no margins.
-        if self.population || self.sizes.is_empty() { 1 } else { (self.rows() + 1) * self.width() }
+        if self.margins { (self.rows() + 1) * self.width() } else { self.rows() }
     }
 
     /// Whether a cell is no margin.
@@ -434,8 +455,8 @@ impl Form {
 
     /// Every cell that a unit in these categories counts in.
     fn cells_of(&self, place: &[usize]) -> Vec<usize> {
-        if self.population || self.sizes.is_empty() {
-            return vec![0];
+        if !self.margins {
+            return vec![place.first().copied().unwrap_or(0)];
         }
         let (row, others) = place.split_first().expect("a table has a variable");
         let column = others.iter().zip(&self.sizes[1..]).fold(0, |column, (at, size)| column * size + at);
@@ -595,12 +616,20 @@ fn call(function: Function, arguments: &[Datum]) -> Datum {
         F::RowTotal => return number(numbers().sum()),
         F::RowMax => return numbers().reduce(f64::max).and_then(number),
         F::RowMin => return numbers().reduce(f64::min).and_then(number),
+        F::RowMedian | F::RowStd => return of_many(function, numbers().collect()),
         F::RowMean if present().count() == 0 => return None,
         F::RowMean => return number(numbers().sum::<f64>() / present().count() as f64),
         _ => {}
     }
     // Everything else is missing where an argument is.
     let values: Option<Vec<&Value>> = arguments.iter().map(Option::as_ref).collect();
+    if function == F::RowConcat {
+        let text = |value: &&Value| match value {
+            Value::Number(number) => number.to_string(),
+            Value::Text(text) => text.clone(),
+        };
+        return Some(Value::Text(values?.iter().map(text).collect()));
+    }
     match values?[..] {
         [Value::Number(x)] => of_number(function, *x),
         [Value::Number(x), Value::Number(step)] if function == F::Round => {
@@ -623,6 +652,18 @@ fn call(function: Function, arguments: &[Datum]) -> Datum {
         }
         _ => panic!("{function:?} takes no such arguments"),
     }
+}
+
+/// The median or the standard deviation of what is there.
+fn of_many(function: Function, mut values: Vec<f64>) -> Datum {
+    let count = values.len();
+    if function == Function::RowStd {
+        let mean = values.iter().sum::<f64>() / count as f64;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        return if count < 2 { None } else { number((squares / (count - 1) as f64).sqrt()) };
+    }
+    values.sort_by(f64::total_cmp);
+    if count == 0 { None } else { number((values[(count - 1) / 2] + values[count / 2]) / 2.0) }
 }
 
 fn of_number(function: Function, x: f64) -> Datum {
@@ -650,6 +691,10 @@ fn of_number(function: Function, x: f64) -> Datum {
             number(x.floor() - f64::from(Day::from_civil(year, 1, 1).ok()?.days()) + 1.0)
         }
         F::Week => iso_week(x.floor() as i64).and_then(|week| number(week as f64)),
+        F::Isoformatdate => {
+            let (year, month, day) = civil()?;
+            Some(Value::Text(format!("{year:04}-{month:02}-{day:02}")))
+        }
         F::String => Some(Value::Text(x.to_string())),
         _ => panic!("{function:?} takes no number"),
     }
@@ -696,6 +741,7 @@ pub fn loosest_rules() -> Rules {
         perturbation_table: kobling_model::Hash::parse(hash).expect("a hash"),
         small_cell_units_max: 4,
         small_cells_percent_max: 50,
+        edit_units_min: 15,
         statistic_units_min: 15,
         two_largest_percent_max: 90,
         others_percent_of_largest_min: 10,
