@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use kobling_model::expression::{BinaryOperator, Expression, Value};
 use kobling_model::joint::{Input, Joint};
-use kobling_model::plan::{Fragment, Place, Plan, Question, QuestionKind, Show, Side, Source, TableShape};
+use kobling_model::plan::{
+    Fragment, Place, Plan, Question, QuestionKind, Rest, Show, Side, Source, TableShape,
+};
 use kobling_model::preparation::{By, Column, Key, Preparation, Rows};
 use kobling_model::value::three_digits;
 
@@ -45,6 +47,17 @@ fn asked(question: &Question) -> String {
     match &question.kind {
         QuestionKind::Population { dataset } => {
             format!("asks: are there enough units ({units}) in {dataset}? Only yes or no becomes known")
+        }
+        QuestionKind::Edit(edit) => {
+            let also = match edit.rest {
+                Rest::NotFew => ", and are those that it leaves out",
+                Rest::Population => ", and are there enough left",
+                Rest::Nothing => "",
+            };
+            format!(
+                "asks: are the units ({units}) of {} that the edit touches not few{also}? Only whether it is carried out becomes known",
+                edit.dataset
+            )
         }
         QuestionKind::Table(shape) => {
             let shows: Vec<&str> = shape.shows.iter().map(|show| shown(*show)).collect();
@@ -259,6 +272,10 @@ fn of_joint(question: &Question, joint: &Joint) -> String {
 fn rules(question: &Question) -> String {
     let rules: &[&str] = match (&question.kind, question.value()) {
         (QuestionKind::Population { .. }, _) => &["1 (population floor)", "3 (perturbed counts)"],
+        (QuestionKind::Edit(edit), _) => match edit.rest {
+            Rest::Population => &["1 (population floor)", "3 (perturbed counts)", "6 (edits of few units)"],
+            Rest::NotFew | Rest::Nothing => &["3 (perturbed counts)", "6 (edits of few units)"],
+        },
         (QuestionKind::Table(_), None) => {
             &["3 (perturbed counts)", "4 (small cells)", "5 (tables of small cells)"]
         }

@@ -201,9 +201,8 @@ pub(crate) const STATISTICS: &[(&str, Statistic)] = &[
 ];
 
 /// Their words.
-pub(crate) const WORDS: &[&str] = &[
-    "mean", "min", "max", "median", "count", "sum", "semean", "sebinomial", "sd", "percent", "iqr", "gini",
-];
+pub(crate) const WORDS: &[&str] =
+    &["mean", "min", "max", "median", "count", "sum", "semean", "sebinomial", "sd", "percent", "iqr", "gini"];
 
 /// A constant for all rows: they are one group.
 pub(crate) fn everybody() -> Expression {
