@@ -59,7 +59,7 @@ impl Dice {
     }
 
     fn number(&mut self, of: Of) -> f64 {
-        let border = self.draw() % 4 == 0;
+        let border = self.draw().is_multiple_of(4);
         let sign = self.one(&[-1.0, 1.0]);
         match of {
             Of::Number if border => self.one(&[
@@ -154,8 +154,11 @@ const DISTRIBUTION: (f64, f64) = (1e-9, 1e-280);
 /// About zero, where an inverse has the digits that its probability leaves.
 const INVERSE: (f64, f64) = (1e-9, 1e-11);
 
-/// Every function with its arguments. Those of row functions stand for any number of such.
-fn all() -> Vec<(&'static str, Function, Vec<&'static [Of]>, (f64, f64))> {
+/// A function's name, the arguments that it takes in each of its forms, and how far it may be from the Python program's.
+type Tried = (&'static str, Function, Vec<&'static [Of]>, (f64, f64));
+
+/// Every function. The arguments of row functions stand for any number of such.
+fn all() -> Vec<Tried> {
     use Function as F;
     use Of::*;
     let one: fn(&'static [Of]) -> Vec<&'static [Of]> = |of| vec![of];
