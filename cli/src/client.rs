@@ -289,6 +289,8 @@ impl Client {
         if !required.iter().all(|(id, major)| has(id, *major)) && !missing.is_empty() {
             return Err(missing.remove(0));
         }
+        // Names that bindings make stand nowhere in the script itself.
+        let written = kobling_script::written_out(script);
         let mut catalogue = Catalogue { datastores: Vec::new() };
         for datastore in self.variables(None).await? {
             let mut described = datastore;
@@ -297,7 +299,7 @@ impl Client {
             if wanted {
                 for variable in &mut described.variables {
                     let name = variable.name.as_str();
-                    if script.contains(name) {
+                    if written.contains(name) {
                         let release =
                             self.describe(described.id.as_str(), described.version.major, name).await?;
                         let full =

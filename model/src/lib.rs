@@ -17,6 +17,7 @@ pub mod partial;
 pub mod plan;
 pub mod record;
 pub mod rules;
+pub mod scalar;
 pub mod table;
 pub mod unit;
 pub mod value;

@@ -44,7 +44,7 @@ pub struct Release {
 pub struct Question {
     /// Line of the script, from 1.
     pub line: u32,
-    /// The statement as written, for people.
+    /// The statement as written, with the values of bindings in place, for people.
     pub text: String,
     /// What is asked.
     pub kind: QuestionKind,

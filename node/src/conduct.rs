@@ -373,26 +373,7 @@ impl Task {
     /// # Errors
     /// [`NodeError::Internal`] for a question of no checked script.
     pub fn product(&self, question: &plan::Question, rows: usize) -> Result<Option<Product>, NodeError> {
-        let shape = |(side, fragment): (Side, &Fragment)| {
-            let part = question.value().and_then(|column| column.part(side));
-            let values = part.map_or_else(Vec::new, |part| Limbs::of(part).bits());
-            OwnerShape { categories: fragment.categories(), values }
-        };
-        let internal = || self.node.internal("compute");
-        let left = shape((Side::Left, &question.left));
-        let Some(right) = &question.right else { return Ok(None) };
-        let others = question.factors().map(shape).collect();
-        let classes = question.sums.iter().map(|sum| {
-            let form = sum.form(&question.bounds(sum)).ok_or_else(internal)?;
-            let shared = sum.summands.iter().filter(|(side, _)| matches!(side, Side::Other(_)));
-            Ok(ClassShape::new(rows, 1, form.bits, form.borders, form.kept, shared.count()))
-        });
-        let classes = classes.collect::<Result<Vec<_>, NodeError>>()?;
-        let everyone = right.is_everyone();
-        let right = shape((Side::Right, right));
-        let crosses = step_products(question).into_iter().flat_map(|products| products.limbs);
-        let crosses = crosses.map(|(cross, _)| cross).collect();
-        Ok(Some(Product::new(rows, left, right, everyone, others, classes, crosses)))
+        product(question, rows).ok_or_else(|| self.node.internal("compute"))
     }
 
     /// What all owners of a question take for granted.
@@ -400,4 +381,27 @@ impl Task {
         let shape = format!("{computation:?}");
         Hash::of_json(&(self.plan, self.index, &self.rules, &self.roles, shape))
     }
+}
+
+/// The public shape of a question's product, the inner none where one owner has all of it; none for a question of no checked script.
+pub fn product(question: &plan::Question, rows: usize) -> Option<Option<Product>> {
+    let shape = |(side, fragment): (Side, &Fragment)| {
+        let part = question.value().and_then(|column| column.part(side));
+        let values = part.map_or_else(Vec::new, |part| Limbs::of(part).bits());
+        OwnerShape { categories: fragment.categories(), values }
+    };
+    let left = shape((Side::Left, &question.left));
+    let Some(right) = &question.right else { return Some(None) };
+    let others = question.factors().map(shape).collect();
+    let classes = question.sums.iter().map(|sum| {
+        let form = sum.form(&question.bounds(sum))?;
+        let shared = sum.summands.iter().filter(|(side, _)| matches!(side, Side::Other(_)));
+        Some(ClassShape::new(rows, 1, form.bits, form.borders, form.kept, shared.count()))
+    });
+    let classes = classes.collect::<Option<Vec<_>>>()?;
+    let everyone = right.is_everyone();
+    let right = shape((Side::Right, right));
+    let crosses = step_products(question).into_iter().flat_map(|products| products.limbs);
+    let crosses = crosses.map(|(cross, _)| cross).collect();
+    Some(Some(Product::new(rows, left, right, everyone, others, classes, crosses)))
 }

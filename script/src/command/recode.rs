@@ -157,11 +157,7 @@ fn targets(
         let words = arguments.as_deref().unwrap_or_default();
         let names: Vec<Name> = (words.iter())
             .filter(|word| word.token == Token::Name)
-            .map(|word| Name {
-                text: checker.reporter.text(word.span).to_owned(),
-                span: word.span,
-                bound: false,
-            })
+            .map(|word| Name { text: checker.reporter.text(word.span).to_owned(), span: word.span })
             .collect();
         if names.len() != words.len() {
             let found = None;
@@ -181,7 +177,7 @@ fn targets(
             }
         };
         for text in &targets {
-            checker.new_name(active, &Name { text: text.clone(), span: *span, bound: false })?;
+            checker.new_name(active, &Name { text: text.clone(), span: *span })?;
         }
     }
     Ok(targets)
