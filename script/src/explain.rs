@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use kobling_model::expression::{BinaryOperator, Expression, Value};
 use kobling_model::joint::{Input, Joint};
-use kobling_model::plan::{Fragment, Place, Plan, Question, QuestionKind, Show, Side, Source, TableShape};
+use kobling_model::plan::{
+    Fragment, Place, Plan, Question, QuestionKind, Rest, Show, Side, Source, TableShape,
+};
 use kobling_model::value::three_digits;
 
 /// What several owners' data meet in, and what it costs.
@@ -44,6 +46,16 @@ fn asked(question: &Question) -> String {
     match &question.kind {
         QuestionKind::Population { dataset } => {
             format!("asks: are there enough units ({units}) in {dataset}? Only yes or no becomes known")
+        }
+        QuestionKind::Edit(edit) => {
+            let remain = match edit.rest {
+                Rest::Population => ", and whether those who remain are enough",
+                Rest::NotFew | Rest::Nothing => "",
+            };
+            let dataset = &edit.dataset;
+            format!(
+                "asks: is this edit of {dataset} carried out (units: {units})? Only yes or no becomes known{remain}"
+            )
         }
         QuestionKind::Table(shape) => {
             let shows: Vec<&str> = shape.shows.iter().map(|show| shown(*show)).collect();
@@ -209,6 +221,10 @@ fn of_joint(question: &Question, joint: &Joint) -> String {
 fn rules(question: &Question) -> String {
     let rules: &[&str] = match (&question.kind, question.value()) {
         (QuestionKind::Population { .. }, _) => &["1 (population floor)", "3 (perturbed counts)"],
+        (QuestionKind::Edit(edit), _) => match edit.rest {
+            Rest::Population => &["1 (population floor)", "3 (perturbed counts)", "6 (edits of few units)"],
+            Rest::NotFew | Rest::Nothing => &["3 (perturbed counts)", "6 (edits of few units)"],
+        },
         (QuestionKind::Table(_), None) => {
             &["3 (perturbed counts)", "4 (small cells)", "5 (tables of small cells)"]
         }
