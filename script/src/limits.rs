@@ -2,6 +2,16 @@
 
 /// Longest script, in bytes.
 pub const SCRIPT_BYTES_MAX: usize = 1 << 20;
+/// Turns of loops, and statements that they make, together.
+pub const MADE_STATEMENTS_MAX: usize = 20_000;
+/// Bytes of all statements that bindings and loops make.
+pub const MADE_BYTES_MAX: usize = 1 << 20;
+/// Loops inside one another.
+pub const LOOPS_MAX: usize = 8;
+/// Bytes of a name that bindings make.
+pub const MADE_NAME_MAX: usize = 200;
+/// Bytes of a text that bindings make.
+pub const MADE_TEXT_MAX: usize = 10_000;
 /// Diagnostics after which checking stops.
 pub const DIAGNOSTICS_MAX: usize = 200;
 /// Parentheses and signs inside one another.

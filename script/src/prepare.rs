@@ -200,6 +200,10 @@ pub(crate) const STATISTICS: &[(&str, Statistic)] = &[
     ("gini", Statistic::Gini),
 ];
 
+/// Their words.
+pub(crate) const WORDS: &[&str] =
+    &["mean", "min", "max", "median", "count", "sum", "semean", "sebinomial", "sd", "percent", "iqr", "gini"];
+
 /// A constant for all rows: they are one group.
 pub(crate) fn everybody() -> Expression {
     Expression::Constant(Value::Number(1.0))

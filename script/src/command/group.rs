@@ -27,7 +27,7 @@ use crate::locality::Population;
 use crate::lower::Owners;
 use crate::near::nearest;
 use crate::parser::{Cursor, Parse};
-use crate::prepare::{Measured, STATISTICS, everybody};
+use crate::prepare::{Measured, STATISTICS, WORDS, everybody};
 use crate::problem::{Expected, Problem, Unprepared};
 
 pub(super) fn parse(cursor: &mut Cursor<'_, '_, '_>, word: &str, options: Options) -> Parse<Grouping> {
@@ -37,14 +37,14 @@ pub(super) fn parse(cursor: &mut Cursor<'_, '_, '_>, word: &str, options: Option
         if cursor.eat(Token::Open) {
             let span = cursor.here();
             if cursor.peek() != Some(Token::Name) {
-                return Err(cursor.expected(Expected::Statistic));
+                return Err(cursor.expected(Expected::Statistic(WORDS)));
             }
             cursor.next();
             statistic = Some((cursor.text(span).to_owned(), span));
             cursor.need(Token::Close, Expected::Close)?;
         }
         let Some((statistic, statistic_span)) = statistic.clone() else {
-            return Err(cursor.expected(Expected::Statistic));
+            return Err(cursor.expected(Expected::Statistic(WORDS)));
         };
         let variable = cursor.name(Expected::Variable)?;
         let name = if cursor.eat(Token::Arrow) { Some(cursor.name(Expected::NewName)?) } else { None };
@@ -105,7 +105,7 @@ fn collapsed(
         if names.contains(&name.text) || values.iter().any(|(by, _)| *by == name.text) {
             return Err(checker.report(name.span, Problem::NameTaken { name: name.text.clone() }));
         }
-        names.push(checker.plain(name)?.to_owned());
+        names.push(name.text.clone());
     }
     // The values that a group has in common, and how many rows it has.
     let first_value = measured.len();
@@ -245,7 +245,7 @@ fn by(
     let unit = unit_name(&checker.datasets[active]);
     let mut values = Vec::with_capacity(names.len());
     for name in &names {
-        let text = checker.plain(name)?.to_owned();
+        let text = name.text.clone();
         let units = match checker.datasets[active].column(&text) {
             None if Some(&text) == unit.as_ref() => Some((By::Unit, Owners::new(), Key::Unit)),
             Some(Column::Key(pointer)) => {
@@ -290,7 +290,7 @@ pub(crate) fn names_in(checker: &mut Checker<'_, '_, '_>, option: &OptionUse) ->
         match word.token {
             Token::Name => {
                 let text = checker.reporter.text(word.span).to_owned();
-                names.push(Name { text, span: word.span, bound: false });
+                names.push(Name { text, span: word.span });
             }
             Token::Comma => {}
             _ => {

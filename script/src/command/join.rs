@@ -155,7 +155,7 @@ fn only(
         std::sync::Arc::new(Domain::new(entries))
     });
     let missing = Lowered::missing(column.lowered.value_type);
-    let lowered = Lowered::case(vec![(any, column.lowered)], missing, domain);
+    let lowered = Lowered::case(true, vec![(any, column.lowered)], missing, domain);
     checker.put(active, name.to_owned(), ColumnValue::new(lowered, column.labels), statement.span)
 }
 
@@ -167,7 +167,7 @@ fn from(
     first: bool,
     dataset: &Name,
 ) -> Result<(), Reported> {
-    let text = checker.plain(dataset)?.to_owned();
+    let text = dataset.text.clone();
     let wrong = Problem::Unprepared(Unprepared::ValuesOfAnother { name: text.clone() });
     let pointer = match &checker.datasets[active].columns[name] {
         Column::Key(pointer) if first => pointer.clone(),
@@ -233,7 +233,7 @@ fn outer(
             if let Column::Value(column) = checker.datasets[active].columns[&other].clone() {
                 let (domain, missing) =
                     (column.lowered.domain.clone(), Lowered::missing(column.lowered.value_type));
-                let lowered = Lowered::case(vec![(was.clone(), column.lowered)], missing, domain);
+                let lowered = Lowered::case(true, vec![(was.clone(), column.lowered)], missing, domain);
                 checker.put(active, other, ColumnValue::new(lowered, column.labels), statement.span)?;
             }
         }

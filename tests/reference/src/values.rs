@@ -2,13 +2,14 @@
 
 use kobling_model::expression::{Expression, Value};
 use kobling_model::interval::Interval;
-use kobling_model::plan::{Fragment, Question, Show, TableShape};
+use kobling_model::plan::{Question, Show, Side, TableShape};
 use kobling_model::rules::Rules;
 use kobling_model::table::Statistics;
 use kobling_model::value::Coding;
 use ring::hmac;
 
-use crate::{Datum, Keys, Perturbation, Registers, TrueCell, cipher, evaluate, record_key};
+use crate::preparation::View;
+use crate::{Columns, Datum, Keys, Perturbation, Sides, TrueCell, cipher, evaluate, record_key};
 
 /// A value column over all units of its owners, unfiltered.
 pub(crate) struct ValueColumn<'a> {
@@ -23,7 +24,8 @@ pub(crate) struct ValueColumn<'a> {
 
 /// One owner's number.
 struct Part<'a> {
-    fragment: &'a Fragment,
+    side: Side,
+    view: &'a View<'a>,
     expression: &'a Expression,
     bounds: Interval,
     coding: Coding,
@@ -41,10 +43,8 @@ fn bits(number: i128) -> u32 {
 
 impl Part<'_> {
     /// The value at a unit, not yet brought within bounds.
-    fn value(&self, registers: &Registers, identity: &str) -> Option<f64> {
-        let values: Vec<Datum> =
-            self.fragment.sources.iter().map(|source| registers.value(source, identity)).collect();
-        match evaluate(self.expression, &values)? {
+    fn value(&self, columns: &[Datum]) -> Option<f64> {
+        match evaluate(self.expression, columns)? {
             Value::Number(number) => Some(number),
             Value::Text(text) => panic!("a text as a value: {text}"),
         }
@@ -72,31 +72,30 @@ impl Part<'_> {
 }
 
 impl<'a> ValueColumn<'a> {
-    pub(crate) fn of(question: &'a Question, registers: &Registers, secret: &[u8; 32]) -> Option<Self> {
+    pub(crate) fn of(question: &'a Question, sides: &'a Sides<'a>, secret: &[u8; 32]) -> Option<Self> {
         let column = question.value()?;
         let part = |part: &kobling_model::value::ValuePart| {
-            let fragment = question.fragment(part.side).expect("the value's side is there");
-            let expression = fragment.value.as_ref().expect("the value's expression is there");
-            let bounds: Vec<_> = fragment.sources.iter().map(|source| registers.winsorised(source)).collect();
-            let bounds = Interval::of(expression, &bounds).expect("a checked value has bounds");
-            Part { fragment, expression, bounds, coding: part.coding }
+            let view = &sides[&part.side];
+            let expression = view.fragment.value.as_ref().expect("the value's expression is there");
+            let bounds = Interval::of(expression, &view.bounds()).expect("a checked value has bounds");
+            Part { side: part.side, view, expression, bounds, coding: part.coding }
         };
         let parts = column.parts.iter().map(part).collect();
         let mut whole =
             Self { column, parts, fingerprint: [0; 8], mean: 0, width: 0, square_mean: 0, square_width: 0 };
         for at in 0..whole.parts.len() {
-            whole.enter_constants(at, question, registers, secret);
+            whole.enter_constants(at, question, secret);
         }
         Some(whole)
     }
 
     /// What an owner enters of its whole part.
-    fn enter_constants(&mut self, at: usize, question: &Question, registers: &Registers, secret: &[u8; 32]) {
+    fn enter_constants(&mut self, at: usize, question: &Question, secret: &[u8; 32]) {
         let part = &self.parts[at];
         let [low, high] = [part.bounds.low, part.bounds.high].map(|bound| part.code(bound));
         let (mut count, mut mixed, mut sum, mut squares) = (0, 0_u64, 0, 0);
-        for identity in registers.identities(part.fragment) {
-            let Some(value) = part.value(registers, identity) else { continue };
+        for identity in part.view.identities() {
+            let Some(value) = part.value(&part.view.columns(identity)) else { continue };
             let code = part.code(value);
             count += 1;
             sum += code;
@@ -108,7 +107,7 @@ impl<'a> ValueColumn<'a> {
         let purpose: &[u8] = if self.is_joint() { b"kobling part v2" } else { b"kobling column v2" };
         let centre = i128::from(part.coding.centre);
         let numbers = [low, high, part.high(), centre].map(|code| ((code - part.low()) as u64).to_le_bytes());
-        let owner = if self.is_joint() { part.fragment.owner.as_str() } else { "" };
+        let owner = if self.is_joint() { part.view.fragment.owner.as_str() } else { "" };
         let mut message = vec![purpose, question.unit_type.as_str().as_bytes(), owner.as_bytes()];
         let mixed = mixed.to_le_bytes();
         message.push(&mixed);
@@ -186,8 +185,8 @@ impl<'a> ValueColumn<'a> {
     }
 
     /// The values at a unit, not yet brought within bounds; none where one is missing.
-    pub(crate) fn values(&self, registers: &Registers, identity: &str) -> Option<Vec<f64>> {
-        self.parts.iter().map(|part| part.value(registers, identity)).collect()
+    pub(crate) fn values(&self, columns: &Columns) -> Option<Vec<f64>> {
+        self.parts.iter().map(|part| part.value(&columns[&part.side])).collect()
     }
 
     pub(crate) fn add(&self, cell: &mut TrueCell, values: &[f64]) {
@@ -332,7 +331,7 @@ fn mix(x: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use kobling_model::plan::Side;
+    use kobling_model::plan::Fragment;
     use kobling_model::value::{Summed, ValuePart};
 
     use super::*;
@@ -359,12 +358,16 @@ mod tests {
         ];
         let expression = Expression::Constant(Value::Number(0.0));
         let owner = kobling_model::OwnerId::new("owner").expect("a name");
-        let (sources, filters, dimensions, numbers) = (vec![], vec![], vec![], vec![]);
-        let fragment = Fragment { owner, sources, filters, dimensions, value: None, numbers };
+        let (preparations, sources, filters) = (vec![], vec![], vec![]);
+        let (dimensions, numbers) = (vec![], vec![]);
+        let fragment = Fragment { owner, preparations, sources, filters, dimensions, value: None, numbers };
+        let registers = crate::Registers::default();
+        let view = View::of(&fragment, &registers, kobling_model::UnitType::Person, &[0; 32]);
         for bounds in cases {
             let summed = summed(bounds);
             let parts = summed.parts.iter().zip(bounds).map(|(part, (low, high, _))| Part {
-                fragment: &fragment,
+                side: part.side,
+                view: &view,
                 expression: &expression,
                 bounds: Interval::new(*low, *high, true).expect("in order"),
                 coding: part.coding,
