@@ -210,6 +210,31 @@ impl Expression {
         }
     }
 
+    /// The same expression with `to` wherever `part` stands.
+    pub fn with_part(&self, part: &Self, to: &Self) -> Self {
+        if self == part {
+            return to.clone();
+        }
+        match self {
+            Self::Source(_) | Self::Constant(_) | Self::Missing(_) => self.clone(),
+            Self::Negate(inner) => Self::Negate(Box::new(inner.with_part(part, to))),
+            Self::Not(inner) => Self::Not(Box::new(inner.with_part(part, to))),
+            Self::Binary(operator, left, right) => {
+                let right = Box::new(right.with_part(part, to));
+                Self::Binary(*operator, Box::new(left.with_part(part, to)), right)
+            }
+            Self::Call(function, arguments) => {
+                Self::Call(*function, arguments.iter().map(|argument| argument.with_part(part, to)).collect())
+            }
+            Self::Case { arms, otherwise } => {
+                let arms = arms.iter();
+                let arms =
+                    arms.map(|(when, then)| (when.with_part(part, to), then.with_part(part, to))).collect();
+                Self::Case { arms, otherwise: Box::new(otherwise.with_part(part, to)) }
+            }
+        }
+    }
+
     /// The sources that it names, each once.
     pub fn sources(&self) -> std::collections::BTreeSet<usize> {
         let mut sources = std::collections::BTreeSet::new();

@@ -60,6 +60,7 @@ mod tests {
             categories: (0..categories).map(category).collect(),
         };
         Fragment {
+            preparations: Vec::new(),
             owner: OwnerId::new(owner).expect("a name"),
             sources: Vec::new(),
             filters: Vec::new(),

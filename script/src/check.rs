@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kobling_model::catalogue::{Catalogue, Datastore};
-use kobling_model::expression::Expression;
+use kobling_model::expression::{Expression, ValueType};
 use kobling_model::interval::Interval;
 use kobling_model::plan::{Dimension, Plan, Question, QuestionKind, Release, Source};
-use kobling_model::preparation::Rows;
+use kobling_model::preparation::{Preparation, Rows};
 use kobling_model::{OwnerId, UnitType};
 
 use crate::ast::{Command, Expr, Name, Script, Statement};
@@ -127,8 +127,9 @@ pub(crate) struct Groups {
     pub(crate) owner: OwnerId,
     /// Names of the variables that units of a group have in common.
     pub(crate) by: Vec<String>,
-    /// What they are of a unit, over the script's sources.
+    /// What they are of a unit, over the script's sources; in columns of groups, these stand for the groups' own.
     pub(crate) values: Vec<Expression>,
+    pub(crate) types: Vec<ValueType>,
 }
 
 /// A column by what is known about it.
@@ -474,6 +475,9 @@ impl<'a, 's> Checker<'a, '_, 's> {
                 return Err(self.report(statement.span, Problem::NotAcross { columns, obstacle }));
             }
         };
+        let fragments = std::iter::once(&sides.left).chain(&sides.right).chain(&sides.others);
+        let prepared = fragments.flat_map(|fragment| &fragment.preparations).map(Preparation::size);
+        self.spend(prepared.sum(), statement.span)?;
         let tables = sides.conditions.iter().chain(&sides.joints).map(|joint| joint.category_of.len());
         self.spend(tables.sum(), statement.span)?;
         let unit_type = dataset.unit_type.expect("a population has a unit type");

@@ -91,6 +91,11 @@ impl Lowered {
         Self { expression: self.expression.with_sources(&mut { place }), ..self }
     }
 
+    /// The same as another expression says it.
+    pub(crate) fn with_expression(self, expression: Expression) -> Self {
+        Self { size: expression.size(), levels: levels_of(&expression), expression, ..self }
+    }
+
     pub(crate) fn with_domain(self, domain: Option<Arc<Domain>>) -> Self {
         Self { domain, ..self }
     }

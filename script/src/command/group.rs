@@ -16,7 +16,7 @@
 //! ```
 
 use kobling_model::expression::Expression;
-use kobling_model::preparation::{By, Key, Statistic};
+use kobling_model::preparation::{By, Key};
 
 use super::Options;
 use crate::ast::{Command, GroupMeasure, Grouping, Name, OptionUse, Statement};
@@ -107,12 +107,6 @@ fn collapsed(
         }
         names.push(name.text.clone());
     }
-    // The values that a group has in common, and how many rows it has.
-    let first_value = measured.len();
-    let common = values
-        .iter()
-        .map(|(_, column)| Measured { statistic: Statistic::Min, value: column.lowered.clone() });
-    measured.extend(common);
     measured.push(Measured::rows());
     let unit_type = match &by {
         By::Unit | By::Values(_) => checker.datasets[active].unit_type,
@@ -125,7 +119,9 @@ fn collapsed(
             let owner = owner
                 .unwrap_or_else(|| checker.datasets[active].population.as_ref().expect("rows").owner.clone());
             let by = values.iter().map(|(name, _)| name.clone()).collect();
-            (RowsAre::Groups(Groups { owner, by, values: exprs.clone() }), Key::Values(exprs.clone()))
+            let types = values.iter().map(|(_, column)| column.lowered.value_type).collect();
+            let groups = Groups { owner, by, values: exprs.clone(), types };
+            (RowsAre::Groups(groups), Key::Values(exprs.clone()))
         }
     };
     let table = checker.prepare(active, by, owners, &measured, "collapse", statement.span)?;
@@ -137,12 +133,10 @@ fn collapsed(
         let lowered = column(checker, at, &name);
         dataset.columns.insert(name, Column::Value(Box::new(ColumnValue::new(lowered, None))));
     }
-    for (at, (name, of)) in values.iter().enumerate() {
-        let lowered = column(checker, first_value + at, name);
-        let value = ColumnValue::new(lowered, of.labels.clone());
-        dataset.columns.insert(name.clone(), Column::Value(Box::new(value)));
-    }
     let presence = column(checker, measured.len() - 1, "");
+    for (name, of) in values {
+        dataset.columns.insert(name, Column::Value(Box::new(of)));
+    }
     let Expression::Source(source) = presence.expression else { unreachable!("a column is a source") };
     dataset.population = Some(Population { owner: table.owner, source });
     checker.datasets.insert(active.to_owned(), dataset);

@@ -207,12 +207,7 @@ fn of_groups(
     let (mut owners, mut values) = (Owners::from([(groups.owner.clone(), groups.by.join(" "))]), Vec::new());
     for (at, name) in names.iter().enumerate() {
         let (text, column) = checker.value_column(target, name, |name| Problem::KeyInExpression { name })?;
-        let is_text = |value_type: ValueType| value_type == ValueType::Text;
-        let of_group = match &checker.datasets[active].columns.get(&groups.by[at]) {
-            Some(Column::Value(column)) => Some(column.lowered.value_type),
-            _ => None,
-        };
-        if of_group.is_some_and(|of_group| is_text(of_group) != column.lowered.is_text()) {
+        if (groups.types[at] == ValueType::Text) != column.lowered.is_text() {
             let is_text = column.lowered.is_text();
             return Err(checker.report(name.span, Problem::TypeChanges { name: text, is_text }));
         }
@@ -262,5 +257,8 @@ fn looked_up(
             places.insert(index, checker.source(column, known, constants));
         }
     }
-    lowered.with_sources(&places)
+    let looked_up = lowered.with_sources(&places);
+    let of_groups = groups.values.iter().zip(values);
+    let expression = of_groups.fold(looked_up.expression.clone(), |made, (of, to)| made.with_part(of, to));
+    looked_up.with_expression(expression)
 }
