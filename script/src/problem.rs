@@ -156,8 +156,10 @@ pub enum Feature {
 }
 
 /// Commands that are carried out, as shown to people.
-const AVAILABLE: &str = "require, create-dataset, use, import, generate, replace, recode, keep, drop, rename, \
-                         define-labels, assign-labels, tabulate, summarize";
+const AVAILABLE: &str = "require, create-dataset, use, clone-dataset, clone-units, rename-dataset, delete-dataset, \
+                         import, import-event, generate, replace, recode, destring, keep, drop, sample, rename, \
+                         clone-variables, collapse, aggregate, merge, define-labels, assign-labels, drop-labels, \
+                         tabulate, summarize";
 
 /// Message and advice, in English and in Norwegian.
 struct Said {
