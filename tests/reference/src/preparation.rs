@@ -1,6 +1,6 @@
 //! What an owner knows of units: columns of registers and spells, and of tables that it has prepared, row by row.
 //!
-//! It follows the words of `kobling_model::preparation` and, for what is said of large groups, those of the node's `extract::blur`.
+//! It follows the words of `kobling_model::preparation` and, for what is said of large groups, `docs/PROTECTION.md`, section 11.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
