@@ -57,7 +57,8 @@ pub fn execution(number: u8) -> Execution {
             perturbation_table: Hash::of(b"table"),
             small_cell_units_max: 4,
             small_cells_percent_max: 50,
-            // A record of before rules 7 and 10: the golden log has stayed as it was first published.
+            // A record of before rules 6, 7 and 10: the golden log has stayed as it was first published.
+            edit_units_min: 0,
             statistic_units_min: 0,
             two_largest_percent_max: 0,
             others_percent_of_largest_min: 0,

@@ -263,7 +263,11 @@ impl<'a> Account<'a> {
     /// The outcome, if it is one with which something left.
     fn answer(&self, attempt: &AttemptId) -> Option<&'a Outcome> {
         self.outcomes.get(attempt).copied().filter(|outcome| match outcome {
-            Outcome::Released { .. } | Outcome::Passed | Outcome::Refused { .. } | Outcome::Shared => true,
+            Outcome::Released { .. }
+            | Outcome::Passed
+            | Outcome::NotCarriedOut { .. }
+            | Outcome::Refused { .. }
+            | Outcome::Shared => true,
             Outcome::Failed { .. } => false,
         })
     }
@@ -317,6 +321,7 @@ fn same_ending(broker: &Outcome, node: &Outcome, shares: bool) -> bool {
         _ if shares => false,
         (Outcome::Released { .. }, Outcome::Released { .. }) | (Outcome::Passed, Outcome::Passed) => true,
         (Outcome::Refused { rule }, Outcome::Refused { rule: at_node }) => rule == at_node,
+        (Outcome::NotCarriedOut { rule }, Outcome::NotCarriedOut { rule: at_node }) => rule == at_node,
         _ => false,
     }
 }
@@ -352,7 +357,7 @@ fn mismatches<const N: usize>(
 
 #[cfg(test)]
 mod tests {
-    use kobling_model::rules::Refusal;
+    use kobling_model::rules::{Refusal, Warning};
     use kobling_model::{Hash, JobId, SessionId};
 
     use super::*;
@@ -388,7 +393,9 @@ mod tests {
     #[test]
     fn honest_logs_agree_whatever_the_outcome() {
         assert_eq!(findings(&honest()), []);
-        for ending in [Outcome::Passed, Outcome::Refused { rule: Refusal::SmallCells }, failed()] {
+        let not_carried_out = Outcome::NotCarriedOut { rule: Warning::EditNotCarriedOut };
+        let refused = Outcome::Refused { rule: Refusal::SmallCells };
+        for ending in [Outcome::Passed, not_carried_out, refused, failed()] {
             let logs = ["broker", "ssb", "krg"].map(|id| (id, both(&execution(1), ending.clone())));
             assert_eq!(findings(&logs), []);
         }
@@ -459,6 +466,7 @@ mod tests {
             (released("table"), failed()),
             (released("table"), Outcome::Passed),
             (Outcome::Passed, released("share")),
+            (Outcome::Passed, Outcome::NotCarriedOut { rule: Warning::EditNotCarriedOut }),
             (refused(Refusal::SmallCells), refused(Refusal::PopulationFloor)),
         ];
         for (at_broker, at_ssb) in pairs {

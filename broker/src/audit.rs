@@ -14,7 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use kobling_audit::SharedLog;
 use kobling_model::Hash;
 use kobling_model::record::{Event, Execution, Outcome};
-use kobling_model::rules::Refusal;
+use kobling_model::rules::{Refusal, Warning};
 use kobling_model::table::Table;
 use kobling_proto::observe::log::Line;
 
@@ -112,12 +112,20 @@ impl Journal {
         Ok(Recorded { table, content })
     }
 
-    /// Records that a population passed.
+    /// Records that a population passed, or that an edit is carried out.
     ///
     /// # Errors
     /// [`RunError::Unrecorded`].
     pub async fn pass(&self, opened: &Opened) -> Result<(), RunError> {
         self.outcome(opened, Outcome::Passed).await
+    }
+
+    /// Records that an edit is not carried out.
+    ///
+    /// # Errors
+    /// [`RunError::Unrecorded`].
+    pub async fn not_carried_out(&self, opened: &Opened, rule: Warning) -> Result<(), RunError> {
+        self.outcome(opened, Outcome::NotCarriedOut { rule }).await
     }
 
     /// Records that a rule refused.

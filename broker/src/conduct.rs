@@ -20,7 +20,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use kobling_model::federation::{Roles, Worker};
 use kobling_model::plan::{Question, QuestionKind};
 use kobling_model::record::Execution;
-use kobling_model::rules::{Refusal, Rules};
+use kobling_model::rules::{Refusal, Rules, Warning};
 use kobling_model::table::Table;
 use kobling_model::{AttemptId, Hash, OwnerId, UnitType};
 use kobling_proto::observe::Step;
@@ -37,8 +37,10 @@ use crate::roster::{ComputeEvent, ComputeOrder, DealOrder, NodeClient};
 /// How a question ended, recorded.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// The population passed its floor.
+    /// The population passed its floor, or the edit is carried out.
     Passed,
+    /// The edit is not carried out.
+    NotCarriedOut(Warning),
     /// The protected table may leave.
     Table(Recorded),
     /// A rule refused.
@@ -49,6 +51,7 @@ pub(crate) enum Answer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
     Passed,
+    NotCarriedOut(Warning),
     Ready { left: Hash, right: Hash },
     Refused(Refusal),
 }
@@ -57,6 +60,7 @@ enum Ending {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OwnerEnding {
     Passed,
+    NotCarriedOut,
     Ready(Hash),
     Refused(Refusal),
     Shared,
@@ -215,8 +219,12 @@ async fn compute(run: &Run<'_>, order: &ComputeOrder, roles: &Roles) -> Result<E
     }
     let disagreement = || RunError::Disagreement { left: roles.left.clone(), right: roles.right.clone() };
     let table = matches!(question.kind, QuestionKind::Table(_));
+    let edit = matches!(question.kind, QuestionKind::Edit(_));
     match (left.ok_or_else(disagreement)?, right.ok_or_else(disagreement)?) {
         (OwnerEnding::Passed, OwnerEnding::Passed) if !table => Ok(Ending::Passed),
+        (OwnerEnding::NotCarriedOut, OwnerEnding::NotCarriedOut) if edit => {
+            Ok(Ending::NotCarriedOut(Warning::EditNotCarriedOut))
+        }
         (OwnerEnding::Ready(left), OwnerEnding::Ready(right)) if table => Ok(Ending::Ready { left, right }),
         (OwnerEnding::Refused(rule), OwnerEnding::Refused(same)) if rule == same => Ok(Ending::Refused(rule)),
         _ => Err(disagreement()),
@@ -256,6 +264,7 @@ async fn work(run: &Run<'_>, node: &dyn NodeClient, order: &ComputeOrder) -> Res
             ComputeEvent::Shared => return Err(misbehaved("it shared its columns where it should compute")),
             _ if shares => return Err(misbehaved("it told an outcome that it cannot know")),
             ComputeEvent::Passed => return Ok(OwnerEnding::Passed),
+            ComputeEvent::NotCarriedOut => return Ok(OwnerEnding::NotCarriedOut),
             ComputeEvent::Ready { content } => return Ok(OwnerEnding::Ready(content)),
             ComputeEvent::Refused(rule) => return Ok(OwnerEnding::Refused(rule)),
         }
@@ -314,6 +323,9 @@ async fn record(
         (Ending::Ready { .. }, Some(table)) => Ok(Answer::Table(journal.release(opened, table).await?)),
         (Ending::Ready { .. }, None) => Err(RunError::Internal { step: "combine" }),
         (Ending::Passed, _) => journal.pass(opened).await.map(|()| Answer::Passed),
+        (Ending::NotCarriedOut(rule), _) => {
+            journal.not_carried_out(opened, rule).await.map(|()| Answer::NotCarriedOut(rule))
+        }
         (Ending::Refused(rule), _) => journal.refuse(opened, rule).await.map(|()| Answer::Refused(rule)),
     }
 }

@@ -3,6 +3,9 @@
 //! A job that has been accepted is in the store before the client hears of it, and every change of it is in
 //! the store together with the event that tells of it. Tables of questions that were answered stay, whatever
 //! happens to the rest of the job; nothing of the question that failed is released.
+//!
+//! An edit that is not carried out changes the plan of what follows: broker and nodes derive it anew with the outcome, and
+//! the job goes on at the next question. Whatever the outcomes, its questions are at the same places.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -10,7 +13,7 @@ use std::sync::Arc;
 use futures::future::try_join_all;
 use futures::stream::{self, BoxStream, StreamExt};
 use kobling_model::plan::Plan;
-use kobling_model::rules::Rules;
+use kobling_model::rules::{self, Rules};
 use kobling_model::table::Table;
 use kobling_model::{Hash, JobId, OwnerId, SessionId};
 use kobling_proto::limits::MAX_SCRIPT_BYTES;
@@ -25,9 +28,9 @@ use crate::conduct::{self, Answer};
 use crate::observe::cause_of_store;
 use crate::problem::{Problem, RunError};
 use crate::request::{RequestError, client_key, random_id};
-use crate::roster::JobOffer;
+use crate::roster::{JobOffer, JobRevision};
 use crate::session::{End, Session};
-use crate::store::{Diagnostic, Inserted, JobEnd, JobEvent, JobRow, JobState, SessionState, Store};
+use crate::store::{Diagnostic, Inserted, JobEnd, JobEvent, JobRow, JobState, SessionState, Store, Warning};
 
 /// A job that waits or runs.
 pub struct LiveJob {
@@ -50,7 +53,8 @@ pub(crate) struct Run<'a> {
     pub(crate) session: &'a Session,
     pub(crate) job: JobId,
     pub(crate) script: Hash,
-    pub(crate) plan: &'a Plan,
+    /// Made with the outcomes of the edits so far.
+    pub(crate) plan: Arc<Plan>,
     pub(crate) plan_hash: Hash,
     pub(crate) progress: Progress,
     pub(crate) stop: Stop,
@@ -75,6 +79,14 @@ impl Progress {
             name: name.to_owned(),
         };
         self.store.add_event(self.job, event).await?;
+        self.ring();
+        Ok(())
+    }
+
+    /// Tells what a rule did to the script.
+    async fn warn(&self, line: u32, warning: rules::Warning) -> Result<(), RunError> {
+        let (code, message) = (warning.code().to_owned(), warning.to_string());
+        self.store.add_event(self.job, JobEvent::Warning(Warning { line, code, message })).await?;
         self.ring();
         Ok(())
     }
@@ -186,6 +198,7 @@ impl Broker {
             diagnostics: Vec::new(),
             line: 0,
             tables: 0,
+            warnings: Vec::new(),
         };
         let plan = match checked {
             Ok(plan) => {
@@ -298,18 +311,18 @@ impl Broker {
             questions: u32::try_from(plan.questions.len()).unwrap_or(u32::MAX),
             live: Arc::clone(&live),
         };
-        let run = Run {
+        let mut run = Run {
             broker: self,
             session,
             job: id,
             script: Hash::of(script.as_bytes()),
-            plan: &plan,
             plan_hash: plan.hash(),
+            plan,
             progress: progress.clone(),
             stop: Stop { cancelled: live.cancel.subscribe(), session: session.ending() },
         };
         let watch = self.telemetry.step(Step::Job).of(session.id);
-        let end = match watch.watch(self.answer_all(&run, &script)).await {
+        let end = match watch.watch(self.answer_all(&mut run, &script)).await {
             Ok(()) => JobEnd { state: JobState::Done, problem: None, line: 0 },
             Err((error, line)) => {
                 if error.ends_session() {
@@ -327,7 +340,7 @@ impl Broker {
     }
 
     /// Offers the script to all workers, then asks its questions one by one. An error comes with its line.
-    async fn answer_all(&self, run: &Run<'_>, script: &Arc<str>) -> Result<(), (RunError, u32)> {
+    async fn answer_all(&self, run: &mut Run<'_>, script: &Arc<str>) -> Result<(), (RunError, u32)> {
         let whole_script = |error: RunError| (error, 0);
         run.stop.check().await.map_err(whole_script)?;
         if !self.store.job_runs(run.job).await.map_err(|error| whole_script(error.into()))? {
@@ -337,15 +350,23 @@ impl Broker {
         if run.plan.questions.is_empty() {
             return Ok(());
         }
-        let rules = run.stop.unless(offer(run, script)).await.map_err(whole_script)?;
+        let parties = parties(run).map_err(whole_script)?;
+        let rules = run.stop.unless(offer(run, &parties, script)).await.map_err(whole_script)?;
         let joined = strictest(&rules).ok_or(whole_script(RunError::PerturbationTables))?;
-        for (index, question) in (0..).zip(&run.plan.questions) {
-            let at_line = |error| (error, question.line);
+        for at in 0..run.plan.questions.len() {
+            let (index, line) = (at as u32, run.plan.questions[at].line);
+            let at_line = |error| (error, line);
             let turn = async { Ok(self.turns.take(&run.session.asker.institution).await) };
             let _turn = run.stop.unless(turn).await.map_err(at_line)?;
             let asked = self.telemetry.step(Step::Question).of(run.session.id);
             match asked.watch(conduct::ask(run, index, &rules, &joined)).await.map_err(at_line)? {
                 Answer::Passed => {}
+                Answer::NotCarriedOut(warning) => {
+                    if at + 1 < run.plan.questions.len() {
+                        revise(run, at, &parties, script).await.map_err(at_line)?;
+                    }
+                    run.progress.warn(line, warning).await.map_err(at_line)?;
+                }
                 Answer::Refused(refusal) => return Err(at_line(refusal.into())),
                 Answer::Table(recorded) => {
                     self.store.add_table(run.job, recorded).await.map_err(|error| at_line(error.into()))?;
@@ -357,20 +378,29 @@ impl Broker {
     }
 }
 
-/// Offers the script to every node that is a worker in any of its questions or shares its columns, and returns what their
-/// owners insist on, in roster order.
-async fn offer(run: &Run<'_>, script: &Arc<str>) -> Result<Vec<Rules>, RunError> {
+/// Every node that is a worker in any of the script's questions or shares its columns, or may be where an edit is not
+/// carried out, in roster order. No question then has other owners than it has now, but it may have a single one.
+fn parties(run: &Run<'_>) -> Result<Vec<OwnerId>, RunError> {
     let broker = run.broker;
-    run.session.check_parties(broker).await?;
-    run.progress.stage(0, &broker.federation.broker.id, "offer").await?;
     let mut workers = Vec::new();
     for question in &run.plan.questions {
         let roles = conduct::roles(broker, question)?;
         workers.extend([roles.left, roles.right]);
         workers.extend(question.sharing().cloned());
+        if run.plan.edits().next().is_some() {
+            let alone = broker.federation.roles(&question.left.owner, None);
+            workers.push(alone.ok_or(RunError::Internal { step: "roles" })?.right);
+        }
     }
     let in_roster_order = broker.federation.nodes.iter().map(|party| party.id.clone());
-    let workers: Vec<_> = in_roster_order.filter(|id| workers.contains(id)).collect();
+    Ok(in_roster_order.filter(|id| workers.contains(id)).collect())
+}
+
+/// Offers the script to its parties, and returns what their owners insist on, in roster order.
+async fn offer(run: &Run<'_>, parties: &[OwnerId], script: &Arc<str>) -> Result<Vec<Rules>, RunError> {
+    let broker = run.broker;
+    run.session.check_parties(broker).await?;
+    run.progress.stage(0, &broker.federation.broker.id, "offer").await?;
     let offer = JobOffer {
         session: run.session.id,
         job: run.job,
@@ -378,8 +408,40 @@ async fn offer(run: &Run<'_>, script: &Arc<str>) -> Result<Vec<Rules>, RunError>
         catalogue: Arc::clone(&run.session.catalogue),
         plan: run.plan_hash,
     };
-    let nodes = broker.nodes(&workers);
+    let nodes = broker.nodes(parties);
     try_join_all(nodes.iter().map(|node| node.offer(&offer))).await
+}
+
+/// Goes on with the plan that follows from an edit that is not carried out, that of the question at this place, once all
+/// parties have derived the same.
+async fn revise(
+    run: &mut Run<'_>,
+    at: usize,
+    parties: &[OwnerId],
+    script: &Arc<str>,
+) -> Result<(), RunError> {
+    let internal = || RunError::Internal { step: "revise" };
+    let mut edits: Vec<bool> =
+        run.plan.edits().take_while(|(of, _)| *of < at).map(|(_, carried_out)| carried_out).collect();
+    edits.push(false);
+    let plan = {
+        let (script, catalogue) = (Arc::clone(script), Arc::clone(&run.session.catalogue));
+        let edits = edits.clone();
+        let derived = move || kobling_script::plan_after(&script, &catalogue, &edits);
+        tokio::task::spawn_blocking(derived).await.ok().flatten().ok_or_else(internal)?
+    };
+    // What has been asked stays asked.
+    if plan.questions.get(..=at) != run.plan.questions.get(..=at)
+        || plan.questions.len() != run.plan.questions.len()
+    {
+        return Err(internal());
+    }
+    let revision = JobRevision { session: run.session.id, job: run.job, edits, plan: plan.hash() };
+    let nodes = run.broker.nodes(parties);
+    let told = try_join_all(nodes.iter().map(|node| node.revise(&revision)));
+    run.stop.unless(async { told.await.map(|_| ()) }).await?;
+    (run.plan, run.plan_hash) = (Arc::new(plan), revision.plan);
+    Ok(())
 }
 
 /// Of each number the strictest; none where owners insist on different perturbation tables, or there are none.
@@ -393,6 +455,7 @@ fn strictest(rules: &[Rules]) -> Option<Rules> {
             perturbation_table: joined.perturbation_table,
             small_cell_units_max: joined.small_cell_units_max.max(rules.small_cell_units_max),
             small_cells_percent_max: joined.small_cells_percent_max.min(rules.small_cells_percent_max),
+            edit_units_min: joined.edit_units_min.max(rules.edit_units_min),
             statistic_units_min: joined.statistic_units_min.max(rules.statistic_units_min),
             two_largest_percent_max: joined.two_largest_percent_max.min(rules.two_largest_percent_max),
             others_percent_of_largest_min: joined

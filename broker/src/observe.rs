@@ -21,8 +21,8 @@ use rusqlite::ErrorCode;
 use crate::problem::RunError;
 use crate::request::RequestError;
 use crate::roster::{
-    ComputeEvent, ComputeOrder, DealOrder, Description, JobOffer, NodeClient, NodeClients, PeerLink,
-    SessionOffer, SignedPartial,
+    ComputeEvent, ComputeOrder, DealOrder, Description, JobOffer, JobRevision, NodeClient, NodeClients,
+    PeerLink, SessionOffer, SignedPartial,
 };
 use crate::store::StoreError;
 
@@ -140,6 +140,10 @@ impl NodeClient for Observed {
         self.watch(Step::Offer, offer.session, self.node.offer(offer)).await
     }
 
+    async fn revise(&self, revision: &JobRevision) -> Result<(), RunError> {
+        self.watch(Step::Revise, revision.session, self.node.revise(revision)).await
+    }
+
     /// Lasts until the worker's last report.
     async fn compute(
         &self,
@@ -193,7 +197,12 @@ impl NodeClient for Observed {
 fn ending(event: &Result<ComputeEvent, RunError>) -> Option<Outcome> {
     match event {
         Ok(ComputeEvent::Stage(_)) => None,
-        Ok(ComputeEvent::Passed | ComputeEvent::Shared | ComputeEvent::Ready { .. }) => Some(Outcome::Ok),
+        Ok(
+            ComputeEvent::Passed
+            | ComputeEvent::NotCarriedOut
+            | ComputeEvent::Shared
+            | ComputeEvent::Ready { .. },
+        ) => Some(Outcome::Ok),
         Ok(ComputeEvent::Refused(_)) => Some(Outcome::Refused),
         Ok(ComputeEvent::Failed(_)) => Some(Outcome::Failed),
         Err(error) => Some(error.outcome()),

@@ -127,6 +127,17 @@ pub struct Diagnostic {
     pub help: String,
 }
 
+/// What a rule did to a script that goes on, as it is kept and sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// Line from 1.
+    pub line: u32,
+    /// Stable code for programs.
+    pub code: String,
+    /// The rule, what it did and what to write instead.
+    pub message: String,
+}
+
 /// A job as it is kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobRow {
@@ -150,6 +161,8 @@ pub struct JobRow {
     pub line: u32,
     /// Tables ready.
     pub tables: u32,
+    /// What rules did to the script so far; kept among the job's events.
+    pub warnings: Vec<Warning>,
 }
 
 /// One event of a job.
@@ -177,6 +190,8 @@ pub enum JobEvent {
         /// Its index.
         index: u32,
     },
+    /// A rule did something to the script, which goes on.
+    Warning(Warning),
 }
 
 /// How a job ended.
@@ -595,12 +610,28 @@ const SELECT_JOB: &str =
 
 fn job_by_id(t: &Transaction<'_>, id: JobId) -> Result<Option<JobRow>, StoreError> {
     let sql = format!("{SELECT_JOB} WHERE id = ?1");
-    t.query_row(&sql, [id.to_string()], |row| Ok(job_row(row))).optional()?.transpose()
+    let job = t.query_row(&sql, [id.to_string()], |row| Ok(job_row(row))).optional()?.transpose()?;
+    job.map(|job| with_warnings(t, job)).transpose()
 }
 
 fn job_by_key(t: &Transaction<'_>, session: SessionId, key: &str) -> Result<Option<JobRow>, StoreError> {
     let sql = format!("{SELECT_JOB} WHERE session = ?1 AND key = ?2");
-    t.query_row(&sql, params![session.to_string(), key], |row| Ok(job_row(row))).optional()?.transpose()
+    let found = t.query_row(&sql, params![session.to_string(), key], |row| Ok(job_row(row)));
+    found.optional()?.transpose()?.map(|job| with_warnings(t, job)).transpose()
+}
+
+/// A job with the warnings that are among its events.
+fn with_warnings(t: &Transaction<'_>, mut job: JobRow) -> Result<JobRow, StoreError> {
+    let mut statement = t.prepare_cached(
+        "SELECT content FROM events WHERE job = ?1 AND content ->> 'event' = 'warning' ORDER BY number",
+    )?;
+    let rows = statement.query_map([job.id.to_string()], |row| row.get::<_, String>(0))?;
+    for content in rows {
+        if let JobEvent::Warning(warning) = read(&content?, "an event")? {
+            job.warnings.push(warning);
+        }
+    }
+    Ok(job)
 }
 
 fn end_job(t: &Transaction<'_>, id: JobId, end: &JobEnd, now_ms: u64) -> Result<bool, StoreError> {
@@ -654,6 +685,7 @@ fn job_row(row: &Row<'_>) -> Result<JobRow, StoreError> {
         diagnostics: read(&row.get::<_, String>(7)?, what)?,
         line: row.get(8)?,
         tables: row.get(9)?,
+        warnings: Vec::new(),
     })
 }
 

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use kobling_model::OwnerId;
+use kobling_model::unit::NotAUnitType;
+use kobling_model::{Day, OwnerId, UnitType};
+use kobling_synth::invent::PEOPLE_MAX;
 
 const EXITS: &str = "\
 Exit codes: 0 done, 1 the script has errors (or a log does not fit), 2 a disclosure rule or an owner refused,
@@ -36,14 +38,22 @@ pub enum Command {
     Bench(BenchArguments),
     /// Run a script and show its tables.
     Run(RunArguments),
-    /// Check a script without running it: syntax alone, or names, types and dates too with a platform file.
+    /// Check scripts without running them: names, types and dates against the catalogue, or with --syntax the text alone.
     Check(CheckArguments),
+    /// Show what a script would ask, of whom, under which rules, and roughly what it costs, without running it.
+    Explain(ExplainArguments),
     /// Look up what there is to ask about.
     Catalogue(CatalogueArguments),
     /// Check and read audit logs.
     Audit(AuditArguments),
     /// Write registers of people who do not exist, in the dataset format.
     Registers(RegistersArguments),
+    /// Make believable datasets from metadata alone.
+    ///
+    /// For each NAME.json (or NAME/NAME.json) of a folder, NAME/NAME.csv and NAME/NAME.json in the dataset format: codes where
+    /// they are valid, numbers in plausible ranges, units that fit each other. No real distribution is behind them,
+    /// and nobody in them exists.
+    Synth(SynthArguments),
     /// What an owner runs: keys, registers, the node itself.
     Node(kobling_node::cli::NodeArgs),
     /// What the centre runs.
@@ -134,16 +144,39 @@ pub struct RunArguments {
     pub json: bool,
 }
 
+/// Exit codes: 0 nothing is wrong; 1 a script has an error, or without `--syntax` asks for what is not available yet; 64 a file cannot be
+/// read as a script, whatever is wrong with the others.
 #[derive(Debug, Args)]
 pub struct CheckArguments {
-    /// The script.
-    pub file: PathBuf,
-    /// The platform's file; without it, only what can be seen in the script itself is checked.
-    #[arg(long, value_name = "FILE")]
+    /// The scripts.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Check only what can be seen in the scripts themselves, asking nobody. What is not available yet is then no error.
+    #[arg(long)]
+    pub syntax: bool,
+    /// The platform's file, for names, types and dates.
+    #[arg(long, value_name = "FILE", required_unless_present = "syntax", conflicts_with = "syntax")]
     pub platform: Option<PathBuf>,
     /// Language of messages.
     #[arg(long, value_enum, default_value_t)]
     pub lang: Language,
+    /// Print each diagnostic as JSON on a line of its own.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ExplainArguments {
+    /// The script.
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub platform: PlatformArguments,
+    /// Language of what is wrong with the script.
+    #[arg(long, value_enum, default_value_t)]
+    pub lang: Language,
+    /// Print the plan as JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -223,6 +256,47 @@ pub struct RegistersArguments {
     pub seed: u64,
     /// Where to write: one folder for each owner.
     pub folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct SynthArguments {
+    /// The folder of metadata files.
+    #[arg(value_name = "METADATA_DIR")]
+    pub metadata: PathBuf,
+    /// Where to write: one folder for each dataset.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// People, from 1 to 10000000. Other units are in proportion.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(PEOPLE_MAX)))]
+    pub people: u32,
+    /// Equal seeds make equal data.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// So many units of a type, in place of the usual number; may be given several times.
+    #[arg(long, value_name = "TYPE=N", value_parser = units)]
+    pub units: Vec<(UnitType, u32)>,
+    /// First day of the period that the data is about.
+    #[arg(long, value_name = "DAY", default_value = "2010-01-01")]
+    pub from: Day,
+    /// Last day of it.
+    #[arg(long, value_name = "DAY", default_value = "2023-12-31")]
+    pub to: Day,
+    /// What is known of values: a TOML or JSON file with low, high, mean and missing for variables.
+    #[arg(long, value_name = "FILE")]
+    pub ranges: Option<PathBuf>,
+    /// Replace datasets that are there already.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Print what was made, or what is wrong, as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn units(text: &str) -> Result<(UnitType, u32), String> {
+    let (unit_type, count) = text.split_once('=').ok_or("expected TYPE=N, such as JOBB=5000")?;
+    let unit_type = unit_type.parse().map_err(|error: NotAUnitType| error.to_string())?;
+    let count = count.parse().map_err(|_| "expected a whole number after the =".to_owned())?;
+    Ok((unit_type, count))
 }
 
 fn overlap(text: &str) -> Result<f64, String> {

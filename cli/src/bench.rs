@@ -120,13 +120,18 @@ async fn measure(
         ("session", &zero, &opened),
         ("population", &opened, marks.population_passed),
         ("link", marks.population_passed, marks.linked),
-        ("table", marks.linked, marks.ended),
+        ("edits", marks.linked, marks.edited),
+        ("table", marks.edited, marks.ended),
         ("further-table", marks.ended, again.ended),
     ] {
+        // Most cases have no edits.
+        if std::ptr::eq(from, to) {
+            continue;
+        }
         stages.add(name, to.after - from.after, Some(meter.between(&from.reading, &to.reading)));
     }
     stages.add("protection", marks.combining.after - marks.protecting.after, None);
-    let bytes = meter.between_nodes(&marks.linked.reading, &marks.ended.reading);
+    let bytes = meter.between_nodes(&marks.edited.reading, &marks.ended.reading);
 
     // 4.
     let pooled = match case {
@@ -242,6 +247,7 @@ struct Run {
 struct Marks<'a> {
     population_passed: &'a Moment,
     linked: &'a Moment,
+    edited: &'a Moment,
     protecting: &'a Moment,
     combining: &'a Moment,
     ended: &'a Moment,
@@ -286,18 +292,21 @@ impl Run {
     }
 
     fn marks(&self) -> anyhow::Result<Marks<'_>> {
-        // Question 0 is the population's, 1 the table's. In a linked session its first stage is a worker's.
-        let first = |wanted: &[&str]| {
+        // Question 0 is the population's, the last the table's; between them are those of edits. In a linked session the first
+        // stage of a question is a worker's.
+        let table = self.events.iter().map(|(_, _, question, _)| *question).max().unwrap_or(1);
+        let first = |of: u32, wanted: &[&str]| {
             let found = self.events.iter().find(|(_, stage, question, _)| {
-                *question == 1 && (wanted.is_empty() || wanted.contains(&stage.as_str()))
+                *question == of && (wanted.is_empty() || wanted.contains(&stage.as_str()))
             });
             found.map(|(.., moment)| moment).with_context(|| format!("no party told of the stage {wanted:?}"))
         };
         Ok(Marks {
-            population_passed: first(&[])?,
-            linked: first(&["extract"])?,
-            protecting: first(&["protect"])?,
-            combining: first(&["combine"])?,
+            population_passed: first(1, &[])?,
+            linked: first(1, &["extract"])?,
+            edited: first(table, &["extract"])?,
+            protecting: first(table, &["protect"])?,
+            combining: first(table, &["combine"])?,
             ended: &self.ended,
         })
     }

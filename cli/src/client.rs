@@ -141,6 +141,26 @@ pub enum JobEvent {
         /// Its index.
         index: u32,
     },
+    /// A rule did something to the script, which goes on.
+    Warning(Warning),
+}
+
+/// What a rule did to a script that goes on.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Warning {
+    /// Line of the script, from 1.
+    pub line: u32,
+    /// Stable code.
+    pub code: String,
+    /// The rule, what it did and what to write instead.
+    pub message: String,
+}
+
+impl From<wire::Warning> for Warning {
+    fn from(warning: wire::Warning) -> Self {
+        let wire::Warning { line, code, message } = warning;
+        Self { line, code, message }
+    }
 }
 
 /// A job as the broker has it.
@@ -156,6 +176,8 @@ pub struct Job {
     pub diagnostics: Vec<(u32, u32, String)>,
     /// Tables ready.
     pub tables: u32,
+    /// What rules did to the script.
+    pub warnings: Vec<Warning>,
     /// Line of the script that was refused or failed; 0 where none.
     pub line: u32,
 }
@@ -267,6 +289,8 @@ impl Client {
         if !required.iter().all(|(id, major)| has(id, *major)) && !missing.is_empty() {
             return Err(missing.remove(0));
         }
+        // Names that bindings make stand nowhere in the script itself.
+        let written = kobling_script::written_out(script);
         let mut catalogue = Catalogue { datastores: Vec::new() };
         for datastore in self.variables(None).await? {
             let mut described = datastore;
@@ -275,7 +299,7 @@ impl Client {
             if wanted {
                 for variable in &mut described.variables {
                     let name = variable.name.as_str();
-                    if script.contains(name) {
+                    if written.contains(name) {
                         let release =
                             self.describe(described.id.as_str(), described.version.major, name).await?;
                         let full =
@@ -457,6 +481,7 @@ impl Client {
             problem: job.problem.map(ClientError::from),
             diagnostics: job.diagnostics.into_iter().map(diagnostic).collect(),
             tables: job.tables,
+            warnings: job.warnings.into_iter().map(Warning::from).collect(),
             line: job.line,
         })
     }
@@ -488,6 +513,7 @@ impl Client {
                 stage: stage.name,
             },
             Event::Table(index) => JobEvent::Ready { index },
+            Event::Warning(warning) => JobEvent::Warning(warning.into()),
         })
     }
 }

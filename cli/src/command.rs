@@ -3,8 +3,10 @@
 pub mod audit;
 pub mod catalogue;
 pub mod check;
+pub mod explain;
 pub mod registers;
 pub mod run;
+pub mod synth;
 
 use std::io::Write;
 

@@ -121,8 +121,10 @@ async fn question(
         }
     };
     let ending = ask(client, script, &required, progress, &mut Nobody).await?;
-    let (plan, state, tables, problem, line) = match ending {
-        Ending::Ended { plan, state, tables, problem, line } => (plan, state, tables, problem, line),
+    let (plan, state, tables, warnings, problem, line) = match ending {
+        Ending::Ended { plan, state, tables, warnings, problem, line } => {
+            (plan, state, tables, warnings, problem, line)
+        }
         Ending::Rejected(diagnostics) => {
             progress.clear();
             return rejected(&diagnostics);
@@ -133,6 +135,10 @@ async fn question(
     match state {
         JobState::Done => progress.done(),
         _ => progress.clear(),
+    }
+    for warning in &warnings {
+        let (line, message) = (warning.line, plain(&warning.message));
+        eprintln!("kobling: {}: line {line}: warning: {message}", plain(&script.name));
     }
     for table in &tables {
         print(&format!("\n{}", render::table::table(table, Language::En)));

@@ -1,6 +1,6 @@
 //! `kobling`: one program for researchers, auditors, operators and the demo.
 //!
-//! `run`, `check` and `catalogue` speak to a broker as the platform does; `audit` reads logs; `demo` makes a federation
+//! `run`, `check`, `explain` and `catalogue` speak to a broker as the platform does; `audit` reads logs; `demo` makes a federation
 //! of four processes of this very program; `node …` and `broker …` are what those processes run.
 //!
 //! Results go to standard output, progress and errors to standard error. An error is one line.
@@ -63,9 +63,11 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Bench(arguments) => bench::run(arguments).await?,
         Command::Run(arguments) => command::run::run(arguments).await?,
         Command::Check(arguments) => command::check::run(arguments).await?,
+        Command::Explain(arguments) => command::explain::run(arguments).await?,
         Command::Catalogue(arguments) => command::catalogue::run(arguments).await?,
         Command::Audit(arguments) => command::audit::run(arguments)?,
         Command::Registers(arguments) => command::registers::run(arguments)?,
+        Command::Synth(arguments) => command::synth::run(arguments).await?,
         Command::Node(arguments) => return kobling_node::cli::run(arguments).await,
         Command::Broker(command) => {
             kobling_broker::cli::run(command).await?;

@@ -65,6 +65,22 @@ pub fn diagnostic_json(diagnostic: &Diagnostic, language: Language) -> Value {
     })
 }
 
+/// A diagnostic for editors and other programs, with the file and both ends of the place; `end` is the place behind it.
+pub fn placed_diagnostic_json(script: &Script, diagnostic: &Diagnostic, language: Language) -> Value {
+    let (line, column) = diagnostic.end(&script.text);
+    json!({
+        "file": script.name,
+        "line": diagnostic.line,
+        "column": diagnostic.column,
+        "end": { "line": line, "column": column },
+        "code": diagnostic.code(),
+        "severity": diagnostic.severity().name(),
+        "message": diagnostic.message(language.into()),
+        "help": diagnostic.advice(language.into()),
+        "suggestions": diagnostic.suggestions(),
+    })
+}
+
 impl From<Language> for kobling_script::Language {
     fn from(language: Language) -> Self {
         match language {

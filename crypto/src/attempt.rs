@@ -489,6 +489,9 @@ impl Computation {
         numbers.extend(table.iter().flatten().map(|threshold| u64::from(*threshold)));
         match &protect.program {
             Program::Population { floor } => numbers.extend([0, u64::from(*floor)]),
+            Program::Edit { units_min, rest_min, floor } => {
+                numbers.extend([2, u64::from(*units_min), u64::from(*rest_min), u64::from(*floor)]);
+            }
             Program::Table { small_max, small_percent_max, counted, values } => {
                 numbers.extend([
                     1,
@@ -623,6 +626,11 @@ impl Computation {
         let table = PerturbationTable::new(table, max_change).ok()?;
         let program = match next()? {
             0 => Program::Population { floor: small(next()?)? },
+            2 => Program::Edit {
+                units_min: small(next()?)?,
+                rest_min: small(next()?)?,
+                floor: small(next()?)?,
+            },
             1 => {
                 let (small_max, small_percent_max) = (small(next()?)?, small(next()?)?);
                 let length = next()?;
@@ -878,6 +886,11 @@ mod tests {
                 ..computation().protect
             },
         };
+        let program = Program::Edit { units_min: 15, rest_min: 0, floor: 1000 };
+        let edit = Computation {
+            protect: ProtectShape { cells: 2, program, ..computation().protect },
+            ..computation()
+        };
         let owner = |categories| OwnerShape { categories, values: vec![] };
         let classes = ClassShape::new(65_536, 1, 17, vec![30, 60, 90], vec![1, 3], 1);
         let crossed = |categories, bits| OwnerShape { categories, values: vec![bits] };
@@ -894,7 +907,7 @@ mod tests {
         let told = joined.as_told();
         let Some(Product::Joined { classes, .. }) = &told.product else { panic!("joined") };
         assert!(classes[0].checked().is_ok() && classes[0].width() == 2 && classes[0].borders == [1]);
-        for computation in [full, population, joined, told] {
+        for computation in [full, population, edit, joined, told] {
             let bytes = computation.to_bytes();
             assert_eq!(Computation::from_bytes(&bytes), Some(computation));
             for cut in 0..bytes.len() {

@@ -8,7 +8,7 @@ use kobling_model::rules::Rules;
 use serde::Deserialize;
 
 use crate::PerturbationTable;
-use crate::rule::{dominance, population_floor, small_cells, small_table, statistic_units};
+use crate::rule::{dominance, few_units, population_floor, small_cells, small_table, statistic_units};
 
 /// What the file says. Private: the rest of the node sees [`Policy`].
 #[derive(Deserialize)]
@@ -18,6 +18,7 @@ struct PolicyFile {
     perturbation_table: Option<String>,
     small_cell_units_max: Option<u32>,
     small_cells_percent_max: Option<u32>,
+    edit_units_min: Option<u32>,
     statistic_units_min: Option<u32>,
     two_largest_percent_max: Option<u32>,
     others_percent_of_largest_min: Option<u32>,
@@ -29,7 +30,7 @@ struct PolicyFile {
 /// An owner's checked settings; holding one means that the node may take part in questions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Numbers of rules 1, 3, 4, 5, 7 and 10, as this owner has them.
+    /// Numbers of rules 1, 3, 4, 5, 6, 7 and 10, as this owner has them.
     pub rules: Rules,
     /// Whether the broker may deal randomness where three or more nodes are enrolled. Where there are only two, it
     /// deals in any case.
@@ -127,6 +128,12 @@ impl Policy {
                 small_table::LOOSEST,
                 "a table most of whose cells are small is a list of people; write 50 or less",
             )?,
+            edit_units_min: at_least(
+                "edit_units_min",
+                file.edit_units_min,
+                few_units::LOOSEST,
+                "an edit of fewer than 10 true units tells of each of them; write 15 or more",
+            )?,
             statistic_units_min: at_least(
                 "statistic_units_min",
                 file.statistic_units_min,
@@ -176,6 +183,9 @@ small_cell_units_max = {small}
 # Rule 5: a table with a larger share of suppressed cells is refused. Whole percent, at most {percent}.
 small_cells_percent_max = {percent}
 
+# Rule 6: an edit that touches, or leaves out, a smaller perturbed count is not carried out. At least {edit}.
+edit_units_min = {edit}
+
 # Rule 7: means, deviations and sums of a cell with a smaller perturbed count are hidden. At least {statistic}.
 statistic_units_min = {statistic}
 
@@ -199,6 +209,7 @@ decoy_delta_exponent = 9
             floor = population_floor::LOOSEST,
             small = small_cells::LOOSEST,
             percent = small_table::LOOSEST,
+            edit = few_units::LOOSEST,
             statistic = statistic_units::LOOSEST,
             two = dominance::LOOSEST_TWO_LARGEST,
             others = dominance::LOOSEST_OTHERS,
@@ -294,11 +305,12 @@ pub(crate) mod tests {
         Policy::parse(&Policy::init_text()).expect("what init writes is valid")
     }
 
-    const SETTINGS: [&str; 10] = [
+    const SETTINGS: [&str; 11] = [
         "population_units_min",
         "perturbation_table",
         "small_cell_units_max",
         "small_cells_percent_max",
+        "edit_units_min",
         "statistic_units_min",
         "two_largest_percent_max",
         "others_percent_of_largest_min",
@@ -325,6 +337,7 @@ pub(crate) mod tests {
                 perturbation_table: PerturbationTable::published().hash(),
                 small_cell_units_max: 4,
                 small_cells_percent_max: 50,
+                edit_units_min: 15,
                 statistic_units_min: 15,
                 two_largest_percent_max: 90,
                 others_percent_of_largest_min: 10,
@@ -356,6 +369,7 @@ pub(crate) mod tests {
             ("population_units_min", "0"),
             ("small_cell_units_max", "3"),
             ("small_cells_percent_max", "51"),
+            ("edit_units_min", "14"),
             ("statistic_units_min", "14"),
             ("two_largest_percent_max", "91"),
             ("others_percent_of_largest_min", "9"),
@@ -377,6 +391,7 @@ pub(crate) mod tests {
             ("population_units_min", "5000"),
             ("small_cell_units_max", "9"),
             ("small_cells_percent_max", "0"),
+            ("edit_units_min", "40"),
             ("statistic_units_min", "30"),
             ("two_largest_percent_max", "0"),
             ("others_percent_of_largest_min", "50"),

@@ -5,6 +5,7 @@
 //! extraction; rules that are not here do not apply to tables of counts and sums.
 
 pub mod dominance;
+pub mod few_units;
 pub mod perturbed_counts;
 pub mod population_floor;
 pub mod small_cells;
@@ -43,6 +44,7 @@ pub fn strictest(owners: &[Rules]) -> Result<Rules, IncompatibleRules> {
         joined.population_units_min = joined.population_units_min.max(rules.population_units_min);
         joined.small_cell_units_max = joined.small_cell_units_max.max(rules.small_cell_units_max);
         joined.small_cells_percent_max = joined.small_cells_percent_max.min(rules.small_cells_percent_max);
+        joined.edit_units_min = joined.edit_units_min.max(rules.edit_units_min);
         joined.statistic_units_min = joined.statistic_units_min.max(rules.statistic_units_min);
         joined.two_largest_percent_max = joined.two_largest_percent_max.min(rules.two_largest_percent_max);
         joined.others_percent_of_largest_min =
@@ -58,6 +60,7 @@ pub fn is_at_least_as_strict(rules: &Rules, owner: &Rules) -> bool {
         && rules.population_units_min >= owner.population_units_min
         && rules.small_cell_units_max >= owner.small_cell_units_max
         && rules.small_cells_percent_max <= owner.small_cells_percent_max
+        && rules.edit_units_min >= owner.edit_units_min
         && rules.statistic_units_min >= owner.statistic_units_min
         && rules.two_largest_percent_max <= owner.two_largest_percent_max
         && rules.others_percent_of_largest_min >= owner.others_percent_of_largest_min
@@ -76,6 +79,7 @@ mod tests {
             perturbation_table,
             small_cell_units_max,
             small_cells_percent_max,
+            edit_units_min: 15,
             statistic_units_min: 15,
             two_largest_percent_max: 90,
             others_percent_of_largest_min: 10,
@@ -99,6 +103,7 @@ mod tests {
             assert!(!is_at_least_as_strict(&loose, &owner));
         }
         for loose in [
+            Rules { edit_units_min: 14, ..owner.clone() },
             Rules { statistic_units_min: 14, ..owner.clone() },
             Rules { two_largest_percent_max: 91, ..owner.clone() },
             Rules { others_percent_of_largest_min: 9, ..owner.clone() },

@@ -11,6 +11,9 @@
 //! - `==`, `<`, `<=`, `>`, `>=` with a missing operand give 0, `!=` gives 1.
 //! - `&`, `|` and `!` take missing as 0; a number is true when it is not 0.
 //! - `sysmiss(x)` is 1 for missing, else 0.
+//! - `rowmax`, `rowmin`, `rowmean`, `rowmedian`, `rowstd` and `rowtotal` leave missing operands out. Where too few are left to say
+//!   anything (none, for `rowstd` one) they are missing, `rowtotal` is 0. `rowmissing` and `rowvalid` count operands.
+//!   `rowconcat` is missing where an operand is: a part of a code would pass for a whole one.
 
 use serde::{Deserialize, Serialize};
 
@@ -53,46 +56,102 @@ pub enum BinaryOperator {
     Or,
 }
 
-/// Functions of one owner's values. Names and meaning are the script language's.
+/// Functions of one owner's values. Names and meaning are the script language's, argument for argument; `docs/FUNCTIONS.md`
+/// defines each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)] // Defined in the language's function list.
 pub enum Function {
+    // Numbers.
     Abs,
+    Acos,
+    Asin,
+    Atan,
     Ceil,
+    Comb,
+    Cos,
+    Exp,
     Floor,
     Int,
-    Round,
-    Sqrt,
-    Exp,
     Ln,
+    Lnfactorial,
     Log10,
-    Year,
-    Month,
+    Logit,
+    Pi,
+    Round,
+    Sin,
+    Sqrt,
+    Tan,
+    // Dates.
+    Date,
     Day,
-    Quarter,
-    Halfyear,
     Dow,
     Doy,
+    Halfyear,
+    Isoformatdate,
+    Month,
+    Quarter,
     Week,
-    Date,
+    Year,
+    // Texts.
+    EndsWith,
     Length,
     Lower,
-    Upper,
-    Trim,
     Ltrim,
     Rtrim,
-    Substr,
     StartsWith,
-    EndsWith,
     String,
-    Sysmiss,
+    Substr,
+    Trim,
+    Upper,
+    // Several variables.
+    RowConcat,
     RowMax,
-    RowMin,
     RowMean,
-    RowTotal,
+    RowMedian,
+    RowMin,
     RowMissing,
+    RowStd,
+    RowTotal,
     RowValid,
+    Sysmiss,
+    // Distributions.
+    Betaden,
+    Binomial,
+    Binomialp,
+    Binomialtail,
+    Chi2,
+    Chi2den,
+    Chi2tail,
+    F,
+    Fden,
+    Ftail,
+    Ibeta,
+    Ibetatail,
+    InvF,
+    InvFtail,
+    Invchi2,
+    Invchi2tail,
+    Invibeta,
+    Invibetatail,
+    InvnFtail,
+    Invnttail,
+    Invt,
+    Invttail,
+    NF,
+    NFden,
+    NFtail,
+    Nchi2,
+    Nchi2den,
+    Nchi2tail,
+    Normal,
+    Normalden,
+    Nt,
+    Ntden,
+    Nttail,
+    T,
+    Tden,
+    Ttail,
     /// A text as a number: text, signs to leave out, and 1 where a comma is the decimal point. Missing where it is none.
     Destring,
 }
@@ -147,6 +206,31 @@ impl Expression {
                     .map(|(when, then)| (when.with_sources(replace), then.with_sources(replace)))
                     .collect();
                 Self::Case { arms, otherwise: Box::new(otherwise.with_sources(replace)) }
+            }
+        }
+    }
+
+    /// The same expression with `to` wherever `part` stands.
+    pub fn with_part(&self, part: &Self, to: &Self) -> Self {
+        if self == part {
+            return to.clone();
+        }
+        match self {
+            Self::Source(_) | Self::Constant(_) | Self::Missing(_) => self.clone(),
+            Self::Negate(inner) => Self::Negate(Box::new(inner.with_part(part, to))),
+            Self::Not(inner) => Self::Not(Box::new(inner.with_part(part, to))),
+            Self::Binary(operator, left, right) => {
+                let right = Box::new(right.with_part(part, to));
+                Self::Binary(*operator, Box::new(left.with_part(part, to)), right)
+            }
+            Self::Call(function, arguments) => {
+                Self::Call(*function, arguments.iter().map(|argument| argument.with_part(part, to)).collect())
+            }
+            Self::Case { arms, otherwise } => {
+                let arms = arms.iter();
+                let arms =
+                    arms.map(|(when, then)| (when.with_part(part, to), then.with_part(part, to))).collect();
+                Self::Case { arms, otherwise: Box::new(otherwise.with_part(part, to)) }
             }
         }
     }

@@ -6,6 +6,8 @@
 //!
 //! Source: R. E. Moore, "Interval Analysis", 1966, section 3, for the arithmetic.
 
+use std::f64::consts::{FRAC_PI_2, PI};
+
 use serde::{Deserialize, Serialize};
 
 use crate::expression::{BinaryOperator, Expression, Function, Value};
@@ -35,6 +37,8 @@ impl Interval {
 
     /// The truth values.
     const TRUTH: Self = Self { low: 0.0, high: 1.0, whole: true };
+    /// Sines and cosines.
+    const SINE: Self = Self { low: -1.0, high: 1.0, whole: false };
 
     /// Bounds of `expression` where source i lies within `sources[i]`; none where a rule gives none, or the
     /// expression is a text.
@@ -111,6 +115,23 @@ impl Interval {
             Function::Exp => monotonic(f64::exp, false),
             Function::Ln => positive(of(0)?).and_then(|x| Self::new(x.low.ln(), x.high.ln(), false)),
             Function::Log10 => positive(of(0)?).and_then(|x| Self::new(x.low.log10(), x.high.log10(), false)),
+            Function::Logit => {
+                let x = of(0).filter(|x| x.low > 0.0 && x.high < 1.0)?;
+                let logit = |x: f64| (x / (1.0 - x)).ln();
+                Self::new(logit(x.low), logit(x.high), false)
+            }
+            Function::Sin | Function::Cos => Some(Self::SINE),
+            Function::Asin | Function::Atan => Self::new(-FRAC_PI_2, FRAC_PI_2, false),
+            Function::Acos => Self::new(0.0, PI, false),
+            Function::Pi => Self::point(PI),
+            // n! is at most n^n.
+            Function::Lnfactorial => {
+                let most = of(0)?.high.max(1.0);
+                Self::new(0.0, most * most.ln(), false)
+            }
+            // All choices of n things together are 2^n.
+            Function::Comb => whole(1.0, of(0)?.high.max(0.0).exp2()),
+            Function::Tan => None,
             Function::Year => monotonic(|day| (1970.0 + day / 365.2425).floor(), true)
                 .and_then(|years| whole(years.low - 1.0, years.high + 1.0)),
             Function::Month => whole(1.0, 12.0),
@@ -126,7 +147,7 @@ impl Interval {
                 whole((days(years.low) - 2.0).floor(), (days(years.high + 1.0) + 2.0).ceil())
             }
             Function::Sysmiss | Function::StartsWith | Function::EndsWith => Some(Self::TRUTH),
-            Function::RowMax | Function::RowMin | Function::RowMean => {
+            Function::RowMax | Function::RowMin | Function::RowMean | Function::RowMedian => {
                 let each = each()?;
                 let mut hull = each.into_iter().fold(None, |hull, x| Some(Self::hull(hull, x)))?;
                 // A constant is never missing, so that it bounds the others at one end.
@@ -139,7 +160,15 @@ impl Interval {
                     Function::RowMax => hull.low = constants.fold(hull.low, f64::max),
                     _ => {}
                 }
-                Self::new(hull.low, hull.high, hull.whole && function != Function::RowMean)
+                let whole = matches!(function, Function::RowMax | Function::RowMin);
+                Self::new(hull.low, hull.high, hull.whole && whole)
+            }
+            // Greatest for two numbers at the two ends, also where there are more that may be missing; a little above it for
+            // what rounding adds.
+            Function::RowStd => {
+                let each = each()?;
+                let hull = each.into_iter().fold(None, |hull, x| Some(Self::hull(hull, x)))?;
+                Self::new(0.0, (hull.high - hull.low) * 0.7072, false)
             }
             Function::RowTotal => {
                 // A missing one counts as zero.
@@ -147,6 +176,46 @@ impl Interval {
                 each()?.into_iter().try_fold(zero, |sum, x| Self::sum(sum, Self::hull(Some(zero), x)))
             }
             Function::RowMissing | Function::RowValid => whole(0.0, arguments.len() as f64),
+            // Probabilities, and parts of a whole.
+            Function::Binomial
+            | Function::Binomialp
+            | Function::Binomialtail
+            | Function::Chi2
+            | Function::Chi2tail
+            | Function::F
+            | Function::Ftail
+            | Function::Ibeta
+            | Function::Ibetatail
+            | Function::Invibeta
+            | Function::Invibetatail
+            | Function::NF
+            | Function::NFtail
+            | Function::Nchi2
+            | Function::Nchi2tail
+            | Function::Normal
+            | Function::Nt
+            | Function::Nttail
+            | Function::T
+            | Function::Ttail => Self::new(0.0, 1.0, false),
+            // A normal density is at most 1 / √(2π) = 0.3989… of its deviation, and those of t are mixtures of such.
+            Function::Tden | Function::Ntden => Self::new(0.0, 0.4, false),
+            Function::Normalden => match arguments.len() {
+                3 => of(2).filter(|sigma| sigma.low > 0.0).and_then(|x| Self::new(0.0, 0.4 / x.low, false)),
+                _ => Self::new(0.0, 0.4, false),
+            },
+            Function::Betaden
+            | Function::Chi2den
+            | Function::Fden
+            | Function::InvF
+            | Function::InvFtail
+            | Function::Invchi2
+            | Function::Invchi2tail
+            | Function::InvnFtail
+            | Function::Invnttail
+            | Function::Invt
+            | Function::Invttail
+            | Function::NFden
+            | Function::Nchi2den => None,
             Function::Destring => None,
             Function::Length
             | Function::Lower
@@ -155,7 +224,9 @@ impl Interval {
             | Function::Ltrim
             | Function::Rtrim
             | Function::Substr
-            | Function::String => None,
+            | Function::String
+            | Function::Isoformatdate
+            | Function::RowConcat => None,
         }
     }
 
@@ -240,10 +311,17 @@ mod tests {
             Function::Exp,
             Function::Ln,
             Function::Log10,
+            Function::Logit,
+            Function::Lnfactorial,
+            Function::Comb,
+            Function::Sin,
+            Function::Acos,
             Function::Year,
             Function::RowMax,
             Function::RowMin,
             Function::RowMean,
+            Function::RowMedian,
+            Function::RowStd,
             Function::RowTotal,
         ];
         let mut expressions: Vec<Expression> =

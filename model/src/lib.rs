@@ -18,6 +18,7 @@ pub mod plan;
 pub mod preparation;
 pub mod record;
 pub mod rules;
+pub mod scalar;
 pub mod table;
 pub mod unit;
 pub mod value;

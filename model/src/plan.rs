@@ -1,9 +1,12 @@
 //! A researcher's script, checked and bound: what each owner computes in clear, and what is computed on
 //! shares.
 //!
-//! A plan is a list of questions in script order. Each is either a table or the floor check of a
-//! population that an import or edit has made. The broker and every node derive the plan from the script
-//! and the pinned catalogue on their own, and compare hashes.
+//! A plan is a list of questions in script order. Each is a table, the floor check of a population that an
+//! import has made, or whether an edit is carried out. The broker and every node derive the plan from the script,
+//! the pinned catalogue and the outcomes of earlier edits on their own, and compare hashes.
+//!
+//! Whatever the outcomes, a script asks the same questions at the same places of the list; and up to and with an edit's
+//! own question the plans with either outcome of it are the same, but for [`Plan::edits`].
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +21,10 @@ use crate::{DatastoreId, Day, Hash, OwnerId, UnitType, VariableName, Version};
 pub struct Plan {
     /// Releases that the script has connected, in order of id.
     pub releases: Vec<Release>,
+    /// Outcomes of edits that the plan was made with, in script order: whether each was carried out. Edits
+    /// beyond the list count as carried out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edits: Vec<bool>,
     /// Questions in script order.
     pub questions: Vec<Question>,
 }
@@ -38,7 +45,7 @@ pub struct Release {
 pub struct Question {
     /// Line of the script, from 1.
     pub line: u32,
-    /// The statement as written, for people.
+    /// The statement as written, with the values of bindings in place, for people.
     pub text: String,
     /// What is asked.
     pub kind: QuestionKind,
@@ -62,14 +69,40 @@ pub struct Question {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum QuestionKind {
-    /// Rule 1: the population of a dataset after an import or edit, one cell. Only whether it passes
-    /// becomes known.
+    /// Rule 1: the population of a dataset after an import, one cell. Only whether it passes becomes known.
     Population {
         /// The dataset's name in the script.
         dataset: String,
     },
+    /// Rule 6: whether an edit is carried out, two cells over the dataset as it was before. Only that becomes
+    /// known, and for a keep or drop that is carried out whether what remains passes rule 1.
+    Edit(Edit),
     /// A table of counts.
     Table(TableShape),
+}
+
+/// An edit, by the units that it touches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edit {
+    /// The dataset's name in the script.
+    pub dataset: String,
+    /// A column of two categories: first units that the edit touches, then the others. Every unit is in one.
+    /// What a keep or drop touches are the units that go.
+    pub touched: Place,
+    /// What is asked of the others.
+    pub rest: Rest,
+}
+
+/// What is asked of the units that an edit does not touch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rest {
+    /// That they are not few: rule 6, as for those touched.
+    NotFew,
+    /// That they pass rule 1: they are the population that remains.
+    Population,
+    /// Nothing: the rules of a recode name every value, so that they leave out nobody by construction.
+    Nothing,
 }
 
 /// How a table is laid out.
@@ -214,6 +247,13 @@ impl Plan {
         Hash::of_json(self)
     }
 
+    /// Questions about edits by their place in the plan, each with the outcome that the plan was made with.
+    pub fn edits(&self) -> impl Iterator<Item = (usize, bool)> {
+        let questions = self.questions.iter().enumerate();
+        let edits = questions.filter(|(_, question)| matches!(question.kind, QuestionKind::Edit(_)));
+        edits.map(|(at, _)| at).zip(self.edits.iter().copied().chain(std::iter::repeat(true)))
+    }
+
     /// Owners that take part, in order of name.
     pub fn owners(&self) -> Vec<OwnerId> {
         let mut owners: Vec<_> = self.questions.iter().flat_map(Question::owners).cloned().collect();
@@ -254,7 +294,7 @@ impl Question {
     /// The number summed in each cell, if there is one.
     pub fn value(&self) -> Option<&ValueColumn> {
         match &self.kind {
-            QuestionKind::Population { .. } => None,
+            QuestionKind::Population { .. } | QuestionKind::Edit(_) => None,
             QuestionKind::Table(shape) => shape.value.as_ref(),
         }
     }

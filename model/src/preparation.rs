@@ -80,6 +80,9 @@ pub struct Measure {
     pub value: Expression,
     /// What the column's values are.
     pub value_type: ValueType,
+    /// Whether values are of a public list: the smallest and largest then stay among them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_codes: bool,
 }
 
 /// A statistic of a group's values that are not missing.
@@ -212,6 +215,17 @@ impl Column {
 }
 
 impl Preparation {
+    /// Number of nodes and columns, as a measure of work; the checker bounds it.
+    pub fn size(&self) -> usize {
+        let of_key = match &self.by {
+            By::Values(values) => values.iter().map(Expression::size).sum(),
+            By::Unit | By::Pointer { .. } => 1,
+        };
+        let of_filters: usize = self.filters.iter().map(Expression::size).sum();
+        let of_measures: usize = self.measures.iter().map(|measure| 1 + measure.value.size()).sum();
+        self.sources.len() + of_key + of_filters + of_measures
+    }
+
     /// Register variables that it reads, in no order.
     pub fn registers(&self) -> impl Iterator<Item = &Source> {
         let spells = match &self.rows {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Release;
-use crate::rules::{Refusal, Rules};
+use crate::rules::{Refusal, Rules, Warning};
 use crate::{AttemptId, Hash, JobId, OwnerId, SessionId};
 
 /// One entry of a party's audit log, without the chain that `kobling-audit` puts around it.
@@ -105,8 +105,13 @@ pub enum Outcome {
         /// Hash of what leaves.
         content: Hash,
     },
-    /// A population passed its floor; nothing but that leaves.
+    /// A population passed its floor, or an edit is carried out; nothing but that leaves.
     Passed,
+    /// An edit is not carried out; nothing but that leaves, and the script goes on.
+    NotCarriedOut {
+        /// By which rule.
+        rule: Warning,
+    },
     /// An owner has shared its columns to the two workers. How the question ended is theirs to record.
     Shared,
     /// A rule refused.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Hash;
 
-/// Numbers of rules 1, 3, 4, 5, 7 and 10 in force for a question: the strictest of all owners taking part.
+/// Numbers of rules 1, 3, 4, 5, 6, 7 and 10 in force for a question: the strictest of all owners taking part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rules {
@@ -17,6 +17,9 @@ pub struct Rules {
     pub small_cell_units_max: u32,
     /// Rule 5: a table with more than this share of suppressed cells is refused. Whole percent.
     pub small_cells_percent_max: u32,
+    /// Rule 6: an edit that touches, or leaves out, a perturbed count below this is not carried out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub edit_units_min: u32,
     /// Rule 7: statistics of a cell whose perturbed count is below this are hidden.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub statistic_units_min: u32,
@@ -28,7 +31,7 @@ pub struct Rules {
     pub others_percent_of_largest_min: u32,
 }
 
-/// Records of before rules 7 and 10 have no numbers for them: they are read as 0, and stay as they were written.
+/// Records of before rules 6, 7 and 10 have no numbers for them: they are read as 0, and stay as they were written.
 fn is_zero(number: &u32) -> bool {
     *number == 0
 }
@@ -61,6 +64,28 @@ impl Refusal {
         match self {
             Self::PopulationFloor => "population-floor",
             Self::SmallCells => "small-cells",
+        }
+    }
+}
+
+/// What a rule did to a script that goes on, in a form that is safe to show: rests on perturbed counts only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum Warning {
+    /// Rule 6.
+    #[error(
+        "[edit-not-carried-out] rule 6: the edit touches very few units or none, or leaves very few or none out, and was \
+         not carried out; the script went on without it, and a column that it should have made is missing for everybody; \
+         write a wider condition, or a value for everybody without one"
+    )]
+    EditNotCarriedOut,
+}
+
+impl Warning {
+    /// Stable code for programs.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::EditNotCarriedOut => "edit-not-carried-out",
         }
     }
 }

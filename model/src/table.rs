@@ -187,7 +187,7 @@ impl Layout {
 ///
 /// Combinations lie left's category slowest, then right's, then that of each further owner with a part in the product
 /// ([`Question::factors`]), then the class of each sum, the last fastest. A table's inner cells lie row by row in the order in which
-/// its variables were written; a population check has one cell.
+/// its variables were written; a population check has one cell, an edit has two.
 pub fn inner_cell_of_combination(question: &Question) -> Vec<Option<usize>> {
     // What a combination consists of, in order, with sizes.
     let workers = question.fragments().filter(|(side, _)| !matches!(side, Side::Other(_)));
@@ -199,9 +199,10 @@ pub fn inner_cell_of_combination(question: &Question) -> Vec<Option<usize>> {
     let digits: Vec<(Input, usize)> = of_owners.chain(of_sums).collect();
     let place =
         |input: &Input| digits.iter().position(|(of, _)| of == input).expect("a question has its inputs");
-    let variables = match &question.kind {
-        QuestionKind::Table(shape) => shape.variables.as_slice(),
-        QuestionKind::Population { .. } => &[],
+    let variables: Vec<Place> = match &question.kind {
+        QuestionKind::Table(shape) => shape.variables.iter().map(|variable| variable.place).collect(),
+        QuestionKind::Edit(edit) => vec![edit.touched],
+        QuestionKind::Population { .. } => Vec::new(),
     };
     let joint = |joint: &'_ Joint| -> (Vec<usize>, Vec<Option<u32>>, usize) {
         (joint.inputs.iter().map(place).collect(), joint.category_of.clone(), joint.categories.len())
@@ -209,7 +210,7 @@ pub fn inner_cell_of_combination(question: &Question) -> Vec<Option<usize>> {
     let conditions: Vec<_> = question.conditions.iter().map(joint).collect();
     // A dimension of one owner's is its own only input.
     let variables: Vec<_> = (variables.iter())
-        .map(|variable| match variable.place {
+        .map(|place_of| match *place_of {
             Place::Joint(at) => joint(&question.joints[at]),
             Place::Own { side, dimension } => {
                 let at = place(&Input::Dimension { side, dimension });
@@ -240,10 +241,19 @@ pub fn inner_cell_of_combination(question: &Question) -> Vec<Option<usize>> {
         .collect()
 }
 
-/// The layout of a question's result: that of its table, or a single cell.
+/// Cells of a question without margins.
+pub fn inner_cells(question: &Question) -> usize {
+    match &question.kind {
+        QuestionKind::Population { .. } => 1,
+        QuestionKind::Edit(_) => 2,
+        QuestionKind::Table(_) => layout(question).map_or(1, |layout| layout.inner_cells()),
+    }
+}
+
+/// The layout of a question's result, if it is a table.
 pub fn layout(question: &Question) -> Option<Layout> {
     match &question.kind {
-        QuestionKind::Population { .. } => None,
+        QuestionKind::Population { .. } | QuestionKind::Edit(_) => None,
         QuestionKind::Table(shape) => {
             let sizes: Vec<_> = axes(question, shape).iter().map(|axis| axis.categories.len()).collect();
             Some(Layout::of(&sizes))

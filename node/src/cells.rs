@@ -7,7 +7,7 @@ use kobling_crypto::protocol::shared_constants::ConstantShares;
 use kobling_crypto::ring::Ring;
 use kobling_crypto::share::Share;
 use kobling_model::plan::{Question, Side};
-use kobling_model::table::{Layout, inner_cell_of_combination, layout};
+use kobling_model::table::{Layout, inner_cell_of_combination, inner_cells, layout};
 use kobling_model::value::ValueColumn;
 
 use crate::values::{Limbs, StepProducts, Sums, cell_values, sides, step_products};
@@ -95,7 +95,7 @@ impl CellSums {
             Value { column: column.clone(), parts, products: step_products(question) }
         });
         Self {
-            inner: layout.as_ref().map_or(1, Layout::inner_cells),
+            inner: inner_cells(question),
             layout,
             cell_of_combination: inner_cell_of_combination(question),
             value,

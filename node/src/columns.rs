@@ -92,6 +92,9 @@ pub async fn own_columns(
     if let Some(Kept::Columns(columns)) = fetch(node, session, name).await? {
         return Ok(columns);
     }
+    // Without it there is no noise.
+    let secret = node.founding.secrets().record_key();
+    let secret = secret.ok_or_else(|| NodeError::NotReady { party: node.me.clone() })?;
     let units = node.units_of(question.unit_type);
     let book = Arc::new(Book { node: node.clone() });
     let extracted = node.extractor.evaluate(fragment, left, question.unit_type, book, value).await;
@@ -103,8 +106,6 @@ pub async fn own_columns(
         true => None,
         false => Some(node.extractor.absent_unit(fragment, value).await.map_err(failed)?),
     };
-    let secret = node.founding.secrets().record_key();
-    let secret = secret.ok_or_else(|| NodeError::NotReady { party: node.me.clone() })?;
     let alignment = match linked {
         true => Some(aligned(node, session, question.unit_type).await?),
         false => None,

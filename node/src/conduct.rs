@@ -11,6 +11,7 @@
 //! | 7 | record the outcome | |
 //! | 8 | a worker's partial aggregate can be fetched once, by the broker | broker: a uniform share |
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use kobling_crypto::attempt::{Computation, Ends, Product, Sharing};
@@ -55,8 +56,10 @@ pub struct Question {
 pub enum Progress {
     /// A stage has begun.
     Stage(&'static str),
-    /// The population passed its floor.
+    /// The population passed its floor, or the edit is carried out.
     Passed,
+    /// The edit is not carried out.
+    NotCarriedOut,
     /// The partial aggregate with this content can be fetched.
     Ready(Hash),
     /// An owner that shares has shared its columns.
@@ -126,8 +129,13 @@ impl Node {
                 let result = task.run(&progress).await;
                 watcher.abort();
                 let report = self.conclude(&session, attempt, index, plan, result).await;
-                if let Progress::Passed = report {
-                    granted.passed.lock().unwrap_or_else(PoisonError::into_inner).insert(index);
+                let ended = match report {
+                    Progress::Passed => Some(true),
+                    Progress::NotCarriedOut => Some(false),
+                    _ => None,
+                };
+                if let Some(ended) = ended {
+                    granted.outcomes.lock().unwrap_or_else(PoisonError::into_inner).insert(index, ended);
                 }
                 session.state().end(attempt, Part::Compute);
                 report
@@ -154,7 +162,7 @@ impl Node {
             Some(place) => Duty::Share(place),
             None => return Err(not_granted()),
         };
-        self.populations_passed(&granted, question.index)?;
+        self.is_next(&granted, question.index)?;
         // More than a product joins, or than there are names of links for: no checked script leads here.
         if asked.factors().count() + asked.sums.len() > JoinedShape::FACTORS_MAX {
             return Err(NodeError::TooLarge { party: self.me.clone() });
@@ -187,17 +195,23 @@ impl Node {
         Ok(Task { node: self.clone(), session, granted, index, attempt, plan, roles, duty, rules, ended })
     }
 
-    /// Rule 1 is not left to the broker: a question is computed only after every population before it in the
-    /// script, of those this node is a worker for, has passed its floor here.
-    fn populations_passed(&self, granted: &Granted, index: u32) -> Result<(), NodeError> {
-        let passed = granted.passed.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Rules 1 and 6 are not left to the broker: a question is computed only after every population before it in the
+    /// script, of those this node is a worker for, has passed its floor here, and every edit has ended here as the
+    /// plan has it. The population's owner is a worker of every question about it.
+    fn is_next(&self, granted: &Granted, index: u32) -> Result<(), NodeError> {
+        let outcomes = granted.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        let edits: BTreeMap<usize, bool> = granted.plan.edits().collect();
         let works_for = |question: &plan::Question| {
             let roles = self.federation.roles(&question.left.owner, question.right_owner());
             roles.is_some_and(|roles| roles.left == self.me || roles.right == self.me)
         };
         let open = granted.plan.questions.iter().zip(0..index).any(|(question, at)| {
-            let population = matches!(question.kind, QuestionKind::Population { .. });
-            population && works_for(question) && !passed.contains(&at)
+            let wanted = match question.kind {
+                QuestionKind::Population { .. } => Some(&true),
+                QuestionKind::Edit(_) => edits.get(&(at as usize)),
+                QuestionKind::Table(_) => None,
+            };
+            wanted.is_some() && works_for(question) && outcomes.get(&at) != wanted
         });
         if open { Err(NodeError::NotGranted { step: "compute" }) } else { Ok(()) }
     }
@@ -225,6 +239,7 @@ impl Node {
     ) -> Progress {
         let outcome = match &result {
             Ok(Ended::Cleared(Cleared::Passed)) => Outcome::Passed,
+            Ok(Ended::Cleared(Cleared::NotCarriedOut(rule))) => Outcome::NotCarriedOut { rule: *rule },
             Ok(Ended::Cleared(Cleared::Table(partial))) => Outcome::Released { content: partial.content() },
             Ok(Ended::Shared) => Outcome::Shared,
             Err(Ending::Refused(rule)) => Outcome::Refused { rule: *rule },
@@ -241,6 +256,7 @@ impl Node {
         match result {
             Ok(Ended::Shared) => Progress::Shared,
             Ok(Ended::Cleared(Cleared::Passed)) => Progress::Passed,
+            Ok(Ended::Cleared(Cleared::NotCarriedOut(_))) => Progress::NotCarriedOut,
             Ok(Ended::Cleared(Cleared::Table(partial))) => {
                 let signature = self.signing_key.sign(&partial.message());
                 let content = partial.content();
@@ -357,26 +373,7 @@ impl Task {
     /// # Errors
     /// [`NodeError::Internal`] for a question of no checked script.
     pub fn product(&self, question: &plan::Question, rows: usize) -> Result<Option<Product>, NodeError> {
-        let shape = |(side, fragment): (Side, &Fragment)| {
-            let part = question.value().and_then(|column| column.part(side));
-            let values = part.map_or_else(Vec::new, |part| Limbs::of(part).bits());
-            OwnerShape { categories: fragment.categories(), values }
-        };
-        let internal = || self.node.internal("compute");
-        let left = shape((Side::Left, &question.left));
-        let Some(right) = &question.right else { return Ok(None) };
-        let others = question.factors().map(shape).collect();
-        let classes = question.sums.iter().map(|sum| {
-            let form = sum.form(&question.bounds(sum)).ok_or_else(internal)?;
-            let shared = sum.summands.iter().filter(|(side, _)| matches!(side, Side::Other(_)));
-            Ok(ClassShape::new(rows, 1, form.bits, form.borders, form.kept, shared.count()))
-        });
-        let classes = classes.collect::<Result<Vec<_>, NodeError>>()?;
-        let everyone = right.is_everyone();
-        let right = shape((Side::Right, right));
-        let crosses = step_products(question).into_iter().flat_map(|products| products.limbs);
-        let crosses = crosses.map(|(cross, _)| cross).collect();
-        Ok(Some(Product::new(rows, left, right, everyone, others, classes, crosses)))
+        product(question, rows).ok_or_else(|| self.node.internal("compute"))
     }
 
     /// What all owners of a question take for granted.
@@ -384,4 +381,27 @@ impl Task {
         let shape = format!("{computation:?}");
         Hash::of_json(&(self.plan, self.index, &self.rules, &self.roles, shape))
     }
+}
+
+/// The public shape of a question's product, the inner none where one owner has all of it; none for a question of no checked script.
+pub fn product(question: &plan::Question, rows: usize) -> Option<Option<Product>> {
+    let shape = |(side, fragment): (Side, &Fragment)| {
+        let part = question.value().and_then(|column| column.part(side));
+        let values = part.map_or_else(Vec::new, |part| Limbs::of(part).bits());
+        OwnerShape { categories: fragment.categories(), values }
+    };
+    let left = shape((Side::Left, &question.left));
+    let Some(right) = &question.right else { return Some(None) };
+    let others = question.factors().map(shape).collect();
+    let classes = question.sums.iter().map(|sum| {
+        let form = sum.form(&question.bounds(sum))?;
+        let shared = sum.summands.iter().filter(|(side, _)| matches!(side, Side::Other(_)));
+        Some(ClassShape::new(rows, 1, form.bits, form.borders, form.kept, shared.count()))
+    });
+    let classes = classes.collect::<Option<Vec<_>>>()?;
+    let everyone = right.is_everyone();
+    let right = shape((Side::Right, right));
+    let crosses = step_products(question).into_iter().flat_map(|products| products.limbs);
+    let crosses = crosses.map(|(cross, _)| cross).collect();
+    Some(Some(Product::new(rows, left, right, everyone, others, classes, crosses)))
 }

@@ -287,8 +287,7 @@ impl Work {
         let (mut drafts, mut made, mut bounds) = (Vec::new(), Vec::new(), Vec::new());
         for preparation in &fragment.preparations {
             let draft = Draft::prepare(store, preparation, &made, &bounds)?;
-            let types = preparation.measures.iter().map(|measure| measure.value_type).collect();
-            made.push((types, draft.keys()));
+            made.push(draft.known(preparation));
             bounds.push(draft.bounds());
             drafts.push(draft);
         }

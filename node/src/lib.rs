@@ -10,6 +10,7 @@ pub mod cli;
 pub mod columns;
 pub mod conduct;
 pub mod config;
+pub mod costs;
 pub mod deal;
 pub mod error;
 pub mod extract;

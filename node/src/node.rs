@@ -28,7 +28,7 @@ use crate::identity_map::IdentityMap;
 use crate::keep::{Keep, Kept};
 use crate::linkage::{self, Tokens};
 use crate::peer::{Connector, LinkName, LinkTransport, Purpose};
-use crate::session::{Granted, Opening, Session, Sessions, compare_canaries, map_state};
+use crate::session::{Granted, Offered, Opening, Session, Sessions, compare_canaries, map_state};
 
 /// How long an owner that has shared waits for the workers to take leave: as long as the broker waits for a question.
 const SHARING_PATIENCE: Duration = Duration::from_secs(3600);
@@ -349,9 +349,53 @@ impl Node {
         if plan.hash() != plan_hash {
             return Err(NodeError::PlanDiffers { party: self.me.clone() });
         }
-        let granted = Granted { plan, script: Hash::of(script.as_bytes()), passed: Mutex::default() };
-        session.state().granted.insert(job, Arc::new(granted));
+        let granted = Granted { plan, script: Hash::of(script.as_bytes()), outcomes: Mutex::default() };
+        let offered = Offered { script: script.to_owned(), catalogue };
+        let mut state = session.state();
+        state.granted.insert(job, Arc::new(granted));
+        state.offered = Some((job, Arc::new(offered)));
+        drop(state);
         Ok(self.policy.rules.clone())
+    }
+
+    /// Derives the plan of the job that was offered last anew, given outcomes of its first edits, the last of which was not
+    /// carried out; compares it, and takes its place. Blocking.
+    ///
+    /// What has been seen here is not left to the broker: an outcome that this node knows must be that one. Whatever the
+    /// outcomes, the questions asked so far are the same, so that what is known of them still holds.
+    ///
+    /// # Errors
+    /// [`NodeError::PlanDiffers`], [`NodeError::NotGranted`].
+    pub fn revise(
+        &self,
+        session: SessionId,
+        job: JobId,
+        edits: &[bool],
+        plan_hash: Hash,
+    ) -> Result<(), NodeError> {
+        let session = self.sessions.get(session, &self.me)?;
+        let not_granted = || NodeError::NotGranted { step: "revise" };
+        let (granted, offered) = {
+            let state = session.state();
+            let offered = state.offered.as_ref().filter(|(of, _)| *of == job).map(|(_, offered)| offered);
+            state.granted.get(&job).cloned().zip(offered.cloned()).ok_or_else(not_granted)?
+        };
+        let plan = kobling_script::plan_after(&offered.script, &offered.catalogue, edits)
+            .filter(|plan| plan.hash() == plan_hash)
+            .ok_or_else(|| NodeError::PlanDiffers { party: self.me.clone() })?;
+        let seen = granted.outcomes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let asked = seen.last_key_value().map_or(0, |(last, _)| *last as usize + 1);
+        let same = plan.questions.get(..asked) == granted.plan.questions.get(..asked);
+        let as_seen = plan.edits().zip(edits).all(|((at, carried_out), _)| {
+            let seen = u32::try_from(at).ok().and_then(|at| seen.get(&at));
+            seen.is_none_or(|seen| *seen == carried_out)
+        });
+        if !same || !as_seen {
+            return Err(not_granted());
+        }
+        let revised = Granted { plan, script: granted.script, outcomes: Mutex::new(seen) };
+        session.state().granted.insert(job, Arc::new(revised));
+        Ok(())
     }
 
     /// Ends an attempt and forgets what it made.

@@ -66,7 +66,11 @@ impl Stages {
     /// Takes note of a report.
     pub fn see(&mut self, report: &Progress) {
         let outcome = match report {
-            Progress::Stage(_) | Progress::Passed | Progress::Shared | Progress::Ready(_) => Outcome::Ok,
+            Progress::Stage(_)
+            | Progress::Passed
+            | Progress::NotCarriedOut
+            | Progress::Shared
+            | Progress::Ready(_) => Outcome::Ok,
             Progress::Refused(_) => Outcome::Refused,
             Progress::Failed(error) => error.outcome(),
         };

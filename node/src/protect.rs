@@ -1,7 +1,7 @@
 //! The gate: the one place of the product where anything computed on shares may be opened.
 //!
 //! Order, kept by types: shares go in; the rules are judged on perturbed counts, still in shares
-//! ([`kobling_crypto::protocol::protect`]); one bit is opened between the workers, for which the record of the
+//! ([`kobling_crypto::protocol::protect`]); one bit, of an edit two, is opened between the workers, for which the record of the
 //! opening is on disk already ([`crate::conduct`] writes it before the first message); only a table that the bit
 //! has passed becomes a partial aggregate, and that is handed out after its outcome is recorded.
 
@@ -12,17 +12,19 @@ use kobling_crypto::protocol::protect::{self, CellShares, Program, ProtectShape,
 use kobling_crypto::share::OpeningPermit;
 use kobling_disclosure::PerturbationTable;
 use kobling_model::partial::PartialAggregate;
-use kobling_model::plan::{Question, QuestionKind};
-use kobling_model::rules::{Refusal, Rules};
-use kobling_model::table::layout;
+use kobling_model::plan::{Question, QuestionKind, Rest};
+use kobling_model::rules::{Refusal, Rules, Warning};
+use kobling_model::table::{inner_cells, layout};
 
 use crate::values;
 
 /// What may leave once its outcome is recorded.
 #[derive(Debug)]
 pub enum Cleared {
-    /// A population that passed its floor: nothing but that.
+    /// A population that passed its floor, or an edit that is carried out: nothing but that.
     Passed,
+    /// An edit that is not carried out: nothing but that, by which rule.
+    NotCarriedOut(Warning),
     /// This worker's share of a protected table.
     Table(Box<PartialAggregate>),
 }
@@ -32,8 +34,10 @@ pub enum Cleared {
 pub enum Verdict {
     /// The rules refuse. Nothing else is ever sent.
     Refused,
-    /// The population passed.
+    /// The population passed, or the edit is carried out.
     Passed,
+    /// The edit is not carried out.
+    NotCarriedOut,
     /// The table passed: this worker's re-randomised shares, margins included.
     Table(ReleasedShares),
 }
@@ -51,9 +55,18 @@ pub fn shape(question: &Question, rules: &Rules) -> Result<ProtectShape, Unknown
     let table = PerturbationTable::known(rules.perturbation_table).ok_or(UnknownTable)?;
     let largest = table.largest_change().unsigned_abs();
     let table = lookup::PerturbationTable::new(table.lower_bounds(), largest).map_err(|_| UnknownTable)?;
-    let (cells, program) = match layout(question) {
-        None => (1, Program::Population { floor: rules.population_units_min }),
-        Some(layout) => {
+    let (cells, program) = match (&question.kind, layout(question)) {
+        (QuestionKind::Edit(edit), _) => {
+            let units_min = rules.edit_units_min;
+            let (rest_min, floor) = match edit.rest {
+                Rest::NotFew => (units_min, 0),
+                Rest::Population => (0, rules.population_units_min),
+                Rest::Nothing => (0, 0),
+            };
+            (inner_cells(question), Program::Edit { units_min, rest_min, floor })
+        }
+        (_, None) => (1, Program::Population { floor: rules.population_units_min }),
+        (_, Some(layout)) => {
             let program = Program::Table {
                 small_max: rules.small_cell_units_max,
                 small_percent_max: rules.small_cells_percent_max,
@@ -69,7 +82,7 @@ pub fn shape(question: &Question, rules: &Rules) -> Result<ProtectShape, Unknown
 /// The rule that a refusal of this question stands for.
 pub fn refusal(question: &Question) -> Refusal {
     match question.kind {
-        QuestionKind::Population { .. } => Refusal::PopulationFloor,
+        QuestionKind::Population { .. } | QuestionKind::Edit(_) => Refusal::PopulationFloor,
         QuestionKind::Table(_) => Refusal::SmallCells,
     }
 }
@@ -88,7 +101,8 @@ pub fn clear(
     let judged = protect::perturb(engine, shape, cells, noise_key_summand)?.judge(engine, shape)?;
     Ok(match judged.open(engine, permit())? {
         protect::Verdict::Refused => Verdict::Refused,
-        protect::Verdict::PopulationPassed => Verdict::Passed,
+        protect::Verdict::Passed => Verdict::Passed,
+        protect::Verdict::NotCarriedOut => Verdict::NotCarriedOut,
         protect::Verdict::TablePassed(table) => Verdict::Table(table.release(permit())),
     })
 }

@@ -136,6 +136,24 @@ impl NodeService for Control {
         Ok(Response::new(wire::OfferResponse { rules: Some((&rules).into()) }))
     }
 
+    async fn revise(
+        &self,
+        request: Request<wire::ReviseRequest>,
+    ) -> Result<Response<wire::ReviseResponse>, Status> {
+        let (request, asked_in) = self.of_broker(request)?;
+        let session = convert::session(&request.session).map_err(invalid)?;
+        let job = convert::job(&request.job).map_err(invalid)?;
+        let plan = convert::hash(&request.plan, "plan").map_err(invalid)?;
+        let node = self.node.clone();
+        let revised = async {
+            tokio::task::spawn_blocking(move || node.revise(session, job, &request.edits, plan))
+                .await
+                .map_err(|_| NodeError::Internal { party: self.node.me.clone(), step: "revise" })?
+        };
+        self.node.telemetry.step(Step::Revise).of(session).asked_by(asked_in).watch(revised).await?;
+        Ok(Response::new(wire::ReviseResponse {}))
+    }
+
     async fn compute(
         &self,
         request: Request<wire::ComputeRequest>,
@@ -223,6 +241,7 @@ fn to_wire(progress: Progress) -> wire::ComputeResponse {
     let event = match progress {
         Progress::Stage(name) => WireEvent::Stage(name.to_owned()),
         Progress::Passed => WireEvent::Passed(wire::Passed {}),
+        Progress::NotCarriedOut => WireEvent::NotCarriedOut(wire::NotCarriedOut {}),
         Progress::Shared => WireEvent::Shared(wire::Shared {}),
         Progress::Ready(content) => WireEvent::Ready(wire::Ready { content: convert::hash_bytes(&content) }),
         Progress::Refused(rule) => WireEvent::Refused(wire::Refused { rule: rule.code().to_owned() }),

@@ -3,13 +3,14 @@
 //! Everything here lives in memory and dies with the session or the process: a node that restarts knows no
 //! session, and the broker then ends it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use kobling_crypto::channel::{Channel, FramedChannel, StepName, farewell};
 use kobling_crypto::decoys::DecoyLaw;
 use kobling_crypto::pseudonym::{SessionSalt, check_value, contribution};
+use kobling_model::catalogue::Catalogue;
 use kobling_model::partial::PartialAggregate;
 use kobling_model::plan::{Plan, Release};
 use kobling_model::record::Asker;
@@ -67,6 +68,8 @@ pub struct SessionState {
     pub aligned: HashSet<UnitType>,
     /// Plans derived and granted.
     pub granted: HashMap<JobId, Arc<Granted>>,
+    /// What the newest of them was derived from, to be derived anew when an edit is not carried out.
+    pub offered: Option<(JobId, Arc<Offered>)>,
     /// Every part in an attempt ever begun: none is begun twice.
     begun: HashSet<(AttemptId, Part)>,
     /// Parts under way.
@@ -122,8 +125,17 @@ pub struct Granted {
     pub plan: Plan,
     /// Hash of the script's text.
     pub script: Hash,
-    /// Questions about populations that have passed their floor here.
-    pub passed: Mutex<BTreeSet<u32>>,
+    /// How questions about populations and edits have ended here, by their index: true for a population that has passed
+    /// its floor and an edit that is carried out.
+    pub outcomes: Mutex<BTreeMap<u32, bool>>,
+}
+
+/// What a plan is derived from.
+pub struct Offered {
+    /// The researcher's text.
+    pub script: String,
+    /// The releases pinned for the session.
+    pub catalogue: Catalogue,
 }
 
 impl Session {
@@ -142,6 +154,7 @@ impl Session {
             unconfirmed: HashMap::new(),
             aligned: HashSet::new(),
             granted: HashMap::new(),
+            offered: None,
             begun: HashSet::new(),
             running: HashMap::new(),
             partials: HashMap::new(),

@@ -6,7 +6,7 @@
 //! | 3 | fresh keys, shape, agreement ([`kobling_crypto::attempt`]) | dealer: the shape |
 //! | 4 | product, if several owners' data meet; then farewell to sharing owners | nothing |
 //! | 5 | cells and margins by sums of shares | no message |
-//! | 6 | protection; one bit is opened | workers: whether a rule refuses |
+//! | 6 | protection; one bit is opened | workers: whether a rule refuses, or an edit is not carried out |
 
 use std::sync::Arc;
 
@@ -28,6 +28,7 @@ use kobling_crypto::seeds::PairSeed;
 use kobling_model::federation::Worker;
 use kobling_model::partial::PartialAggregate;
 use kobling_model::plan::Side;
+use kobling_model::rules::Warning;
 use kobling_model::{Hash, OwnerId};
 use tokio::sync::mpsc;
 
@@ -260,6 +261,7 @@ impl Task {
         Ok(match cleared {
             protect::Verdict::Refused => return Err(Ending::Refused(protect::refusal(self.question()))),
             protect::Verdict::Passed => Cleared::Passed,
+            protect::Verdict::NotCarriedOut => Cleared::NotCarriedOut(Warning::EditNotCarriedOut),
             protect::Verdict::Table(shares) => Cleared::Table(Box::new(PartialAggregate {
                 session: self.session.id,
                 attempt: self.attempt,

@@ -1,4 +1,7 @@
 //! The syntax tree: what is written, before anything is looked up.
+//!
+//! Bindings and loops are carried out before it is made. Places lie in the script or, where a statement was written anew
+//! for a binding's values, in the text so made, which follows the script; diagnostics always stand in the script.
 
 use kobling_model::expression::BinaryOperator;
 use kobling_model::{DatastoreId, Day};
@@ -71,12 +74,6 @@ pub enum Command {
     ImportEvent(ImportEvent),
     Tabulate(Tabulate),
     Summarize(Summarize),
-    Let {
-        name: Name,
-        value: Expr,
-    },
-    For(Vec<LoopLevel>),
-    End,
     /// A form of the language that is read but not carried out yet.
     Other(Other),
     /// Could not be read; a diagnostic says why.
@@ -88,15 +85,13 @@ pub enum Command {
     },
 }
 
-/// A name as written. Names built from bindings are kept as written too.
+/// A name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name {
     /// The text.
     pub text: String,
     /// Its place.
     pub span: Span,
-    /// Whether it is built from bindings (`$x`, `++`).
-    pub bound: bool,
 }
 
 /// `require datastore:major as alias`
@@ -312,25 +307,7 @@ pub struct ImportEvent {
     pub options: Vec<OptionUse>,
 }
 
-/// Iterators that run in parallel; levels are nested.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LoopLevel {
-    /// The iterators' names.
-    pub names: Vec<Name>,
-    /// One for each name.
-    pub iterations: Vec<Iteration>,
-}
-
-/// What an iterator goes through.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Iteration {
-    /// These words.
-    Words(Vec<Expr>),
-    /// Whole numbers, both ends included.
-    Range(Expr, Expr),
-}
-
-/// A form that is not carried out yet: its parts, not interpreted.
+/// A form that is not carried out yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Other {
     /// The command's name.
@@ -338,11 +315,64 @@ pub struct Other {
     /// Place of the name.
     pub word_span: Span,
     /// Between the command and `if` or the comma.
-    pub arguments: Vec<Lexeme>,
+    pub arguments: Arguments,
     /// For which units.
     pub condition: Option<Expr>,
     /// As written.
     pub options: Vec<OptionUse>,
+}
+
+/// What stands between a command and `if` or the comma.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Arguments {
+    /// Not interpreted.
+    Tokens(Vec<Lexeme>),
+    /// Words and texts, of commands of the session.
+    Words(Vec<String>),
+    /// `alias/NAME …`
+    Registers(Vec<RegisterName>),
+    /// `[(statistic)] var-list`
+    Variables {
+        /// In parentheses before them.
+        statistic: Option<Name>,
+        /// In order.
+        variables: Vec<Name>,
+    },
+    /// A model.
+    Model(Box<Model>),
+}
+
+/// `var-name var-list [(var-list = var-list)] var-list [by var-name …]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// The kind of regression that `coefplot` draws.
+    pub regression: Option<Name>,
+    /// What is explained; for survival the event and the time.
+    pub responses: Vec<Name>,
+    /// By what.
+    pub terms: Vec<Term>,
+    /// Endogenous variables and their instruments.
+    pub instruments: Option<(Vec<Term>, Vec<Term>)>,
+    /// Groups.
+    pub by: Vec<Name>,
+}
+
+/// `x`, `i.x`, `c.x`, or several joined by `#` and `##`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Term {
+    /// One, or those that are crossed.
+    pub factors: Vec<Factor>,
+    /// Whether what stands before the factor of this number, from 1, is `##`: effects of each side too.
+    pub full: Vec<bool>,
+}
+
+/// A variable of a term.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Factor {
+    /// Its name.
+    pub variable: Name,
+    /// As `i.` or `c.` say; where neither stands, by the variable.
+    pub categorical: Option<bool>,
 }
 
 /// One option.
@@ -378,13 +408,9 @@ pub enum ExprKind {
     /// A bare date: allowed in imports only.
     Date(Day),
     Name(String),
-    /// `$name`
-    Binding(String),
     Negate(Box<Expr>),
     Not(Box<Expr>),
     Binary(BinaryOperator, Box<Expr>, Box<Expr>),
-    /// `a ++ b`
-    Join(Box<Expr>, Box<Expr>),
     Call {
         function: String,
         function_span: Span,

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kobling_model::catalogue::{Catalogue, Datastore};
-use kobling_model::expression::Expression;
+use kobling_model::expression::{Expression, ValueType};
 use kobling_model::interval::Interval;
 use kobling_model::plan::{Dimension, Plan, Question, QuestionKind, Release, Source};
-use kobling_model::preparation::Rows;
+use kobling_model::preparation::{Preparation, Rows};
 use kobling_model::{OwnerId, UnitType};
 
 use crate::ast::{Command, Expr, Name, Script, Statement};
@@ -21,16 +21,23 @@ use crate::command::{
 };
 use crate::diagnostic::{Reported, Reporter, Span};
 use crate::domain::Domain;
+use crate::edit::Edits;
 use crate::joint::Known;
 use crate::limits::{PLAN_NODES_MAX, QUESTIONS_MAX};
 use crate::locality::{Asked, Filter, NoSides, Population, Sides, conjunction, sides};
 use crate::lower::{Lowered, Lowering};
 use crate::made::Made;
 use crate::near::nearest;
-use crate::problem::{Feature, Problem, Unprepared};
+use crate::problem::{Problem, Unprepared};
 
-/// What the script asks; of use only where nothing was reported.
-pub(crate) fn plan(script: &Script, catalogue: &Catalogue, reporter: &mut Reporter<'_>) -> Plan {
+/// What the script asks, given outcomes of its first edits; of use only where nothing was reported. None where it has
+/// fewer edits.
+pub(crate) fn plan(
+    script: &Script,
+    catalogue: &Catalogue,
+    edits: &[bool],
+    reporter: &mut Reporter<'_>,
+) -> Option<Plan> {
     let mut checker = Checker {
         catalogue,
         reporter,
@@ -42,10 +49,10 @@ pub(crate) fn plan(script: &Script, catalogue: &Catalogue, reporter: &mut Report
         constants: Vec::new(),
         known: Vec::new(),
         questions: Vec::new(),
+        edits: Edits::new(edits),
         uncertain: false,
         spent: 0,
         joint_work: 0,
-        open_loops: 0,
     };
     for statement in &script.statements {
         if checker.reporter.full() || checker.exhausted() {
@@ -58,7 +65,8 @@ pub(crate) fn plan(script: &Script, catalogue: &Catalogue, reporter: &mut Report
         checker.connected.values().flatten().map(|datastore| release(datastore)).collect();
     releases.sort();
     releases.dedup();
-    Plan { releases, questions: checker.questions }
+    let edits = checker.edits.into_outcomes()?;
+    Some(Plan { releases, edits, questions: checker.questions })
 }
 
 fn release(datastore: &Datastore) -> Release {
@@ -82,13 +90,13 @@ pub(crate) struct Checker<'a, 'r, 's> {
     /// What is public about each of them beside.
     pub(crate) known: Vec<Known>,
     questions: Vec<Question>,
+    pub(crate) edits: Edits,
     /// Something has been reported that may have made names: unknown ones are not blamed any more.
     pub(crate) uncertain: bool,
     /// Nodes and categories so far.
     spent: usize,
     /// What columns over several owners have taken so far.
     joint_work: usize,
-    open_loops: usize,
 }
 
 /// A dataset of the script: never data, only what its columns are made of.
@@ -119,8 +127,9 @@ pub(crate) struct Groups {
     pub(crate) owner: OwnerId,
     /// Names of the variables that units of a group have in common.
     pub(crate) by: Vec<String>,
-    /// What they are of a unit, over the script's sources.
+    /// What they are of a unit, over the script's sources; in columns of groups, these stand for the groups' own.
     pub(crate) values: Vec<Expression>,
+    pub(crate) types: Vec<ValueType>,
 }
 
 /// A column by what is known about it.
@@ -182,25 +191,6 @@ impl Dataset {
 
 impl<'a, 's> Checker<'a, '_, 's> {
     fn statement(&mut self, statement: &Statement) -> Result<(), Reported> {
-        // What a loop's body means depends on its iterators; the loop itself has been reported.
-        match &statement.command {
-            Command::For(_) => {
-                self.open_loops += 1;
-                self.uncertain = true;
-                return Err(self.report(statement.span, Problem::NotYet { feature: Feature::Loops }));
-            }
-            Command::End => {
-                self.open_loops = self.open_loops.saturating_sub(1);
-                return Ok(());
-            }
-            Command::Broken { word, .. } if word == "for" => {
-                self.open_loops += 1;
-                self.uncertain = true;
-                return Ok(());
-            }
-            _ if self.open_loops > 0 => return Ok(()),
-            _ => {}
-        }
         match &statement.command {
             Command::Require(require) => require::check(self, require),
             Command::CreateDataset(name) => dataset::check_create(self, name),
@@ -229,12 +219,7 @@ impl<'a, 's> Checker<'a, '_, 's> {
             Command::Tabulate(tabulate) => tabulate::check(self, tabulate, statement),
             Command::Summarize(summarize) => summarize::check(self, summarize, statement),
             Command::Other(other) => other::check(self, other),
-            Command::Let { .. } => {
-                self.uncertain = true;
-                Err(self.report(statement.span, Problem::NotYet { feature: Feature::Bindings }))
-            }
             Command::Broken { word, defines } => self.broken(word, defines.as_deref()),
-            Command::For(_) | Command::End => Ok(()),
         }
     }
 
@@ -256,20 +241,6 @@ impl<'a, 's> Checker<'a, '_, 's> {
 
     pub(crate) fn report(&mut self, span: Span, problem: Problem) -> Reported {
         self.reporter.report(span, problem)
-    }
-
-    /// A name without bindings.
-    pub(crate) fn plain<'n>(&mut self, name: &'n Name) -> Result<&'n str, Reported> {
-        if name.bound {
-            let again = self.uncertain;
-            self.uncertain = true;
-            return Err(if again {
-                self.reporter.earlier()
-            } else {
-                self.report(name.span, Problem::NotYet { feature: Feature::Bindings })
-            });
-        }
-        Ok(&name.text)
     }
 
     /// The name of the active dataset. Where there is none this is said once, and one is made up.
@@ -337,7 +308,7 @@ impl<'a, 's> Checker<'a, '_, 's> {
 
     /// A name that the dataset does not have yet.
     pub(crate) fn new_name(&mut self, active: &str, name: &Name) -> Result<String, Reported> {
-        let text = self.plain(name)?.to_owned();
+        let text = name.text.clone();
         match self.datasets[active].column(&text) {
             None => Ok(text),
             Some(Column::Failed) => Err(self.reporter.earlier()),
@@ -347,7 +318,7 @@ impl<'a, 's> Checker<'a, '_, 's> {
 
     /// A name that the dataset has.
     pub(crate) fn known_name(&mut self, active: &str, name: &Name) -> Result<String, Reported> {
-        let text = self.plain(name)?.to_owned();
+        let text = name.text.clone();
         if self.datasets[active].column(&text).is_some() {
             return Ok(text);
         }
@@ -504,6 +475,9 @@ impl<'a, 's> Checker<'a, '_, 's> {
                 return Err(self.report(statement.span, Problem::NotAcross { columns, obstacle }));
             }
         };
+        let fragments = std::iter::once(&sides.left).chain(&sides.right).chain(&sides.others);
+        let prepared = fragments.flat_map(|fragment| &fragment.preparations).map(Preparation::size);
+        self.spend(prepared.sum(), statement.span)?;
         let tables = sides.conditions.iter().chain(&sides.joints).map(|joint| joint.category_of.len());
         self.spend(tables.sum(), statement.span)?;
         let unit_type = dataset.unit_type.expect("a population has a unit type");

@@ -73,9 +73,6 @@ pub(crate) fn parse(cursor: &mut Cursor<'_, '_, '_>, word: &str, span: Span) -> 
         "import-event" => event::parse(cursor, options),
         "summarize" => summarize::parse(cursor, options),
         "tabulate" => tabulate::parse(cursor, options),
-        "let" => bindings::parse_let(cursor),
-        "for" => bindings::parse_for(cursor),
-        "end" => bindings::parse_end(cursor),
         _ => other::parse(cursor, word, span, options),
     }
 }

@@ -4,8 +4,8 @@
 //! [`kobling_model::expression`]. Bounds over a range come from the same rounded operations at its ends, which are monotonic, so the value at
 //! every number of the range lies within.
 
-use kobling_model::Day;
 use kobling_model::expression::{BinaryOperator, Expression, Function, Value};
+use kobling_model::scalar;
 
 use crate::fold;
 
@@ -234,12 +234,11 @@ fn call(function: Function, arguments: Vec<Abstract>) -> Abstract {
 }
 
 fn year(day: f64) -> Option<f64> {
-    let day = Day::from_days(day.floor() as i32).ok()?;
-    Some(f64::from(day.civil().0))
+    Some(f64::from(scalar::day_of(day)?.civil().0))
 }
 
 /// A function of known values; none where only an owner's engine computes it.
-fn called(function: Function, arguments: &[Option<Value>]) -> Option<Option<Value>> {
+pub(crate) fn called(function: Function, arguments: &[Option<Value>]) -> Option<Option<Value>> {
     use Function as F;
     let present = || arguments.iter().flatten();
     let numbers = || {
@@ -250,11 +249,6 @@ fn called(function: Function, arguments: &[Option<Value>]) -> Option<Option<Valu
         present().map(number).collect::<Option<Vec<f64>>>()
     };
     match function {
-        F::Round => match arguments {
-            [Some(Value::Number(number))] => Some(fold::number(number.round())),
-            [None] => Some(None),
-            _ => None,
-        },
         F::RowMissing => Some(fold::number((arguments.len() - present().count()) as f64)),
         F::RowValid => Some(fold::number(present().count() as f64)),
         F::RowMax => Some(numbers()?.into_iter().reduce(f64::max).and_then(fold::number)),

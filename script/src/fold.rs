@@ -1,11 +1,14 @@
 //! Values of expressions over constants, by the rules of `model::expression`.
 //!
-//! Only what has one obvious result is computed here; everything else stays in the plan for the owner's
-//! engine. So a folded expression never differs from the one that was written.
+//! Only what comes out the same on every machine is computed here, with the same code that owners use; everything else stays in
+//! the plan for the owner's engine. So a folded expression never differs from the one that was written.
 
-use kobling_model::Day;
+use std::f64::consts::PI;
+
 use kobling_model::expression::{BinaryOperator, Expression, Function, Value, number_of};
+use kobling_model::{Day, scalar};
 
+use crate::domain::shown;
 use crate::parser::positive_zero;
 
 /// The value of a constant expression; the inner none is missing.
@@ -71,112 +74,120 @@ pub(crate) fn binary(operator: BinaryOperator, left: Option<&Value>, right: Opti
 }
 
 /// A function of constants; the outer none: not computed here.
+///
+/// Here are those that a missing argument makes missing, and `sysmiss`, as far as they come out the same on every machine.
 pub(crate) fn call(function: Function, arguments: &[Option<Value>]) -> Option<Option<Value>> {
     use Function as F;
+    use Value::{Number, Text};
     if function == F::Sysmiss {
         return Some(truth(arguments.first()?.is_none()));
     }
-    let computed = matches!(
-        function,
-        F::Date
-            | F::Year
-            | F::Month
-            | F::Day
-            | F::Quarter
-            | F::Halfyear
-            | F::Dow
-            | F::Abs
-            | F::Ceil
-            | F::Floor
-            | F::Int
-            | F::Lower
-            | F::Upper
-            | F::Trim
-            | F::Ltrim
-            | F::Rtrim
-            | F::Length
-            | F::Substr
-            | F::StartsWith
-            | F::EndsWith
-            | F::Destring
-    );
-    if !computed {
+    if !is_computed(function) {
         return None;
     }
     let Some(present) = arguments.iter().map(Option::as_ref).collect::<Option<Vec<&Value>>>() else {
         return Some(None);
     };
-    match present[..] {
-        [Value::Number(x)] => of_number(function, *x),
-        [Value::Text(text)] => of_text(function, text),
-        [Value::Text(text), Value::Text(part)] => match function {
-            F::StartsWith => Some(truth(text.starts_with(part.as_str()))),
-            F::EndsWith => Some(truth(text.ends_with(part.as_str()))),
-            _ => None,
-        },
-        [Value::Text(text), Value::Text(ignored), Value::Number(comma)] => {
-            Some(number_of(text, ignored, *comma != 0.0).map(Value::Number))
+    Some(match (function, &present[..]) {
+        (F::Pi, []) => number(PI),
+        (F::Abs, [Number(x)]) => number(x.abs()),
+        (F::Ceil, [Number(x)]) => number(x.ceil()),
+        (F::Floor, [Number(x)]) => number(x.floor()),
+        (F::Int, [Number(x)]) => number(x.trunc()),
+        (F::Round, [Number(x)]) => number(x.round()),
+        (F::Round, [Number(x), Number(step)]) => number(scalar::round(*x, *step)),
+        (F::Comb, [Number(all), Number(chosen)]) => number(scalar::comb(*all, *chosen)),
+        (F::Date, [Number(year), Number(month), Number(day)]) => {
+            scalar::date(*year, *month, *day).and_then(number)
         }
-        [Value::Text(text), Value::Number(position), Value::Number(length)] => {
-            substring(text, *position, *length).map(|part| Some(Value::Text(part)))
+        (F::String, [Number(x)]) => Some(Text(shown(&Number(*x)))),
+        (F::String | F::Lower | F::Upper | F::Trim | F::Ltrim | F::Rtrim, [Text(text)]) => {
+            Some(Text(of_text(function, text)))
         }
-        [Value::Number(year), Value::Number(month), Value::Number(day)] => Some(date(*year, *month, *day)),
-        _ => None,
-    }
+        (F::Length, [Text(text)]) => number(text.chars().count() as f64),
+        (F::StartsWith, [Text(text), Text(part)]) => truth(text.starts_with(part.as_str())),
+        (F::EndsWith, [Text(text), Text(part)]) => truth(text.ends_with(part.as_str())),
+        (F::Substr, [Text(text), Number(from), Number(length)]) => {
+            Some(Text(scalar::substr(text, *from, *length).to_owned()))
+        }
+        (F::Destring, [Text(text), Text(ignored), Number(comma)]) => {
+            number_of(text, ignored, *comma != 0.0).map(Number)
+        }
+        (F::RowConcat, values) => Some(Text(values.iter().copied().map(shown).collect())),
+        (_, [Number(x)]) => return of_day(function, *x),
+        _ => return None,
+    })
 }
 
-fn of_number(function: Function, x: f64) -> Option<Option<Value>> {
+/// Whether [`call`] computes it.
+fn is_computed(function: Function) -> bool {
     use Function as F;
-    let civil = || whole(x).and_then(|days| Day::from_days(days).ok()).map(Day::civil);
-    let part = |of: fn((i32, u32, u32)) -> u32| civil().map(|date| Some(Value::Number(f64::from(of(date)))));
+    let numbers = matches!(function, F::Abs | F::Ceil | F::Comb | F::Floor | F::Int | F::Pi | F::Round);
+    let dates = matches!(
+        function,
+        F::Date
+            | F::Day
+            | F::Dow
+            | F::Doy
+            | F::Halfyear
+            | F::Isoformatdate
+            | F::Month
+            | F::Quarter
+            | F::Week
+            | F::Year
+    );
+    let texts = matches!(
+        function,
+        F::Destring
+            | F::EndsWith
+            | F::Length
+            | F::Lower
+            | F::Ltrim
+            | F::RowConcat
+            | F::Rtrim
+            | F::StartsWith
+            | F::String
+            | F::Substr
+            | F::Trim
+            | F::Upper
+    );
+    numbers || dates || texts
+}
+
+/// A function of a date; the outer none: it is another function.
+fn of_day(function: Function, x: f64) -> Option<Option<Value>> {
+    use Function as F;
+    let day = scalar::day_of(x);
+    let (year, month, day_of_month) = day.map_or((0, 0, 0), Day::civil);
+    let of = |part: f64| day.and_then(|_| number(part));
+    Some(match function {
+        F::Year => of(f64::from(year)),
+        F::Month => of(f64::from(month)),
+        F::Day => of(f64::from(day_of_month)),
+        F::Quarter => of(f64::from(month.div_ceil(3))),
+        F::Halfyear => of(f64::from(month.div_ceil(6))),
+        F::Dow => day.and_then(|day| number(f64::from(scalar::weekday(day)))),
+        F::Doy => day.and_then(|day| number(f64::from(scalar::day_of_year(day)))),
+        F::Week => day.and_then(|day| number(f64::from(scalar::iso_week(day)))),
+        F::Isoformatdate => day.map(|day| Value::Text(day.to_string())),
+        _ => return None,
+    })
+}
+
+fn of_text(function: Function, text: &str) -> String {
+    use Function as F;
     match function {
-        F::Abs => Some(number(x.abs())),
-        F::Ceil => Some(number(x.ceil())),
-        F::Floor => Some(number(x.floor())),
-        F::Int => Some(number(x.trunc())),
-        F::Year => civil().map(|(year, _, _)| Some(Value::Number(f64::from(year)))),
-        F::Month => part(|(_, month, _)| month),
-        F::Day => part(|(_, _, day)| day),
-        F::Quarter => part(|(_, month, _)| month.div_ceil(3)),
-        F::Halfyear => part(|(_, month, _)| month.div_ceil(6)),
-        // 1970-01-01, day 0, was a Thursday.
-        F::Dow => whole(x).map(|days| Some(Value::Number(f64::from((days.rem_euclid(7) + 3) % 7 + 1)))),
-        _ => None,
-    }
-}
-
-fn of_text(function: Function, text: &str) -> Option<Option<Value>> {
-    use Function as F;
-    let same = match function {
         F::Lower => text.to_lowercase(),
         F::Upper => text.to_uppercase(),
         F::Trim => text.trim().to_owned(),
         F::Ltrim => text.trim_start().to_owned(),
         F::Rtrim => text.trim_end().to_owned(),
-        F::Length => return Some(number(text.chars().count() as f64)),
-        _ => return None,
-    };
-    Some(Some(Value::Text(same)))
+        _ => text.to_owned(),
+    }
 }
 
-/// From 1, negative from the end; none where the position is outside the text's numbering.
-fn substring(text: &str, position: f64, length: f64) -> Option<String> {
-    let (position, length) = (whole(position)?, usize::try_from(whole(length)?).ok()?);
-    let letters = text.chars().count();
-    let start = match usize::try_from(position) {
-        Ok(position) => position.checked_sub(1)?,
-        Err(_) => letters.checked_sub(position.unsigned_abs() as usize)?,
-    };
-    Some(text.chars().skip(start).take(length).collect())
-}
-
-fn date(year: f64, month: f64, day: f64) -> Option<Value> {
-    let small = |x| whole(x).and_then(|x| u32::try_from(x).ok());
-    let day = Day::from_civil(whole(year)?, small(month)?, small(day)?).ok()?;
-    Some(Value::Number(f64::from(day.days())))
-}
-
-fn whole(x: f64) -> Option<i32> {
+/// A whole number, where it is one.
+pub(crate) fn whole(x: f64) -> Option<i32> {
     let fits = x.fract() == 0.0 && x >= f64::from(i32::MIN) && x <= f64::from(i32::MAX);
     fits.then_some(x as i32)
 }
@@ -211,12 +222,16 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_a_text_counts_from_one_or_from_the_end() {
-        assert_eq!(substring("0301", 1.0, 2.0).as_deref(), Some("03"));
-        assert_eq!(substring("0301", -2.0, 2.0).as_deref(), Some("01"));
-        assert_eq!(substring("blåbær", 3.0, 9.0).as_deref(), Some("åbær"));
-        assert_eq!(substring("0301", 0.0, 2.0), None);
-        assert_eq!(substring("0301", -5.0, 2.0), None);
+    fn numbers_and_texts_make_texts() {
+        let text = |text: &str| Some(Value::Text(text.into()));
+        let number = |number| Some(Value::Number(number));
+        assert_eq!(call(Function::String, &[number(301.0)]), Some(text("301")));
+        assert_eq!(call(Function::String, &[number(-0.5)]), Some(text("-0.5")));
+        assert_eq!(call(Function::Isoformatdate, &[number(-950.0)]), Some(text("1967-05-27")));
+        assert_eq!(call(Function::Isoformatdate, &[number(1e9)]), Some(None));
+        let row = [text("0301"), number(2.0), text("å")];
+        assert_eq!(call(Function::RowConcat, &row), Some(text("03012å")));
+        assert_eq!(call(Function::RowConcat, &[text("a"), None]), Some(None));
     }
 
     #[test]

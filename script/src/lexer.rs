@@ -11,7 +11,7 @@ use crate::problem::Problem;
 
 /// The smallest piece of a statement.
 #[derive(Logos, Clone, Copy, Debug, PartialEq, Eq)]
-#[logos(skip r"[\s\u{feff}]+")]
+#[logos(skip r"\s+")]
 #[logos(skip(r"//[^\n]*", allow_greedy = true))]
 #[allow(missing_docs)] // The patterns say it.
 pub enum Token {
@@ -89,6 +89,8 @@ pub struct Lexeme {
     pub token: Token,
     /// Where it is.
     pub span: Span,
+    /// Whether it is the value of a binding.
+    pub bound: bool,
 }
 
 /// The tokens of one statement, from one line or several continued ones.
@@ -102,6 +104,13 @@ pub struct TokenLine {
     pub text: String,
     /// A character could not be read and has been reported: the statement must not be trusted.
     pub broken: bool,
+}
+
+impl TokenLine {
+    /// First to last token.
+    pub fn span(&self) -> Span {
+        self.tokens[0].span.to(self.tokens[self.tokens.len() - 1].span)
+    }
 }
 
 /// Cuts a script into statements.
@@ -121,6 +130,30 @@ pub(crate) fn lex(source: &str, reporter: &mut Reporter<'_>) -> Vec<TokenLine> {
         reporter.report(block, Problem::UnclosedTextblock);
     }
     lexer.statements
+}
+
+/// Whether a character is not seen as what it is: it steers the terminal, turns the direction of text, or has no width.
+fn is_unseen(character: char) -> bool {
+    let controls = character.is_control() && !character.is_whitespace();
+    let without_form = matches!(
+        character,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180e}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}'
+            | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+    );
+    controls || without_form
+}
+
+/// Reports each character that is not seen as what it is: in a name or text it would make two out of what looks like one, in a
+/// comment it would show a reader another script than the one that runs.
+fn unseen(line: &str, start: usize, reporter: &mut Reporter<'_>) -> bool {
+    let mut found = false;
+    for (at, character) in line.char_indices().filter(|(_, character)| is_unseen(*character)) {
+        let span = Span { start: start + at, end: start + at + character.len_utf8() };
+        reporter.report(span, Problem::UnseenCharacter { character });
+        found = true;
+    }
+    found
 }
 
 struct Lexer {
@@ -160,6 +193,10 @@ impl Lexer {
     fn tokens(&mut self, line: &str, start: usize, reporter: &mut Reporter<'_>) {
         let mut broken = false;
         let mut tokens: Vec<Lexeme> = Vec::new();
+        // Files that were put together have byte order marks at the start of lines.
+        let words = line.trim_start_matches('\u{feff}');
+        let (line, start) = (words, start + line.len() - words.len());
+        let unseen = unseen(line, start, reporter);
         for (token, range) in Token::lexer(line).spanned() {
             let span = Span { start: start + range.start, end: start + range.end };
             match token {
@@ -169,11 +206,11 @@ impl Lexer {
                     reporter.report(span, Problem::UnterminatedText);
                     broken = true;
                 }
-                Ok(token) => tokens.push(Lexeme { token, span }),
+                Ok(token) => tokens.push(Lexeme { token, span, bound: false }),
                 Err(()) => {
                     let character = line[range].chars().next().unwrap_or('\u{fffd}');
                     let end = span.start + character.len_utf8();
-                    if !broken {
+                    if !broken && !is_unseen(character) {
                         reporter.report(
                             Span { start: span.start, end },
                             Problem::UnexpectedCharacter { character },
@@ -183,6 +220,7 @@ impl Lexer {
                 }
             }
         }
+        broken |= unseen;
         let continued = tokens.last().is_some_and(|last| last.token == Token::Continue);
         if continued {
             tokens.pop();

@@ -1,7 +1,7 @@
 //! The script language: from a researcher's text to a plan, or to diagnostics that say what to mend.
 //!
-//! Stages, each a module: [`lexer`] cuts the text into statements of tokens; [`parser`] and the files under
-//! `command/` make a syntax tree ([`ast`]) of every form of the language; `check` walks the statements with the
+//! Stages, each a module: [`lexer`] cuts the text into statements of tokens; `expand` carries out bindings and loops, so that
+//! statements with plain names and values are left; [`parser`] and the files under `command/` make a syntax tree ([`ast`]) of every form of the language; `check` walks the statements with the
 //! catalogue at hand, `lower` inlines columns into expressions, and `locality` says which owner computes what.
 //! Nothing here reads data or talks to anybody. The same text and the same catalogue give the same plan,
 //! which is why the broker and every node can derive it on their own and compare hashes.
@@ -10,11 +10,15 @@
 //! expressions, of tables and of the whole plan, and the number of diagnostics are bounded in [`limits`].
 
 pub mod ast;
+mod binding;
 mod check;
 mod command;
 mod diagnostic;
 mod domain;
+mod edit;
 mod evaluate;
+mod expand;
+mod explain;
 mod fold;
 mod function;
 mod joint;
@@ -36,9 +40,10 @@ use kobling_model::DatastoreId;
 use kobling_model::catalogue::Catalogue;
 use kobling_model::plan::Plan;
 
-pub use diagnostic::{Diagnostic, Span, render};
+pub use diagnostic::{Diagnostic, Severity, Span, render};
+pub use explain::{Cost, explain};
 pub use joint::Obstacle;
-pub use problem::{Expected, Feature, Language, Problem, Unprepared};
+pub use problem::{BindingProblem, Expected, Feature, Language, Problem, Unprepared};
 
 /// A script in which every name, type and date is valid.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,9 +62,24 @@ pub struct CheckedScript {
 pub fn check(source: &str, catalogue: &Catalogue) -> Result<CheckedScript, Vec<Diagnostic>> {
     let mut reporter = diagnostic::Reporter::new(source);
     let script = parser::parse_with(source, &mut reporter);
-    let plan = check::plan(&script, catalogue, &mut reporter);
+    let plan = check::plan(&script, catalogue, &[], &mut reporter);
     let diagnostics = reporter.finish();
-    if diagnostics.is_empty() { Ok(CheckedScript { plan }) } else { Err(diagnostics) }
+    match plan {
+        Some(plan) if diagnostics.is_empty() => Ok(CheckedScript { plan }),
+        _ => Err(diagnostics),
+    }
+}
+
+/// The plan of a script whose first edits have had these outcomes: whether each was carried out. Edits beyond the list
+/// count as carried out, so that [`plan`] is this with an empty list.
+///
+/// None where [`check`] finds faults, or the script has fewer edits. A script without faults has none
+/// whatever the outcomes, and asks the same questions; what differs is what they are asked of.
+pub fn plan_after(source: &str, catalogue: &Catalogue, edits: &[bool]) -> Option<Plan> {
+    let mut reporter = diagnostic::Reporter::new(source);
+    let script = parser::parse_with(source, &mut reporter);
+    let plan = check::plan(&script, catalogue, edits, &mut reporter);
+    plan.filter(|_| reporter.finish().is_empty())
 }
 
 /// [`check`], for callers that want the plan alone.
@@ -70,6 +90,28 @@ pub fn plan(source: &str, catalogue: &Catalogue) -> Result<Plan, Vec<Diagnostic>
     check(source, catalogue).map(|checked| checked.plan)
 }
 
+/// What can be said of a script without a catalogue: what cannot be read, and which commands are not available yet.
+///
+/// A script with none of it may still have wrong names, types and dates.
+pub fn syntax(source: &str) -> Vec<Diagnostic> {
+    let mut reporter = diagnostic::Reporter::new(source);
+    let script = parser::parse_with(source, &mut reporter);
+    for statement in &script.statements {
+        if let ast::Command::Other(other) = &statement.command {
+            reporter.report(other.word_span, command::other::not_yet(other));
+        }
+    }
+    reporter.finish()
+}
+
+/// The script's statements with the values of bindings in place and loops unrolled, one a line; of those that can be read.
+///
+/// Of use where one must know which names a script has without a catalogue to check them.
+pub fn written_out(source: &str) -> String {
+    let (script, _) = parser::parse(source);
+    script.statements.iter().flat_map(|statement| [statement.text.as_str(), "\n"]).collect()
+}
+
 /// Which datastores, at which major versions, the script connects; in order of name, without repetition.
 ///
 /// Needs no catalogue: it is what one must know to open a session. Faults elsewhere in the script are left
@@ -78,20 +120,24 @@ pub fn plan(source: &str, catalogue: &Catalogue) -> Result<Plan, Vec<Diagnostic>
 /// # Errors
 /// The diagnostics of `require` statements that cannot be read; never empty.
 pub fn required_datastores(source: &str) -> Result<Vec<(DatastoreId, u32)>, Vec<Diagnostic>> {
-    let (script, diagnostics) = parser::parse(source);
+    let mut reporter = diagnostic::Reporter::new(source);
+    let script = parser::parse_with(source, &mut reporter);
     let (mut required, mut broken) = (BTreeSet::new(), Vec::new());
     for statement in &script.statements {
         match &statement.command {
             ast::Command::Require(require) => {
                 required.insert((require.datastore.clone(), require.major));
             }
-            ast::Command::Broken { word, .. } if word == "require" => broken.push(statement.span),
+            ast::Command::Broken { word, .. } if word == "require" => {
+                broken.push(reporter.place(statement.span))
+            }
             _ => {}
         }
     }
     if broken.is_empty() {
         return Ok(required.into_iter().collect());
     }
+    let diagnostics = reporter.finish();
     let within = |diagnostic: &Diagnostic| {
         broken.iter().any(|span| span.start <= diagnostic.span.start && diagnostic.span.end <= span.end)
     };

@@ -2,6 +2,16 @@
 
 /// Longest script, in bytes.
 pub const SCRIPT_BYTES_MAX: usize = 1 << 20;
+/// Turns of loops, and statements that they make, together.
+pub const MADE_STATEMENTS_MAX: usize = 20_000;
+/// Bytes of all statements that bindings and loops make.
+pub const MADE_BYTES_MAX: usize = 1 << 20;
+/// Loops inside one another.
+pub const LOOPS_MAX: usize = 8;
+/// Bytes of a name that bindings make.
+pub const MADE_NAME_MAX: usize = 200;
+/// Bytes of a text that bindings make.
+pub const MADE_TEXT_MAX: usize = 10_000;
 /// Diagnostics after which checking stops.
 pub const DIAGNOSTICS_MAX: usize = 200;
 /// Parentheses and signs inside one another.
@@ -36,6 +46,8 @@ pub const OWN_CLASSES_MAX: usize = 200;
 pub const QUESTION_FACTORS_MAX: usize = 8;
 /// Work of taking apart all columns over several owners of a script, in nodes looked at.
 pub const JOINT_STEPS_MAX: usize = 40_000_000;
+/// Tables that stand one on the other, as groups of groups do.
+pub const PREPARATION_DEPTH_MAX: usize = 12;
 /// Columns on shares of a question with sums.
 pub const JOINED_COLUMNS_MAX: usize = 1 << 18;
 /// Composite categories of one owner's side of a table.

@@ -12,9 +12,10 @@ use crate::ast::{Expr, ExprKind};
 use crate::check::{Column, Dataset};
 use crate::diagnostic::{Reported, Reporter, Span};
 use crate::domain::{Domain, shown};
+use crate::evaluate::called;
 use crate::fold;
-use crate::function::{DERIVED, Kind, NOT_YET, OF_BINDINGS, SIGNATURES, Signature, names};
-use crate::limits::{EXPRESSION_LEVELS_MAX, EXPRESSION_NODES_MAX};
+use crate::function::{DERIVED, Kind, NOT_YET, OF_LABELS, SIGNATURES, Signature, names};
+use crate::limits::{EXPRESSION_LEVELS_MAX, EXPRESSION_NODES_MAX, SIDE_CATEGORIES_MAX};
 use crate::locality::Filter;
 use crate::near::nearest;
 use crate::problem::{Feature, Problem};
@@ -88,6 +89,11 @@ impl Lowered {
     pub(crate) fn with_sources(self, places: &BTreeMap<usize, usize>) -> Self {
         let place = |index| Expression::Source(places.get(&index).copied().unwrap_or(index));
         Self { expression: self.expression.with_sources(&mut { place }), ..self }
+    }
+
+    /// The same as another expression says it.
+    pub(crate) fn with_expression(self, expression: Expression) -> Self {
+        Self { size: expression.size(), levels: levels_of(&expression), expression, ..self }
     }
 
     pub(crate) fn with_domain(self, domain: Option<Arc<Domain>>) -> Self {
@@ -198,7 +204,15 @@ impl Lowered {
     ///
     /// All values must have one type. Constant conditions are decided here, and the arms of an `otherwise`
     /// that is a case itself are taken over, so that chains of `replace` stay flat.
-    pub(crate) fn case(arms: Vec<(Self, Self)>, otherwise: Self, domain: Option<Arc<Domain>>) -> Self {
+    ///
+    /// An edit that is not carried out leaves the same with conditions that never hold, so that all that is known of the
+    /// result, beside its owners, stays.
+    pub(crate) fn case(
+        carried_out: bool,
+        arms: Vec<(Self, Self)>,
+        otherwise: Self,
+        domain: Option<Arc<Domain>>,
+    ) -> Self {
         let value_type = otherwise.value_type;
         let (mut size, mut owners, mut open) = (1usize, Owners::new(), Vec::new());
         let mut last = otherwise;
@@ -210,6 +224,8 @@ impl Lowered {
                 }
                 Some(_) => {}
                 None => {
+                    // Not folded: a case stays a case.
+                    let when = if carried_out { when } else { Self::truth(false) };
                     size = size.saturating_add(when.size).saturating_add(then.size);
                     owners.extend(when.owners);
                     owners.extend(then.owners);
@@ -243,7 +259,7 @@ impl Lowered {
 }
 
 /// Nesting of an expression's JSON form.
-fn levels_of(expression: &Expression) -> usize {
+pub(crate) fn levels_of(expression: &Expression) -> usize {
     match expression {
         Expression::Source(_) | Expression::Constant(_) | Expression::Missing(_) => 1,
         Expression::Negate(inner) | Expression::Not(inner) => levels_of(inner) + 1,
@@ -273,17 +289,34 @@ fn image(function: Function, arguments: &[Lowered]) -> Option<Domain> {
     if let Some((first, last)) = fixed {
         return Some(Domain::range(first, last));
     }
-    let (first, rest) = arguments.split_first()?;
-    let rest: Vec<Option<Value>> =
-        rest.iter().map(|argument| fold::constant(&argument.expression)).collect::<Option<_>>()?;
+    let mut combinations: Vec<Vec<Option<Value>>> = vec![Vec::new()];
+    for argument in arguments {
+        let values: Vec<Option<Value>> = match fold::constant(&argument.expression) {
+            Some(constant) => vec![constant],
+            // A variable may be missing too.
+            None => {
+                let values = argument.domain.as_ref()?.entries.iter().map(|entry| Some(entry.value.clone()));
+                values.chain([None]).collect()
+            }
+        };
+        // Several variables make products.
+        if combinations.len() > 1 && combinations.len().saturating_mul(values.len()) > SIDE_CATEGORIES_MAX {
+            return None;
+        }
+        let with = |so_far: &Vec<Option<Value>>| {
+            let so_far = so_far.clone();
+            values.clone().into_iter().map(move |value| [&so_far[..], &[value]].concat())
+        };
+        combinations = combinations.iter().flat_map(with).collect();
+    }
     let mut values = Vec::new();
-    for entry in &first.domain.as_ref()?.entries {
-        let mut with = vec![Some(entry.value.clone())];
-        with.extend(rest.iter().cloned());
-        values.extend(fold::call(function, &with)?);
+    for combination in combinations {
+        values.extend(called(function, &combination)?);
     }
     Some(Domain::of_values(values))
 }
+
+mod labels;
 
 /// Lowers expressions over the columns of one dataset.
 pub(crate) struct Lowering<'a, 'r, 's> {
@@ -343,10 +376,6 @@ impl<'a, 'r, 's> Lowering<'a, 'r, 's> {
             ExprKind::Missing => Err(self.report(expr.span, Problem::MissingCompared)),
             ExprKind::Date(day) => Err(self.report(expr.span, Problem::DateInExpression { day: *day })),
             ExprKind::Name(name) => self.column(name, expr.span),
-            ExprKind::Binding(_) => {
-                Err(self.report(expr.span, Problem::NotYet { feature: Feature::Bindings }))
-            }
-            ExprKind::Join(..) => Err(self.report(expr.span, Problem::NotYet { feature: Feature::Bindings })),
             ExprKind::Negate(inner) => {
                 let lowered = self.lower(inner)?;
                 self.need_number(&lowered, inner.span)?;
@@ -424,8 +453,8 @@ impl<'a, 'r, 's> Lowering<'a, 'r, 's> {
         arguments: &[Expr],
         span: Span,
     ) -> Result<Lowered, Reported> {
-        let lowered: Vec<_> = if OF_BINDINGS.contains(&name) {
-            return Err(self.report(name_span, Problem::NotYet { feature: Feature::Bindings }));
+        let lowered: Vec<_> = if OF_LABELS.contains(&name) {
+            return self.of_labels(name, arguments, span);
         } else if NOT_YET.contains(&name) {
             let feature = Feature::Function(name.to_owned());
             return Err(self.report(name_span, Problem::NotYet { feature }));
@@ -493,12 +522,17 @@ impl<'a, 'r, 's> Lowering<'a, 'r, 's> {
         self.count("inlist", 2, None, lowered.len(), span)?;
         self.same_types(&lowered, arguments)?;
         let (x, values) = lowered.split_first().expect("at least two arguments");
+        self.among(x, values, span)
+    }
+
+    /// Whether `x` is one of the values.
+    fn among(&mut self, x: &Lowered, values: &[Lowered], span: Span) -> Result<Lowered, Reported> {
         if x.size.saturating_mul(values.len()) > EXPRESSION_NODES_MAX {
             return Err(self.report(span, Problem::ExpressionTooLarge));
         }
         let equal = |value: &Lowered| Lowered::binary(BinaryOperator::Equal, x.clone(), value.clone());
         let any = Lowered::all(BinaryOperator::Or, values.iter().map(equal).collect());
-        Ok(any.expect("at least one value"))
+        Ok(any.unwrap_or_else(|| Lowered::truth(false)))
     }
 
     /// `inrange(x, a, b)` is `x >= a & x <= b`.

@@ -19,6 +19,8 @@ pub(crate) struct Made {
     pub(crate) preparations: Vec<(OwnerId, Preparation)>,
     /// Which source decides the rows of each table.
     pub(crate) rows_of: Vec<usize>,
+    /// How many tables stand one on the other below each, itself counted.
+    depths: Vec<usize>,
     /// Where each column and table is, by what it is.
     places: HashMap<Hash, usize>,
 }
@@ -35,14 +37,45 @@ impl Made {
         (place, place == next)
     }
 
+    /// How many tables stand one on the other below a table that uses these sources, itself counted.
+    pub(crate) fn depth(&self, rows: usize, preparation: &Preparation) -> usize {
+        let by = match &preparation.by {
+            By::Values(values) => &values[..],
+            By::Unit | By::Pointer { .. } => &[],
+        };
+        let measured = preparation.measures.iter().map(|measure| &measure.value);
+        let used = preparation.filters.iter().chain(by).chain(measured).flat_map(|used| used.sources());
+        let below = used.chain([rows]).map(|source| self.below(&self.sources[source].1));
+        1 + below.max().unwrap_or(0)
+    }
+
+    fn below(&self, column: &Column) -> usize {
+        match column {
+            Column::Prepared { preparation, key, .. } => {
+                let of_key = match key {
+                    Key::Values(values) => {
+                        let sources = values.iter().flat_map(|value| value.sources());
+                        sources.map(|source| self.below(&self.sources[source].1)).max().unwrap_or(0)
+                    }
+                    Key::Unit | Key::Pointer(_) => 0,
+                };
+                of_key.max(self.depths[*preparation])
+            }
+            Column::Either(of) => of.iter().map(|column| self.below(column)).max().unwrap_or(0),
+            Column::Register(_) | Column::Pointer(_) | Column::Spell { .. } => 0,
+        }
+    }
+
     /// The place of a table whose rows `rows` decides.
     pub(crate) fn preparation(&mut self, owner: &OwnerId, rows: usize, preparation: Preparation) -> usize {
+        let depth = self.depth(rows, &preparation);
         let name = Hash::of_json(&("preparation", owner, rows, &preparation));
         let next = self.preparations.len();
         let place = *self.places.entry(name).or_insert(next);
         if place == next {
             self.preparations.push((owner.clone(), preparation));
             self.rows_of.push(rows);
+            self.depths.push(depth);
         }
         place
     }

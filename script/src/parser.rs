@@ -8,8 +8,10 @@ use kobling_model::Day;
 use kobling_model::expression::BinaryOperator;
 
 use crate::ast::{Command, Expr, ExprKind, Literal, Name, OptionUse, RegisterName, Script, Statement};
+use crate::binding::is_symbol;
 use crate::command;
-use crate::diagnostic::{Diagnostic, Reported, Reporter, Span};
+use crate::diagnostic::{Diagnostic, Reported, Reporter, Span, text};
+use crate::expand::expand;
 use crate::lexer::{Lexeme, Token, TokenLine, lex};
 use crate::limits::{HEIGHT_MAX, NESTING_MAX};
 use crate::near::nearest;
@@ -24,40 +26,27 @@ pub fn parse(source: &str) -> (Script, Vec<Diagnostic>) {
 
 pub(crate) fn parse_with(source: &str, reporter: &mut Reporter<'_>) -> Script {
     let lines = lex(source, reporter);
+    let (lines, made) = expand(source, lines, reporter);
     let mut statements = Vec::with_capacity(lines.len());
-    let mut loops: Vec<Span> = Vec::new();
-    for line in &lines {
+    for line in lines {
         if reporter.full() {
             break;
         }
-        let statement = parse_statement(source, line, reporter);
-        match statement.command {
-            Command::For(_) => loops.push(statement.span),
-            Command::End if loops.pop().is_none() => {
-                reporter.report(statement.span, Problem::StrayEnd);
-            }
-            Command::Broken { ref word, .. } if word == "for" => loops.push(statement.span),
-            _ => {}
-        }
-        statements.push(statement);
-    }
-    for open in loops {
-        reporter.report(open, Problem::UnclosedLoop);
+        statements.push(parse_statement(source, &made, line, reporter));
     }
     Script { statements }
 }
 
-fn parse_statement(source: &str, line: &TokenLine, reporter: &mut Reporter<'_>) -> Statement {
-    let (first, last) = (line.tokens[0], line.tokens[line.tokens.len() - 1]);
-    let span = first.span.to(last.span);
-    let mut cursor = Cursor { source, tokens: &line.tokens, at: 0, nesting: 0, reporter };
+fn parse_statement(source: &str, made: &str, line: TokenLine, reporter: &mut Reporter<'_>) -> Statement {
+    let span = line.span();
+    let mut cursor = Cursor::new(source, made, &line.tokens, reporter);
     let (word, word_span) = cursor.command_word();
     let parsed = if line.broken { None } else { command::parse(&mut cursor, &word, word_span).ok() };
     let command = match parsed {
         Some(command) => command,
         None => Command::Broken { word, defines: cursor.would_define() },
     };
-    Statement { line: line.line, span, text: line.text.clone(), command }
+    Statement { line: line.line, span, text: line.text, command }
 }
 
 pub(crate) type Parse<T> = Result<T, Reported>;
@@ -65,13 +54,24 @@ pub(crate) type Parse<T> = Result<T, Reported>;
 /// Where we are in a statement.
 pub(crate) struct Cursor<'a, 'r, 's> {
     source: &'a str,
-    tokens: &'a [Lexeme],
-    at: usize,
-    nesting: usize,
+    /// What bindings and loops made of it.
+    made: &'a str,
+    pub(crate) tokens: &'a [Lexeme],
+    pub(crate) at: usize,
+    pub(crate) nesting: usize,
     reporter: &'r mut Reporter<'s>,
 }
 
-impl<'a> Cursor<'a, '_, '_> {
+impl<'a, 'r, 's> Cursor<'a, 'r, 's> {
+    pub(crate) fn new(
+        source: &'a str,
+        made: &'a str,
+        tokens: &'a [Lexeme],
+        reporter: &'r mut Reporter<'s>,
+    ) -> Self {
+        Self { source, made, tokens, at: 0, nesting: 0, reporter }
+    }
+
     pub(crate) fn peek(&self) -> Option<Token> {
         self.tokens.get(self.at).map(|lexeme| lexeme.token)
     }
@@ -101,7 +101,12 @@ impl<'a> Cursor<'a, '_, '_> {
     }
 
     pub(crate) fn text(&self, span: Span) -> &'a str {
-        &self.source[span.start..span.end]
+        text(self.source, self.made, span)
+    }
+
+    /// Evidence for a fault that has been reported before.
+    pub(crate) fn earlier(&self) -> Reported {
+        self.reporter.earlier()
     }
 
     pub(crate) fn report(&mut self, span: Span, problem: Problem) -> Reported {
@@ -144,7 +149,7 @@ impl<'a> Cursor<'a, '_, '_> {
     }
 
     /// The command's name: words joined by hyphens without blanks.
-    fn command_word(&mut self) -> (String, Span) {
+    pub(crate) fn command_word(&mut self) -> (String, Span) {
         let mut span = self.here();
         self.at += 1;
         while let [hyphen, word, ..] = self.tokens.get(self.at..).unwrap_or_default() {
@@ -202,30 +207,43 @@ impl<'a> Cursor<'a, '_, '_> {
         Ok(span)
     }
 
-    /// A name, perhaps built from bindings.
+    /// A name, or a text of a binding that has the form of one.
     pub(crate) fn name(&mut self, what: Expected) -> Parse<Name> {
-        let start = self.here();
-        let plain = self.peek() == Some(Token::Name) && self.peek_second() != Some(Token::Join);
-        if plain {
-            self.at += 1;
-            return Ok(Name { text: self.text(start).to_owned(), span: start, bound: false });
-        }
-        let built = self.peek() == Some(Token::Dollar) || self.peek_second() == Some(Token::Join);
-        if !built || !matches!(self.peek(), Some(Token::Dollar | Token::Name | Token::Text | Token::Number)) {
+        let span = self.here();
+        if !self.at_name() {
             return Err(self.expected(what));
         }
-        // A binding alone is not the start of a calculation: in `$alias/NAME` the slash divides nothing.
-        let mut span = self.primary()?.span;
-        while self.eat(Token::Join) {
-            span = span.to(self.binary(Self::SUM)?.span);
+        self.at += 1;
+        let text = match self.tokens[self.at - 1].token {
+            Token::Text => self.unquoted(span),
+            _ => self.written_name(span),
+        };
+        Ok(Name { text, span })
+    }
+
+    /// A name as it stands; the day of a panel has two.
+    fn written_name(&self, span: Span) -> String {
+        match self.text(span) {
+            "panel@date" => "date@panel".to_owned(),
+            name => name.to_owned(),
         }
-        Ok(Name { text: self.text(span).to_owned(), span, bound: true })
+    }
+
+    fn at_name(&self) -> bool {
+        match self.tokens.get(self.at) {
+            Some(Lexeme { token: Token::Name, .. }) => true,
+            Some(Lexeme { token: Token::Text, span, bound: true }) => {
+                let text = self.unquoted(*span);
+                !text.contains('/') && is_symbol(&text)
+            }
+            _ => false,
+        }
     }
 
     /// Names up to something else; at least one.
     pub(crate) fn names(&mut self, what: Expected) -> Parse<Vec<Name>> {
         let mut names = vec![self.name(what)?];
-        while matches!(self.peek(), Some(Token::Name | Token::Dollar)) && !self.at_word("if") {
+        while self.at_name() && !self.at_word("if") {
             names.push(self.name(what)?);
         }
         Ok(names)
@@ -274,7 +292,7 @@ impl<'a> Cursor<'a, '_, '_> {
         }
     }
 
-    fn number(&mut self, span: Span) -> Parse<f64> {
+    pub(crate) fn number(&mut self, span: Span) -> Parse<f64> {
         match self.text(span).parse::<f64>() {
             Ok(value) if value.is_finite() => Ok(value),
             _ => Err(self.report(span, Problem::NumberTooLarge)),
@@ -363,66 +381,68 @@ impl<'a> Cursor<'a, '_, '_> {
 
 // Expressions: precedence climbing, so that a level of parentheses costs three frames.
 impl Cursor<'_, '_, '_> {
-    const JOIN: u8 = 0;
-    const SUM: u8 = 4;
+    pub(crate) const OR: u8 = 1;
+    const AND: u8 = 2;
+    const COMPARISON: u8 = 3;
+    /// Of bindings only, where it joins what is not a comparison.
+    pub(crate) const JOIN: u8 = 4;
+    pub(crate) const SUM: u8 = 5;
+    const PRODUCT: u8 = 6;
 
     pub(crate) fn expression(&mut self) -> Parse<Expr> {
-        self.binary(Self::JOIN)
+        self.binary(Self::OR)
     }
 
-    fn operator(&self) -> Option<(u8, Option<BinaryOperator>)> {
+    /// The operator that is next, if it is one that binds at least this tightly, and how tightly it does.
+    pub(crate) fn operator(&mut self, lowest: u8) -> Parse<Option<(u8, BinaryOperator)>> {
         use BinaryOperator as B;
-        Some(match self.peek()? {
-            Token::Join => (Self::JOIN, None),
-            Token::Or => (1, Some(B::Or)),
-            Token::And => (2, Some(B::And)),
-            Token::Equal | Token::Assign => (3, Some(B::Equal)),
-            Token::NotEqual => (3, Some(B::NotEqual)),
-            Token::Less => (3, Some(B::Less)),
-            Token::LessOrEqual => (3, Some(B::LessOrEqual)),
-            Token::Greater => (3, Some(B::Greater)),
-            Token::GreaterOrEqual => (3, Some(B::GreaterOrEqual)),
-            Token::Plus => (Self::SUM, Some(B::Add)),
-            Token::Minus => (Self::SUM, Some(B::Subtract)),
-            Token::Star => (5, Some(B::Multiply)),
-            Token::Slash => (5, Some(B::Divide)),
-            _ => return None,
-        })
+        let Some(token) = self.peek() else { return Ok(None) };
+        let operator = match token {
+            Token::Or => (Self::OR, B::Or),
+            Token::And => (Self::AND, B::And),
+            Token::Equal => (Self::COMPARISON, B::Equal),
+            Token::NotEqual => (Self::COMPARISON, B::NotEqual),
+            Token::Less => (Self::COMPARISON, B::Less),
+            Token::LessOrEqual => (Self::COMPARISON, B::LessOrEqual),
+            Token::Greater => (Self::COMPARISON, B::Greater),
+            Token::GreaterOrEqual => (Self::COMPARISON, B::GreaterOrEqual),
+            Token::Plus => (Self::SUM, B::Add),
+            Token::Minus => (Self::SUM, B::Subtract),
+            Token::Star => (Self::PRODUCT, B::Multiply),
+            Token::Slash => (Self::PRODUCT, B::Divide),
+            Token::Assign if lowest <= Self::COMPARISON => {
+                return Err(self.report(self.here(), Problem::SingleEquals));
+            }
+            _ => return Ok(None),
+        };
+        if operator.0 < lowest {
+            return Ok(None);
+        }
+        if matches!(token, Token::And | Token::Or) && self.peek_second() == Some(token) {
+            let span = self.here().to(self.tokens[self.at + 1].span);
+            let write = self.text(self.here()).to_owned();
+            return Err(self.report(span, Problem::DoubledOperator { write }));
+        }
+        Ok(Some(operator))
     }
 
     fn binary(&mut self, lowest: u8) -> Parse<Expr> {
         let mut left = self.unary()?;
-        while let Some((binding, operator)) = self.operator().filter(|(binding, _)| *binding >= lowest) {
-            if self.peek() == Some(Token::Assign) {
-                return Err(self.report(self.here(), Problem::SingleEquals));
-            }
+        while let Some((level, operator)) = self.operator(lowest)? {
+            let sign = self.peek();
             self.at += 1;
-            let doubled = self.tokens[self.at - 1].token;
-            if matches!(doubled, Token::And | Token::Or) && self.peek() == Some(doubled) {
-                let span = self.behind().to(self.here());
-                let write = self.text(self.here()).to_owned();
-                return Err(self.report(span, Problem::DoubledOperator { write }));
+            if !matches!(operator, BinaryOperator::And | BinaryOperator::Or) {
+                let right = self.binary(level + 1)?;
+                left = self.combine(left, right, |left, right| ExprKind::Binary(operator, left, right))?;
+                continue;
             }
-            match operator {
-                // `a & b & c …` may be long; both operators are associative, so the tree may be balanced.
-                Some(operator @ (BinaryOperator::And | BinaryOperator::Or)) => {
-                    let mut terms = vec![left, self.binary(binding + 1)?];
-                    while self.peek() == Some(doubled) && self.peek_second() != Some(doubled) {
-                        self.at += 1;
-                        terms.push(self.binary(binding + 1)?);
-                    }
-                    left = self.balanced(operator, terms)?;
-                }
-                Some(operator) => {
-                    let right = self.binary(binding + 1)?;
-                    left =
-                        self.combine(left, right, |left, right| ExprKind::Binary(operator, left, right))?;
-                }
-                None => {
-                    let right = self.binary(binding + 1)?;
-                    left = self.combine(left, right, ExprKind::Join)?;
-                }
+            // `a & b & c …` may be long; both operators are associative, so the tree may be balanced.
+            let mut terms = vec![left, self.binary(level + 1)?];
+            while self.peek() == sign && self.operator(level)?.is_some() {
+                self.at += 1;
+                terms.push(self.binary(level + 1)?);
             }
+            left = self.balanced(operator, terms)?;
         }
         Ok(left)
     }
@@ -501,12 +521,7 @@ impl Cursor<'_, '_, '_> {
             },
             Token::Name if self.peek() == Some(Token::Open) => return self.call(span),
             // `if` in place of a value: the value itself is not there.
-            Token::Name if text != "if" => ExprKind::Name(text.to_owned()),
-            Token::Dollar if self.peek() == Some(Token::Name) => {
-                let name = self.here();
-                self.at += 1;
-                return self.expr(span.to(name), 1, ExprKind::Binding(self.text(name).to_owned()));
-            }
+            Token::Name if text != "if" => ExprKind::Name(self.written_name(span)),
             Token::Open => {
                 let inner = self.expression()?;
                 let close = self.need(Token::Close, Expected::Close)?;

@@ -14,6 +14,7 @@ use kobling_model::value::bounds_and_centre;
 use crate::check::{Checker, Dataset, RowsAre};
 use crate::diagnostic::{Reported, Span};
 use crate::joint::Known;
+use crate::limits::PREPARATION_DEPTH_MAX;
 use crate::locality::columns;
 use crate::lower::{Lowered, Owners};
 use crate::problem::{Problem, Unprepared};
@@ -34,6 +35,11 @@ impl Measured {
     /// How many rows a group has.
     pub(crate) fn rows() -> Self {
         Self { statistic: Statistic::Count, value: Lowered::truth(true) }
+    }
+
+    /// Whether its result is one of a public list.
+    fn of_codes(&self) -> bool {
+        matches!(self.statistic, Statistic::Min | Statistic::Max) && self.value.domain.is_some()
     }
 
     fn value_type(&self) -> ValueType {
@@ -102,9 +108,13 @@ impl Checker<'_, '_, '_> {
             statistic: measured.statistic,
             value: measured.value.expression.clone(),
             value_type: measured.value_type(),
+            of_codes: measured.of_codes(),
         };
         let measures = measured.iter().map(measure).collect();
         let preparation = Preparation { rows, sources: Vec::new(), filters, by, measures };
+        if self.made.depth(population.source, &preparation) > PREPARATION_DEPTH_MAX {
+            return Err(self.report(span, Problem::PlanTooLarge));
+        }
         let place = self.made.preparation(&population.owner, population.source, preparation);
         self.spend(size, span)?;
         Ok(Table { owner: population.owner, place })
@@ -122,15 +132,19 @@ impl Checker<'_, '_, '_> {
         let Measured { statistic, value } = measured;
         let value_type = measured.value_type();
         let column = Source::Prepared { preparation: table.place, measure, key, value_type };
-        // Its values are some of those that it is made of.
-        let same = matches!(statistic, Statistic::Value | Statistic::Min | Statistic::Max);
+        // Its values are some of those that it is made of; of large groups, others have means of several.
+        let same = *statistic == Statistic::Value || measured.of_codes();
         let known: Vec<_> = self.known.iter().map(|known| known.bounds).collect();
         let codes = match value.expression {
             Expression::Source(source) if same => self.known[source].codes.clone(),
             _ => None,
         };
         let bounds = match value_type {
-            ValueType::Number => statistic.bounds(Interval::of(&value.expression, &known)),
+            ValueType::Number => {
+                let bounds = statistic.bounds(Interval::of(&value.expression, &known));
+                let whole = same || !matches!(statistic, Statistic::Min | Statistic::Max);
+                bounds.map(|bounds| Interval { whole: bounds.whole && whole, ..bounds })
+            }
             ValueType::Text => None,
         };
         let constants = bounds_and_centre(&value.expression, &self.constants);
@@ -199,6 +213,10 @@ pub(crate) const STATISTICS: &[(&str, Statistic)] = &[
     ("iqr", Statistic::InterquartileRange),
     ("gini", Statistic::Gini),
 ];
+
+/// Their words.
+pub(crate) const WORDS: &[&str] =
+    &["mean", "min", "max", "median", "count", "sum", "semean", "sebinomial", "sd", "percent", "iqr", "gini"];
 
 /// A constant for all rows: they are one group.
 pub(crate) fn everybody() -> Expression {

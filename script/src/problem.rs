@@ -11,6 +11,10 @@ use crate::limits::{
     EXPRESSION_NODES_MAX, QUESTION_OWNERS_MAX, SCRIPT_BYTES_MAX, SIDE_CATEGORIES_MAX, TABLE_CELLS_MAX,
 };
 
+mod binding;
+
+pub use binding::BindingProblem;
+
 /// The language that people are spoken to in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Language {
@@ -29,6 +33,7 @@ pub enum Problem {
     // Reading.
     ScriptTooLong,
     UnexpectedCharacter { character: char },
+    UnseenCharacter { character: char },
     UnterminatedText,
     StrayContinuation,
     UnclosedTextblock,
@@ -38,6 +43,7 @@ pub enum Problem {
     NumberTooLarge,
     TooDeep,
     Expected { what: Expected, found: Option<String> },
+    UnknownWord { what: Expected, word: String, near: Vec<String> },
     SingleEquals,
     DoubledOperator { write: String },
     NotADay { text: String },
@@ -45,6 +51,7 @@ pub enum Problem {
     UnknownOption { command: String, name: String, near: Vec<String>, known: &'static [&'static str] },
     OptionForm { option: &'static str },
     NotYet { feature: Feature },
+    Binding(BindingProblem),
 
     // Names.
     InvalidDatastore { text: String },
@@ -60,6 +67,10 @@ pub enum Problem {
     NameTaken { name: String },
     UnknownLabels { name: String, near: Vec<String> },
     UnknownFunction { name: String, near: Vec<String> },
+    NoLabels { function: String },
+    UnknownLabel { label: String, near: Vec<String>, part: bool },
+    SharedLabel { label: String, codes: Vec<String> },
+    NotALabel { function: String },
 
     // Imports.
     NoPopulation,
@@ -139,7 +150,10 @@ pub enum Expected {
     RuleValue,
     RuleTarget,
     Range,
-    Statistic,
+    By,
+    Word,
+    Statistic(&'static [&'static str]),
+    Regression(&'static [&'static str]),
     Into,
     To,
 }
@@ -151,8 +165,6 @@ pub enum Feature {
     Command(String),
     Option { command: String, option: String },
     Function(String),
-    Bindings,
-    Loops,
 }
 
 /// Commands that are carried out, as shown to people.
@@ -193,11 +205,40 @@ impl Problem {
         }
     }
 
+    /// Whether the script is right, but asks for what is not available yet.
+    pub fn is_not_yet(&self) -> bool {
+        matches!(self, Self::NotYet { .. })
+    }
+
+    /// Words that may be meant in place of the one at fault.
+    pub fn suggestions(&self) -> Vec<String> {
+        match self {
+            Self::UnknownWord { near, .. }
+            | Self::UnknownCommand { near, .. }
+            | Self::UnknownOption { near, .. }
+            | Self::UnknownDatastore { near, .. }
+            | Self::UnknownDataset { near, .. }
+            | Self::UnknownVariable { near, .. }
+            | Self::UnknownName { near, .. }
+            | Self::UnknownLabels { near, .. }
+            | Self::UnknownFunction { near, .. }
+            | Self::Binding(BindingProblem::Unknown { near, .. }) => near.clone(),
+            Self::UnknownAlias { known, .. } => known.clone(),
+            Self::DateNeeded { examples: days, .. } | Self::WrongDate { nearest: days, .. } => {
+                days.iter().map(Day::to_string).collect()
+            }
+            Self::SingleEquals => vec!["==".to_owned()],
+            Self::DoubledOperator { write } => vec![write.clone()],
+            _ => Vec::new(),
+        }
+    }
+
     /// A stable name for the kind of problem.
     pub fn code(&self) -> &'static str {
         match self {
             Self::ScriptTooLong => "script-too-long",
             Self::UnexpectedCharacter { .. } => "unexpected-character",
+            Self::UnseenCharacter { .. } => "unseen-character",
             Self::UnterminatedText => "unterminated-text",
             Self::StrayContinuation => "stray-continuation",
             Self::UnclosedTextblock => "unclosed-textblock",
@@ -207,6 +248,7 @@ impl Problem {
             Self::NumberTooLarge => "number-too-large",
             Self::TooDeep => "too-deep",
             Self::Expected { .. } => "expected",
+            Self::UnknownWord { .. } => "unknown-word",
             Self::SingleEquals => "single-equals",
             Self::DoubledOperator { .. } => "doubled-operator",
             Self::NotADay { .. } => "not-a-day",
@@ -214,6 +256,7 @@ impl Problem {
             Self::UnknownOption { .. } => "unknown-option",
             Self::OptionForm { .. } => "option-form",
             Self::NotYet { .. } => "not-available-yet",
+            Self::Binding(problem) => problem.code(),
             Self::InvalidDatastore { .. } => "invalid-datastore",
             Self::UnknownDatastore { .. } => "unknown-datastore",
             Self::UnknownVersion { .. } => "unknown-version",
@@ -227,6 +270,10 @@ impl Problem {
             Self::NameTaken { .. } => "name-taken",
             Self::UnknownLabels { .. } => "unknown-labels",
             Self::UnknownFunction { .. } => "unknown-function",
+            Self::NoLabels { .. } => "no-labels",
+            Self::UnknownLabel { .. } => "unknown-label",
+            Self::SharedLabel { .. } => "shared-label",
+            Self::NotALabel { .. } => "not-a-label",
             Self::NoPopulation => "no-population",
             Self::DateGiven { .. } => "date-given",
             Self::DateNeeded { .. } => "date-needed",
@@ -302,6 +349,17 @@ impl Problem {
                     advice("skriv", "fjern det, eller sett teksten i anførselstegn"),
                 )
             }
+            Self::UnseenCharacter { character } => {
+                let code = u32::from(*character);
+                say(
+                    format!(
+                        "the character U+{code:04X} is not seen, or changes how the text around it is seen"
+                    ),
+                    "remove it; it often comes along when text is copied from a web page or a document",
+                    format!("tegnet U+{code:04X} synes ikke, eller endrer hvordan teksten rundt det ser ut"),
+                    "fjern det; det følger ofte med når tekst kopieres fra en nettside eller et dokument",
+                )
+            }
             Self::UnterminatedText => say(
                 "the text has no closing quote",
                 "end it with the quote that it began with, on the same line",
@@ -354,6 +412,17 @@ impl Problem {
                     None => ("the statement ends here".into(), "linjen slutter her".into()),
                 };
                 say(format!("expected {english}"), there, format!("ventet {norwegian}"), der)
+            }
+            Self::UnknownWord { what, word, near } => {
+                let (english, norwegian) = what.say();
+                let (advice, tip) = did_you_mean(near, "expected ", "ventet ", "");
+                let of = |said: String, list: String| if near.is_empty() { said + &list } else { said };
+                say(
+                    format!("`{word}` is not known here"),
+                    of(advice, english),
+                    format!("`{word}` er ikke kjent her"),
+                    of(tip, norwegian),
+                )
             }
             Self::SingleEquals => say(
                 "`=` gives a value; it does not compare",
@@ -426,19 +495,11 @@ impl Problem {
                     Feature::Function(name) => {
                         (format!("the function `{name}`"), format!("funksjonen `{name}`"))
                     }
-                    Feature::Bindings => {
-                        ("bindings (`let`, `$name`, `++`)".into(), "bindinger (`let`, `$navn`, `++`)".into())
-                    }
-                    Feature::Loops => ("loops (`for` … `end`)".into(), "løkker (`for` … `end`)".into()),
                 };
                 let (advice, tip) = match feature {
                     Feature::Command(_) => {
                         (format!("available now: {AVAILABLE}"), format!("tilgjengelig nå: {AVAILABLE}"))
                     }
-                    Feature::Bindings | Feature::Loops => (
-                        "write the statements out, with values in place".to_owned(),
-                        "skriv ut linjene, med verdiene på plass".to_owned(),
-                    ),
                     _ => ("leave it out".to_owned(), "utelat den".to_owned()),
                 };
                 say(
@@ -448,6 +509,7 @@ impl Problem {
                     tip,
                 )
             }
+            Self::Binding(problem) => problem.say(),
             Self::InvalidDatastore { text } => say(
                 format!("`{text}` does not name a datastore and its version"),
                 "write the name, a colon and the major version, such as no.ssb.fdb:54",
@@ -552,6 +614,38 @@ impl Problem {
                     tip,
                 )
             }
+            Self::NoLabels { function } => say(
+                format!("`{function}` wants a variable whose values have labels"),
+                "use a variable with a code list, or give it labels with `assign-labels`",
+                format!("`{function}` vil ha en variabel der verdiene har navn"),
+                "bruk en variabel med kodeliste, eller gi den navn med `assign-labels`",
+            ),
+            Self::UnknownLabel { label, near, part } => {
+                let (advice, tip) =
+                    did_you_mean(near, "see the variable's labels", "se variabelens navn", "");
+                let (is, er) = match part {
+                    true => ("no label of this variable contains", "ingen av variabelens navn inneholder"),
+                    false => {
+                        ("no value of this variable has the label", "ingen av variabelens verdier heter")
+                    }
+                };
+                say(format!("{is} `{label}`"), advice, format!("{er} `{label}`"), tip)
+            }
+            Self::SharedLabel { label, codes } => {
+                let codes = join(codes.iter());
+                say(
+                    format!("the values {codes} all have the label `{label}`"),
+                    "test for any of them with inlabels(x, label), or write the value itself",
+                    format!("verdiene {codes} heter alle `{label}`"),
+                    "spør etter alle med inlabels(x, navn), eller skriv selve verdien",
+                )
+            }
+            Self::NotALabel { function } => say(
+                format!("`{function}` wants a label here, as a text in quotes"),
+                format!("write it out, such as: {function}(x, 'Oslo')"),
+                format!("`{function}` vil ha et navn her, som tekst i anførselstegn"),
+                format!("skriv det ut, for eksempel: {function}(x, 'Oslo')"),
+            ),
             Self::UnknownFunction { name, near } => {
                 let (advice, tip) = did_you_mean(near, "", "", "");
                 say(
@@ -926,10 +1020,22 @@ impl Expected {
                 "the new value: a number, a text in quotes or `.`",
                 "den nye verdien: et tall, en tekst i anførselstegn eller `.`",
             ),
-            Self::Statistic => (
-                "a statistic in parentheses, such as (mean)",
-                "en statistikk i parentes, for eksempel (mean)",
-            ),
+            Self::By => ("`by` and the variable of the groups", "`by` og variabelen for gruppene"),
+            Self::Word => ("a name", "et navn"),
+            Self::Statistic(known) => {
+                let list = known.join(" ");
+                return (
+                    format!("a statistic in parentheses, one of: {list}"),
+                    format!("et statistisk mål i parentes, ett av: {list}"),
+                );
+            }
+            Self::Regression(known) => {
+                let list = known.join(" ");
+                return (
+                    format!("a kind of regression, one of: {list}"),
+                    format!("en type regresjon, en av: {list}"),
+                );
+            }
             Self::Into => ("`into` and a dataset", "`into` og et datasett"),
             Self::To => ("`to` and a date", "`to` og en dato"),
             Self::Range => (

@@ -13,6 +13,16 @@ const FAULTY: &[(&str, &str)] = &[
         "require no.ssb.fdb as db\ncreate-dataset\ncreate-dataset d e\ntablate x\nimport NUDB_BU\ngenerate = 1\ngenerate x = “a”\n\
      keep if x = 1\nkeep if x == 1 && y\nendblock\nend\nfor i in a b\nrecode x 1 = 2\nrecode x (= 2)\nlet y 2\n)\ntextblock\n",
     ),
+    (
+        "bindings",
+        "let x = $y\nlet grense = 3\nuse $grence\nlet z = lønn + 1\nlet a = 1 / 0\nlet b = 2020 ++ x\nlet c = inlist(1, 2)\nfor i, j in 1 : 3, a b\nend\n\
+     for i, j in 1 : 3\nend\nfor i, i in 1 2, 3 4\nend\nfor i in 3 : 1\nend\nfor i in 1 : 2.5\nend\nfor i in 1 : 1000000000\nuse d\nend\n\
+     for i in 2021 2022\ncorrelate x ++ $i if\nend\nend end\n",
+    ),
+    (
+        "forms",
+        "correlate\ncox a\nbarchart(mena) x\ncoefplot regres y x\noaxaca y x\nload\nuse \"a\u{200b}b\"\ncorrelate x y\n",
+    ),
     ("names", "require no.ssb.fbd:54 as a\nrequire no.ssb.fdb:50 as b\nrequire no.ssb.fdb:54 as db\nuse d\n"),
     (
         "no_dataset",
@@ -41,6 +51,12 @@ const AFTER_PRELUDE: &[(&str, &str)] = &[
     (
         "tables",
         "tabulate lønn\ntabulate kjønn, rowpc\ntabulate kjønn, flatten\nimport db/BEFOLKNING_MOR_FNR as mor\ntabulate mor\nkeep if mor == \"1\"\n",
+    ),
+    (
+        "labels",
+        "keep if inlabels(kjønn, 'Kvine', Mann)\nkeep if labelcontains(kjønn, 'dame')\nkeep if inlabels(lønn, 'Mann')\n\
+         generate k = string(sivstand)\ndefine-labels l 1 a 2 a 10 b\nassign-labels k l\ngenerate c = label_to_code(k, 'a')\n\
+         keep if kjønn == label_to_code(kjønn, 2)\n",
     ),
     (
         "values",
@@ -204,18 +220,43 @@ const PIECES: &[&str] = &[
 
 #[test]
 fn control_characters_of_a_script_are_not_repeated() {
-    let source = format!("{PRELUDE}recode lønn (\"\u{1b}[2J\" = 1)\nrecode \"\0\u{1b}[2J\u{2028}\"\n");
+    let source =
+        format!("{PRELUDE}recode lønn (\"\u{1b}[2J\" = 1)\nrecode \"\0\u{1b}[2J\u{2028}\"\n\u{202e}x\n");
     let diagnostics = check(&source, &catalogue()).expect_err("not numbers");
-    let mut repeated = 0;
+    assert!(
+        diagnostics.iter().filter(|one| one.code() == "unseen-character").count() >= 4,
+        "{diagnostics:?}"
+    );
     for diagnostic in &diagnostics {
         for language in [Language::English, Language::Norwegian] {
             for said in [diagnostic.message(language), diagnostic.advice(language)] {
-                assert!(!said.contains(char::is_control), "{said:?}");
-                repeated += said.matches("\u{fffd}[2J").count();
+                assert!(!said.contains(|c: char| c.is_control() || c == '\u{202e}'), "{said:?}");
             }
         }
     }
-    assert!(repeated > 0, "a text that is wrong is named: {diagnostics:?}");
+    let shown = render(&diagnostics, &source, "s", Language::English, false);
+    assert!(shown.contains("\u{fffd}[2J") && !shown.contains(['\u{1b}', '\0', '\u{202e}']));
+}
+
+#[test]
+fn characters_that_are_not_seen_are_reported_at_their_place() {
+    for (script, line, column) in [
+        ("define-labels l 1 \"a\u{7}b\"", 1, 21),
+        ("define-labels l 1 'a\u{202e}b'", 1, 21),
+        ("generate l\u{200b}onn = 1", 1, 11),
+        ("generate lønn\u{ad} = 1", 1, 14),
+        ("use d\nkeep if x == \"\u{200d}\"", 2, 15),
+        ("use d // \u{2067}a", 1, 10),
+        ("use a\u{feff}b", 1, 6),
+    ] {
+        let (_, diagnostics) = parser::parse(script);
+        let found: Vec<_> = diagnostics.iter().map(|one| (one.code(), one.line, one.column)).collect();
+        assert_eq!(found, [("unseen-character", line, column)], "{script:?}");
+    }
+    // Marks at the start of lines come of putting files together, and a text block is not run.
+    for script in ["\u{feff}use d\n\u{feff}use e\n", "use\u{a0}d\n", "textblock\n\u{200b}\nendblock\n"] {
+        assert_eq!(parser::parse(script).1, [], "{script:?}");
+    }
 }
 
 proptest! {

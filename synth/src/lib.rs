@@ -11,10 +11,12 @@
 //!
 //! Reading order: [`population`] draws people from the tables of facts ([`facts`]); [`dataset`] says what each
 //! register variable is; [`write`](mod@write) turns people into files. [`linked`] makes the benchmark's registers.
+//! Apart from these, [`invent`](mod@invent) makes data for whatever metadata it is given.
 
 pub mod dataset;
 mod draw;
 pub mod facts;
+pub mod invent;
 pub mod linked;
 mod number;
 pub mod population;

@@ -10,8 +10,8 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use kobling_broker::problem::RunError;
 use kobling_broker::roster::{
-    ComputeEvent, ComputeOrder, DealOrder, Description, JobOffer, NodeClient, NodeClients, PeerLink,
-    SessionOffer, SignedPartial,
+    ComputeEvent, ComputeOrder, DealOrder, Description, JobOffer, JobRevision, NodeClient, NodeClients,
+    PeerLink, SessionOffer, SignedPartial,
 };
 use kobling_crypto::channel::{Header, StepName, Transcript};
 use kobling_model::rules::Rules;
@@ -320,6 +320,10 @@ impl NodeClient for TappedNode {
 
     async fn confirm_alignment(&self, session: SessionId, unit_type: UnitType) -> Result<(), RunError> {
         self.inner.confirm_alignment(session, unit_type).await
+    }
+
+    async fn revise(&self, revision: &JobRevision) -> Result<(), RunError> {
+        self.inner.revise(revision).await
     }
 
     async fn offer(&self, offer: &JobOffer) -> Result<Rules, RunError> {

@@ -133,8 +133,10 @@ impl JobResult {
 /// What a job must come to.
 #[derive(Clone, Debug)]
 pub struct Expected {
-    /// The plan that broker and nodes must derive.
+    /// The plan that broker and nodes must derive at first.
     pub plan: Plan,
+    /// Lines of edits that are not carried out.
+    pub not_carried_out: Vec<u32>,
     /// Tables, in order, up to the question that is refused.
     pub tables: Vec<Table>,
     /// The rule that refuses, if one does.
@@ -584,6 +586,7 @@ impl World {
             rules.population_units_min = rules.population_units_min.max(own.population_units_min);
             rules.small_cell_units_max = rules.small_cell_units_max.max(own.small_cell_units_max);
             rules.small_cells_percent_max = rules.small_cells_percent_max.min(own.small_cells_percent_max);
+            rules.edit_units_min = rules.edit_units_min.max(own.edit_units_min);
             rules.statistic_units_min = rules.statistic_units_min.max(own.statistic_units_min);
             rules.two_largest_percent_max = rules.two_largest_percent_max.min(own.two_largest_percent_max);
             rules.others_percent_of_largest_min =
@@ -605,12 +608,27 @@ impl World {
 
     /// What a script must come to, by the reference.
     pub fn reference(&self, script: &str) -> Expected {
-        let plan = self.plan(script);
-        let outcomes = reference::answer(&plan, &self.registers(), &self.keys(), &self.strictest_rules());
-        let mut expected = Expected { plan, tables: Vec::new(), refused: None };
-        for outcome in outcomes {
+        let (registers, keys, rules) = (self.registers(), self.keys(), self.strictest_rules());
+        let mut plan = self.plan(script);
+        let mut expected =
+            Expected { plan: plan.clone(), not_carried_out: Vec::new(), tables: Vec::new(), refused: None };
+        // Each edit that is not carried out gives another plan, and nothing before it changes.
+        let outcomes = loop {
+            let outcomes = reference::answer(&plan, &registers, &keys, &rules);
+            let last = outcomes.len().saturating_sub(1);
+            let surprise = plan.edits().find(|(at, carried_out)| *at == last && *carried_out);
+            if surprise.is_none() || outcomes[last] != Outcome::NotCarriedOut {
+                break outcomes;
+            }
+            let known = plan.edits().take_while(|(at, _)| *at < last).map(|(_, carried_out)| carried_out);
+            let edits: Vec<bool> = known.chain([false]).collect();
+            let catalogue = self.catalogue();
+            plan = kobling_script::plan_after(script, &catalogue, &edits).expect("no outcome is a fault");
+        };
+        for (outcome, question) in outcomes.into_iter().zip(&plan.questions) {
             match outcome {
                 Outcome::Passed => {}
+                Outcome::NotCarriedOut => expected.not_carried_out.push(question.line),
                 Outcome::Table(table) => expected.tables.push(table),
                 Outcome::Refused(refusal) => expected.refused = Some(refusal),
             }
@@ -766,6 +784,8 @@ impl World {
                 assert_eq!(result.problem().code, refusal.code(), "{told}");
             }
         }
+        let warned: Vec<u32> = result.job.warnings.iter().map(|warning| warning.line).collect();
+        assert_eq!(warned, expected.not_carried_out, "{told}");
         let wanted = serde_json::to_string(&expected.tables).expect("JSON");
         assert_eq!(result.bytes(), wanted, "{told}");
         result

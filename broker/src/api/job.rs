@@ -12,7 +12,7 @@ use super::session::to_the_end;
 use super::{Door, to_wire};
 use crate::broker::Broker;
 use crate::request::{job_id, session_id};
-use crate::store::{JobEvent, JobRow, JobState};
+use crate::store::{JobEvent, JobRow, JobState, Warning};
 
 /// The job service.
 pub struct JobApi {
@@ -93,6 +93,7 @@ fn event_to_wire(event: JobEvent) -> wire::watch_job_response::Event {
             Event::Stage(wire::Stage { question, questions, party: party.to_string(), name })
         }
         JobEvent::Table { index } => Event::Table(index),
+        JobEvent::Warning(warning) => Event::Warning(warning_to_wire(warning)),
     }
 }
 
@@ -113,5 +114,10 @@ fn job_to_wire(job: JobRow) -> wire::Job {
         tables: job.tables,
         plan: job.plan.map(|plan| plan.to_string()).unwrap_or_default(),
         line: job.line,
+        warnings: job.warnings.into_iter().map(warning_to_wire).collect(),
     }
+}
+
+fn warning_to_wire(warning: Warning) -> wire::Warning {
+    wire::Warning { line: warning.line, code: warning.code, message: warning.message }
 }

@@ -32,8 +32,8 @@ use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use super::nodes::{
-    ComputeEvent, ComputeOrder, DealOrder, Description, Incarnation, JobOffer, NodeClient, NodeClients,
-    PeerLink, SessionOffer, SignedPartial,
+    ComputeEvent, ComputeOrder, DealOrder, Description, Incarnation, JobOffer, JobRevision, NodeClient,
+    NodeClients, PeerLink, SessionOffer, SignedPartial,
 };
 use crate::problem::{Problem, RunError, UNKNOWN_SESSION};
 
@@ -311,6 +311,18 @@ impl NodeClient for GrpcNode {
         rules.ok_or_else(|| self.misbehaved(step, "malformed rules"))
     }
 
+    async fn revise(&self, revision: &JobRevision) -> Result<(), RunError> {
+        let step = "revise";
+        let request = wire::ReviseRequest {
+            session: id_bytes(&revision.session.0),
+            job: id_bytes(&revision.job.0),
+            edits: revision.edits.clone(),
+            plan: convert::hash_bytes(&revision.plan),
+        };
+        let mut client = self.control(step).await?;
+        self.call(step, 1, client.revise(request)).await.map(|_| ())
+    }
+
     async fn compute(
         &self,
         order: &ComputeOrder,
@@ -424,6 +436,7 @@ fn compute_event(event: wire::ComputeResponse) -> Option<ComputeEvent> {
             ComputeEvent::Stage(valid.then_some(name)?)
         }
         Event::Passed(_) => ComputeEvent::Passed,
+        Event::NotCarriedOut(_) => ComputeEvent::NotCarriedOut,
         Event::Shared(_) => ComputeEvent::Shared,
         Event::Ready(ready) => ComputeEvent::Ready { content: Hash::from_bytes(&ready.content).ok()? },
         Event::Refused(refused) => ComputeEvent::Refused(refusal(&refused.rule)?),

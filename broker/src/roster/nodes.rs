@@ -55,6 +55,9 @@ pub trait NodeClient: Send + Sync {
     /// Offers a script. Returns the rules that the owner insists on.
     async fn offer(&self, offer: &JobOffer) -> Result<Rules, RunError>;
 
+    /// Tells it that an edit of the job offered last is not carried out. Returns once it has derived the same plan.
+    async fn revise(&self, revision: &JobRevision) -> Result<(), RunError>;
+
     /// Has it compute as a worker. The stream ends after one outcome.
     async fn compute(
         &self,
@@ -132,6 +135,19 @@ pub struct JobOffer {
     pub plan: Hash,
 }
 
+/// How edits of a job have ended, as nodes are told of it.
+#[derive(Clone, Debug)]
+pub struct JobRevision {
+    /// The session.
+    pub session: SessionId,
+    /// The job.
+    pub job: JobId,
+    /// Whether each edit was carried out, in script order; the last was not.
+    pub edits: Vec<bool>,
+    /// Hash of the broker's plan with these outcomes.
+    pub plan: Hash,
+}
+
 /// One try at one question, for a worker.
 #[derive(Clone, Debug)]
 pub struct ComputeOrder {
@@ -165,8 +181,10 @@ pub struct DealOrder {
 pub enum ComputeEvent {
     /// A stage has begun.
     Stage(String),
-    /// The population passed its floor.
+    /// The population passed its floor, or the edit is carried out.
     Passed,
+    /// The edit is not carried out.
+    NotCarriedOut,
     /// An owner that is no worker has shared its columns.
     Shared,
     /// A partial aggregate can be fetched.

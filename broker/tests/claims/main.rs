@@ -1,6 +1,7 @@
 //! What the broker promises, with nodes in memory.
 
 mod api;
+mod edits;
 mod support;
 
 use std::time::{Duration, Instant};

@@ -16,8 +16,8 @@ use kobling_broker::broker::{Broker, Parts};
 use kobling_broker::config::{Limits, Times};
 use kobling_broker::problem::{Problem, RunError};
 use kobling_broker::roster::{
-    ComputeEvent, ComputeOrder, DealOrder, Description, Incarnation, JobOffer, NodeClient, NodeClients,
-    PeerLink, SessionOffer, SignedPartial,
+    ComputeEvent, ComputeOrder, DealOrder, Description, Incarnation, JobOffer, JobRevision, NodeClient,
+    NodeClients, PeerLink, SessionOffer, SignedPartial,
 };
 use kobling_broker::session::OpenRequest;
 use kobling_broker::store::{JobEvent, JobRow, JobState, SessionRow, Store};
@@ -95,6 +95,10 @@ pub struct Faults {
     pub fails_from: Option<u32>,
     /// Both workers refuse.
     pub refused: Option<Refusal>,
+    /// Edits at these places of the plan are not carried out.
+    pub not_carried_out: Vec<u32>,
+    /// This node tells other outcomes of edits.
+    pub other_outcome: Option<OwnerId>,
     /// Workers never end until the gate opens.
     pub hang: bool,
     /// This node cannot be reached at all.
@@ -118,6 +122,7 @@ pub struct World {
     pub computing: Notify,
     keys: HashMap<OwnerId, SigningKey>,
     plans: Mutex<HashMap<JobId, Plan>>,
+    offers: Mutex<HashMap<JobId, JobOffer>>,
     attempts: Mutex<HashMap<AttemptId, ComputeOrder>>,
 }
 
@@ -139,6 +144,7 @@ pub fn rules() -> Rules {
         perturbation_table: Hash::of(b"table"),
         small_cell_units_max: 4,
         small_cells_percent_max: 50,
+        edit_units_min: 15,
         statistic_units_min: 15,
         two_largest_percent_max: 90,
         others_percent_of_largest_min: 10,
@@ -207,6 +213,7 @@ impl World {
             computing: Notify::new(),
             keys,
             plans: Mutex::default(),
+            offers: Mutex::default(),
             attempts: Mutex::default(),
         })
     }
@@ -413,6 +420,9 @@ impl Node {
         if let Some(refusal) = faults.refused {
             return ComputeEvent::Refused(refusal);
         }
+        if faults.not_carried_out.contains(&order.question) && !self.is(&faults.other_outcome) {
+            return ComputeEvent::NotCarriedOut;
+        }
         let table = {
             let plans = self.world.plans.lock().expect("lock");
             matches!(plans[&order.job].questions[order.question as usize].kind, QuestionKind::Table(_))
@@ -493,7 +503,18 @@ impl NodeClient for Node {
         let plan = kobling_script::plan(&offer.script, &offer.catalogue).expect("a valid script");
         assert_eq!(plan.hash(), offer.plan, "every node derives the same plan");
         self.world.plans.lock().expect("lock").insert(offer.job, plan);
+        self.world.offers.lock().expect("lock").insert(offer.job, offer.clone());
         Ok(rules())
+    }
+
+    async fn revise(&self, revision: &JobRevision) -> Result<(), RunError> {
+        self.asked("revise")?;
+        let offer = self.world.offers.lock().expect("lock")[&revision.job].clone();
+        let plan = kobling_script::plan_after(&offer.script, &offer.catalogue, &revision.edits);
+        let plan = plan.expect("as many edits");
+        assert_eq!(plan.hash(), revision.plan, "every node derives the same plan");
+        self.world.plans.lock().expect("lock").insert(revision.job, plan);
+        Ok(())
     }
 
     async fn compute(

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{print, print_json};
 use crate::arguments::{Language, RunArguments};
-use crate::client::{Client, ClientError, JobEvent, JobState};
+use crate::client::{Client, ClientError, JobEvent, JobState, Warning};
 use crate::exit::Exit;
 use crate::render::progress::Progress;
 use crate::render::{self, plain};
@@ -63,6 +63,8 @@ pub enum Ending {
         state: JobState,
         /// Tables that were released.
         tables: Vec<Table>,
+        /// What rules did to the script.
+        warnings: Vec<Warning>,
         /// Why it did not end well.
         problem: Option<ClientError>,
         /// Line concerned; 0 where none.
@@ -97,7 +99,14 @@ pub async fn ask(
         Err(diagnostics) => return Ok(Ending::Rejected(diagnostics)),
     };
     if plan.questions.is_empty() {
-        return Ok(Ending::Ended { plan, state: JobState::Done, tables: Vec::new(), problem: None, line: 0 });
+        return Ok(Ending::Ended {
+            plan,
+            state: JobState::Done,
+            tables: Vec::new(),
+            warnings: Vec::new(),
+            problem: None,
+            line: 0,
+        });
     }
     let keys = [Uuid::new_v4().to_string(), Uuid::new_v4().to_string()];
     let mut course = Course { client, session: None, job: None };
@@ -117,8 +126,8 @@ pub async fn ask(
     if followed.state == JobState::Rejected {
         return Ok(Ending::RejectedByBroker(followed.diagnostics));
     }
-    let Followed { state, tables, problem, line, .. } = followed;
-    Ok(Ending::Ended { plan, state, tables, problem, line })
+    let Followed { state, tables, warnings, problem, line, .. } = followed;
+    Ok(Ending::Ended { plan, state, tables, warnings, problem, line })
 }
 
 /// How far a script has come, so that it can be ended from outside.
@@ -131,6 +140,7 @@ struct Course<'a> {
 struct Followed {
     state: JobState,
     tables: Vec<Table>,
+    warnings: Vec<Warning>,
     problem: Option<ClientError>,
     diagnostics: Vec<(u32, u32, String)>,
     line: u32,
@@ -168,6 +178,7 @@ impl Course<'_> {
         Ok(Followed {
             state: job.state,
             tables,
+            warnings: job.warnings,
             problem: job.problem,
             diagnostics: job.diagnostics,
             line: job.line,
@@ -259,7 +270,8 @@ impl Output {
                 }
                 Ok(Exit::REJECTED)
             }
-            Ending::Ended { state, tables, problem, line, .. } => {
+            Ending::Ended { state, tables, warnings, problem, line, .. } => {
+                self.warn(script, &warnings);
                 self.ended(script, state, &tables, problem, line)
             }
             Ending::Interrupted(signal) => {
@@ -270,6 +282,13 @@ impl Output {
                 }
                 Ok(Exit::signal(signal))
             }
+        }
+    }
+
+    /// Says what rules did to the script. In JSON each warning has been told as it came.
+    fn warn(&self, script: &Script, warnings: &[Warning]) {
+        for Warning { line, message, .. } in warnings.iter().filter(|_| !self.json) {
+            eprintln!("kobling: {}: line {line}: warning: {}", plain(&script.name), plain(message));
         }
     }
 

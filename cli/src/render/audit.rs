@@ -81,10 +81,11 @@ fn question(out: &mut String, row: &QuestionRow<'_>) {
         out,
         format_args!(
             "         rules: population at least {}, cells to {} suppressed, at most {} % of cells, \
-             statistics from {}, two largest at most {} %, noise table {}",
+             edits from {}, statistics from {}, two largest at most {} %, noise table {}",
             rules.population_units_min,
             rules.small_cell_units_max,
             rules.small_cells_percent_max,
+            rules.edit_units_min,
             rules.statistic_units_min,
             rules.dominance_percent_max(),
             short(&rules.perturbation_table.to_string())
@@ -95,7 +96,10 @@ fn question(out: &mut String, row: &QuestionRow<'_>) {
         Some(Ending { recorded_at, outcome, .. }) => {
             let outcome = match outcome {
                 Outcome::Released { content } => format!("released, {}", short(&content.to_string())),
-                Outcome::Passed => "the population passed its floor; nothing left".to_owned(),
+                Outcome::Passed => {
+                    "the population passed its floor, or the edit is carried out; nothing left".to_owned()
+                }
+                Outcome::NotCarriedOut { rule } => format!("not carried out: {rule}"),
                 Outcome::Shared => "shared its columns to the two workers".to_owned(),
                 Outcome::Refused { rule } => format!("refused: {rule}"),
                 Outcome::Failed { party, step } => {

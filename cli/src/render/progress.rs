@@ -70,7 +70,7 @@ impl Progress {
     pub fn job(&self, event: &JobEvent) {
         match event {
             JobEvent::State { state: JobState::Queued } => self.detail("waiting"),
-            JobEvent::State { .. } | JobEvent::Ready { .. } => {}
+            JobEvent::State { .. } | JobEvent::Ready { .. } | JobEvent::Warning(_) => {}
             JobEvent::Stage { question, questions, party, stage } => self.detail(format!(
                 "question {} of {questions}, {} at {}",
                 question.saturating_add(1),

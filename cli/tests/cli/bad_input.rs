@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use crate::federation::{SHORT, federation};
 use crate::program::{Ended, file, folder, kobling, run};
 
@@ -113,8 +115,58 @@ fn the_catalogue_is_shown_and_what_is_not_there_is_said() {
 fn syntax_is_checked_without_a_platform() {
     let home = folder();
     let script = file(home.path(), "a.kob", "create-dataset d\ntabulat x\n");
-    let ended = run([Path::new("check"), &script]).with(1);
-    assert!(ended.err.contains("a.kob:2:1") && ended.err.contains("tabulate"), "{}", ended.err);
+    let other = file(home.path(), "b.kob", "use d\nfor i in 1 2\ngenerate x = (\nend\n");
+    let check = |files: &[&Path], more: &[&str]| {
+        let mut command = kobling();
+        command.args(["check", "--syntax"]).args(more).args(files);
+        Ended::from(command.output().expect("the program runs"))
+    };
+    let ended = check(&[&script, &other], &[]).with(1);
+    for said in ["a.kob:2:1", "tabulate", "b.kob:3:"] {
+        assert!(ended.err.contains(said), "no {said} in\n{}", ended.err);
+    }
+    // What is right but not available yet is no error of the text.
+    let later = file(home.path(), "later.kob", "correlate a b\n");
+    assert!(check(&[&later], &[]).with(0).err.contains("not-available-yet"));
+    let wrong = file(home.path(), "wrong.kob", "correlate\n");
+    check(&[&later, &wrong], &[]).with(1);
+    let fine = file(home.path(), "fine.kob", "create-dataset d\n");
+    assert!(check(&[&fine], &[]).with(0).err.contains("can be read"));
+    // One line of JSON for each.
+    let ended = check(&[&script, &later, &wrong], &["--json", "--lang", "nb"]).with(1);
+    let lines: Vec<serde_json::Value> =
+        ended.out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(lines.len(), 3, "{}", ended.out);
+    assert_eq!(lines[0]["suggestions"][0], "tabulate");
+    assert_eq!((&lines[0]["line"], &lines[0]["column"]), (&2.into(), &1.into()));
+    assert_eq!(lines[0]["end"], serde_json::json!({ "line": 2, "column": 8 }));
+    assert!(lines[0]["message"].as_str().is_some_and(|said| said.contains("finnes ikke")));
+    let severities: Vec<_> = lines.iter().map(|line| line["severity"].as_str()).collect();
+    assert_eq!(severities, [Some("error"), Some("not-yet"), Some("error")]);
+}
+
+#[test]
+fn files_that_are_no_scripts_are_named_and_do_not_hide_the_others() {
+    let home = folder();
+    let bad = file(home.path(), "bad.kob", "tabulat x\n");
+    let latin = home.path().join("latin.kob");
+    fs::write(&latin, b"// a\nkj\xf8nn\n").expect("written");
+    let empty = file(home.path(), "empty.kob", "");
+    let missing = home.path().join("missing.kob");
+    let check = |files: &[&Path]| {
+        let mut command = kobling();
+        command.args(["check", "--syntax"]).args(files);
+        Ended::from(command.output().expect("the program runs"))
+    };
+    let ended = check(&[&latin, home.path(), &missing, &empty, &bad]).with(64);
+    for said in
+        ["line 2 is not UTF-8", "missing.kob cannot be read", "empty.kob: the script is empty", "bad.kob:1:1"]
+    {
+        assert!(ended.err.contains(said), "no {said} in\n{}", ended.err);
+    }
+    check(&[&empty]).with(0);
+    // Names and dates take a platform.
+    run([Path::new("check"), &bad]).with(64).says(&["--platform"]);
 }
 
 #[test]
@@ -203,4 +255,73 @@ fn a_command_line_that_cannot_be_understood_is_a_usage_error() {
     let script = file(home.path(), "a.kob", SHORT);
     let platform = home.path().join("platform.toml");
     run([Path::new("run"), &script, Path::new("--platform"), &platform]).with(64).says(&["platform file"]);
+}
+
+#[test]
+fn a_script_is_explained_without_running_it() {
+    let federation = federation();
+    // The name of the variable stands nowhere in the script: bindings make it.
+    let script = file(
+        federation.folder(),
+        "explain.kob",
+        "\
+require no.ssb.fdb:1 as ssb
+create-dataset d
+for name in KJOENN
+import ssb/BEFOLKNING_ ++ $name as sex
+end
+tabulate sex, rowpct
+",
+    );
+    let before = federation.records("broker").len();
+    let explain = |more: &[&str]| {
+        let mut command = kobling();
+        command.arg("explain").arg(&script).arg("--platform").arg(federation.platform()).args(more);
+        Ended::from(command.output().expect("the program runs"))
+    };
+    let text = explain(&[]).with(0).out;
+    for said in [
+        "Question 1, line 4",
+        "Question 2, line 6: tabulate sex",
+        "BEFOLKNING_KJOENN",
+        "rules: 3",
+        "2 categories",
+    ] {
+        assert!(text.contains(said), "no {said} in\n{text}");
+    }
+    let json = explain(&["--json"]).with(0).out;
+    let plan: kobling_model::plan::Plan = serde_json::from_str(&json).expect("a plan");
+    assert_eq!(plan.questions.len(), 2);
+    let bad = file(federation.folder(), "unexplained.kob", "require no.ssb.fdb:1 as ssb\ntabulate\n");
+    let mut command = kobling();
+    command.arg("explain").arg(&bad).arg("--platform").arg(federation.platform());
+    Ended::from(command.output().expect("the program runs")).with(1).says(&["expected"]);
+    assert_eq!(federation.records("broker").len(), before, "nobody was asked");
+}
+
+#[test]
+fn an_edit_that_touches_nobody_is_told_of_with_its_line_and_the_script_goes_on() {
+    let federation = federation();
+    let text =
+        SHORT.replace("tabulate", "drop if sex == \"3\"\nreplace sex = \"1\" if sex == \"3\"\ntabulate");
+    let script = file(federation.folder(), "edited.kob", &text);
+    let run = federation.run(&script).with(0);
+    for line in [4, 5] {
+        let said = format!("edited.kob: line {line}: warning: [edit-not-carried-out] rule 6: ");
+        assert!(run.err.contains(&said), "no {said:?} in\n{}", run.err);
+    }
+    assert!(run.out.contains("tabulate sex") && run.err.contains("write a wider condition"));
+    let mut run = federation.begin(&script);
+    let events: Vec<Value> = run.json_lines().collect();
+    let warnings: Vec<&Value> = events.iter().filter(|event| event["event"] == "warning").collect();
+    let lines: Vec<_> = warnings.iter().map(|warning| warning["line"].as_u64()).collect();
+    assert_eq!(lines, [Some(4), Some(5)]);
+    assert!(warnings.iter().all(|warning| warning["code"] == "edit-not-carried-out"), "{warnings:?}");
+    assert_eq!(events.last().expect("the end")["state"], "done");
+    let named = |record: &Value| {
+        record["record"]["event"]["rule"] == "edit-not-carried-out"
+            || record["record"]["event"]["outcome"]["rule"] == "edit-not-carried-out"
+    };
+    assert_eq!(federation.records("broker").iter().filter(|record| named(record)).count(), 4);
+    assert!(federation.reconcile().is_empty());
 }

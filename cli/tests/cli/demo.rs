@@ -33,7 +33,7 @@ fn the_demo_shows_tables_checks_the_records_and_leaves_nothing() {
         "No cancer",
         "Total",
         "What each party did, and what it did not see",
-        "dealt randomness for 6 questions",
+        "dealt randomness for 7 questions",
         "The four logs tell the same of every question.",
     ] {
         assert!(ended.out.contains(expected), "no {expected:?} in\n{}", ended.out);

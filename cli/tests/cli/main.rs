@@ -11,3 +11,4 @@ mod faults;
 mod federation;
 mod logs;
 mod program;
+mod synth;

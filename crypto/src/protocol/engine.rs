@@ -181,16 +181,32 @@ impl<'a> Engine<'a> {
     pub fn open_decision(
         &mut self,
         decision: Decision,
-        _permit: OpeningPermit,
+        permit: OpeningPermit,
     ) -> Result<Option<bool>, ProtocolError> {
+        Ok(self.open_decisions([decision], permit)?.map(|[decision]| decision))
+    }
+
+    /// [`Self::open_decision`] for several at once, at most 64, in one message.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Channel`].
+    pub fn open_decisions<const N: usize>(
+        &mut self,
+        decisions: [Decision; N],
+        _permit: OpeningPermit,
+    ) -> Result<Option<[bool; N]>, ProtocolError> {
+        const { assert!(N <= 64, "a word holds the decisions") };
         let zero = match &mut self.part {
             Part::Left { zeros, .. } | Part::Right { zeros, .. } => zeros.draw::<u64>(1)[0],
             Part::Dealer { .. } => return Ok(None),
         };
-        // Only the first lane's bit may leave; the others of the word are noise with a history.
-        let mine = (u64::from(decision.0.lane(0)) ^ zero) & 1;
+        // Only each first lane's bit may leave; the others of the word are noise with a history.
+        let mut mine = 0;
+        for (place, decision) in decisions.iter().enumerate() {
+            mine |= (u64::from(decision.0.lane(0)) ^ zero >> place & 1) << place;
+        }
         let theirs = self.exchange(&[mine], 1)?[0];
-        Ok(Some((mine ^ theirs) & 1 == 1))
+        Ok(Some(std::array::from_fn(|place| (mine ^ theirs) >> place & 1 == 1)))
     }
 
     /// Adds a fresh sharing of zero, from the seed that only the workers have: the shares then say nothing
@@ -354,6 +370,22 @@ mod tests {
             });
             let expected = Some(left != right);
             assert_eq!((ran.left, ran.right, ran.dealer), (expected, expected, None));
+        }
+    }
+
+    #[test]
+    fn several_decisions_open_in_one_message_each_as_it_is() {
+        for word in 0..8_u64 {
+            let ran = circuit(|engine| {
+                let bits = engine.private_bits(Role::Left, [word].into_iter(), 1, 3);
+                let [a, b, c] = <[BitShare; 3]>::try_from(bits).expect("three bits").map(Decision::new);
+                let opened = engine.open_decisions([a, b, c], OpeningPermit::for_a_test())?;
+                Ok((opened, engine.messages().0))
+            });
+            let expected = Some([0, 1, 2].map(|place| word >> place & 1 == 1));
+            assert_eq!((ran.left, ran.right, ran.dealer.0), ((expected, 1), (expected, 1), None));
+            let [(_, body)] = &ran.seen_by_left[..] else { panic!("one message") };
+            assert!(body[1..].iter().all(|byte| *byte == 0) && body[0] < 8, "three bits and no more");
         }
     }
 

@@ -9,10 +9,11 @@
 //! | 2 | cell key = first byte of AES-128(k, Z ‖ column id) | masked bits | nothing |
 //! | 3 | change from the perturbation table; c' = count + change | masked bits | nothing |
 //! | 4a | population: bit = \[c' < floor\] | masked bits | nothing |
-//! | 4b | table: smallᵢ = \[1 ≤ c'ᵢ ≤ small\]; bit = \[100 · Σ small over counted cells > percent · counted cells\] | masked bits | nothing |
+//! | 4b | edit: few = \[c'₀ < units\] ∨ \[c'₁ < units of the rest\]; below = \[c'₁ < floor\] ∧ ¬few | masked bits | nothing |
+//! | 4c | table: smallᵢ = \[1 ≤ c'ᵢ ≤ small\]; bit = \[100 · Σ small over counted cells > percent · counted cells\] | masked bits | nothing |
 //! | 5 | table: outᵢ = c'ᵢ + smallᵢ · (2³² − 1 − c'ᵢ), plus a fresh sharing of zero | masked numbers | nothing |
 //! | — | *here the caller makes its record durable* | | |
-//! | 6 | the bit is opened between the two workers | one bit each way | whether the question is refused |
+//! | 6 | the bit is opened between the two workers; of an edit two | one bit each way; two | whether the question is refused; whether the edit is carried out, and if so whether what it leaves is too small |
 //! | — | *here the caller makes its record durable* | | |
 //! | 7 | table, not refused: each worker hands its share of out over; they are added up elsewhere | the partial aggregates | the protected table |
 //!
@@ -68,6 +69,7 @@ impl ProtectShape {
     fn check(&self) -> Result<(), ProtocolError> {
         let usable = match &self.program {
             Program::Population { floor } => self.cells == 1 && *floor > 0,
+            Program::Edit { units_min, .. } => self.cells == 2 && *units_min > 0,
             Program::Table { counted, small_percent_max, values, .. } => {
                 self.cells > 0
                     && values.as_ref().is_none_or(ValueShape::is_usable)
@@ -76,8 +78,7 @@ impl ProtectShape {
                     && counted.iter().all(|cell| *cell < self.cells)
             }
         };
-        let expected =
-            "one cell and a floor above 0, or up to 2^20 cells, counted among them, and a percentage";
+        let expected = "one cell and a floor above 0, two and a least number above 0, or up to 2^20 cells, counted among them, and a percentage";
         if usable && self.cells <= Self::CELLS_MAX { Ok(()) } else { Err(ProtocolError::Shape { expected }) }
     }
 }
@@ -88,6 +89,17 @@ pub enum Program {
     /// One cell, a population: refused where c' < floor. Nothing is handed over.
     Population {
         /// Smallest perturbed number of units that passes.
+        floor: u32,
+    },
+    /// Two cells, the units that an edit touches and the others: not carried out where either are few. Nothing is handed
+    /// over.
+    Edit {
+        /// Smallest perturbed number of units touched with which it is carried out.
+        units_min: u32,
+        /// The same of the others; 0 where they are not judged.
+        rest_min: u32,
+        /// Smallest perturbed number of the others that passes as the population that is left, asked only where it is
+        /// carried out; 0 where they are no population.
         floor: u32,
     },
     /// A table of counts: small cells are suppressed, a table with too many of them is refused.
@@ -106,7 +118,7 @@ pub enum Program {
 impl Program {
     fn values(&self) -> Option<&ValueShape> {
         match self {
-            Self::Population { .. } => None,
+            Self::Population { .. } | Self::Edit { .. } => None,
             Self::Table { values, .. } => values.as_ref(),
         }
     }
@@ -233,6 +245,8 @@ fn shared_key(engine: &Engine<'_>, key_part: &[u8; 16]) -> Vec<aes::Byte> {
 #[must_use]
 pub struct Judged {
     refused: Decision,
+    /// Of an edit.
+    not_carried_out: Option<Decision>,
     table: Option<ProtectedTable>,
 }
 
@@ -251,7 +265,10 @@ impl Perturbed {
         match &shape.program {
             Program::Population { floor } => {
                 let below = less_than(engine, &[(bits.as_slice(), u64::from(*floor))])?.remove(0);
-                Ok(Judged { refused: Decision::new(below), table: None })
+                Ok(Judged { refused: Decision::new(below), not_carried_out: None, table: None })
+            }
+            Program::Edit { units_min, rest_min, floor } => {
+                judge_edit(engine, &bits, [*units_min, *rest_min, *floor])
             }
             Program::Table { small_max, small_percent_max, counted, values } => {
                 let units_min = values.as_ref().map(|values| values.units_min);
@@ -263,12 +280,12 @@ impl Perturbed {
                     _ => None,
                 };
                 let table = ProtectedTable { counts: engine.refreshed(&counts), sums };
-                Ok(Judged { refused, table: Some(table) })
+                Ok(Judged { refused, not_carried_out: None, table: Some(table) })
             }
         }
     }
 
-    /// Step 4b, for each cell: 1 where 1 ≤ c' ≤ `small_max`, else 0; and whether c' < `units_min`.
+    /// Step 4c, for each cell: 1 where 1 ≤ c' ≤ `small_max`, else 0; and whether c' < `units_min`.
     fn small_cells(
         &self,
         engine: &mut Engine<'_>,
@@ -294,7 +311,24 @@ impl Perturbed {
     }
 }
 
-/// Step 4b: whether more than `percent` of the counted cells are small.
+/// Step 4b. What is opened as refused is a function of what is opened as not carried out where that is so.
+fn judge_edit(
+    engine: &mut Engine<'_>,
+    counts: &[BitShare],
+    [units_min, rest_min, floor]: [u32; 3],
+) -> Result<Judged, ProtocolError> {
+    let cell = |at: usize| counts.iter().map(|bit| bit.part(at..at + 1)).collect::<Vec<_>>();
+    let (touched, others) = (cell(0), cell(1));
+    let bounds = [(&touched, units_min), (&others, rest_min), (&others, floor)];
+    let below = less_than(engine, &bounds.map(|(count, bound)| (count.as_slice(), u64::from(bound))))?;
+    let [few_touched, few_others, below_floor] = &below[..] else { unreachable!("one for each bound") };
+    let enough = engine.and(&[(&engine.not(few_touched), &engine.not(few_others))])?.remove(0);
+    let refused = engine.and(&[(below_floor, &enough)])?.remove(0);
+    let not_carried_out = Some(Decision::new(engine.not(&enough)));
+    Ok(Judged { refused: Decision::new(refused), not_carried_out, table: None })
+}
+
+/// Step 4c: whether more than `percent` of the counted cells are small.
 fn too_many(
     engine: &mut Engine<'_>,
     small: &Share<u32>,
@@ -317,8 +351,10 @@ fn too_many(
 pub enum Verdict {
     /// The rules refuse the question. Nothing else is ever sent.
     Refused,
-    /// The population is large enough.
-    PopulationPassed,
+    /// The population is large enough, or the edit is carried out.
+    Passed,
+    /// The edit is not carried out.
+    NotCarriedOut,
     /// The table may be released.
     TablePassed(ProtectedTable),
 }
@@ -349,7 +385,7 @@ impl std::fmt::Debug for ReleasedShares {
 }
 
 impl Judged {
-    /// Step 6: opens the bit between the two workers. The permit says that the disclosure rules were those agreed
+    /// Step 6: opens the bit, of an edit two, between the two workers. The permit says that the disclosure rules were those agreed
     /// and that the record of this opening is durable. The dealer does not call this.
     ///
     /// # Errors
@@ -358,11 +394,16 @@ impl Judged {
     /// # Panics
     /// At the dealer.
     pub fn open(self, engine: &mut Engine<'_>, permit: OpeningPermit) -> Result<Verdict, ProtocolError> {
-        let refused = engine.open_decision(self.refused, permit)?.expect("only workers open a decision");
-        Ok(match (refused, self.table) {
-            (true, _) => Verdict::Refused,
-            (false, None) => Verdict::PopulationPassed,
-            (false, Some(table)) => Verdict::TablePassed(table),
+        let (refused, not_carried_out) = match self.not_carried_out {
+            None => (engine.open_decision(self.refused, permit)?, Some(false)),
+            Some(not) => engine.open_decisions([self.refused, not], permit)?.map(|[r, n]| (r, n)).unzip(),
+        };
+        let opened = refused.zip(not_carried_out).expect("only workers open a decision");
+        Ok(match (opened, self.table) {
+            ((_, true), _) => Verdict::NotCarriedOut,
+            ((true, false), _) => Verdict::Refused,
+            ((false, false), None) => Verdict::Passed,
+            ((false, false), Some(table)) => Verdict::TablePassed(table),
         })
     }
 }
@@ -420,6 +461,7 @@ mod tests {
     enum End {
         Refused,
         Passed,
+        NotCarriedOut,
         Released(ReleasedShares),
     }
 
@@ -482,6 +524,7 @@ mod tests {
             let perturbed = self.perturbed();
             match &self.shape.program {
                 Program::Population { floor } => (perturbed[0] >= *floor).then(Vec::new),
+                Program::Edit { .. } => panic!("no table"),
                 Program::Table { small_max, small_percent_max, counted, .. } => {
                     let small = |count: u32| (1..=*small_max).contains(&count);
                     let suppressed = counted.iter().filter(|cell| small(perturbed[**cell])).count();
@@ -511,7 +554,8 @@ mod tests {
                     .expect("judged");
                 match judged.open(engine, OpeningPermit::for_a_test()).expect("opened") {
                     Verdict::Refused => End::Refused,
-                    Verdict::PopulationPassed => End::Passed,
+                    Verdict::Passed => End::Passed,
+                    Verdict::NotCarriedOut => End::NotCarriedOut,
                     Verdict::TablePassed(table) => {
                         assert_eq!(table.cells(), self.shape.cells);
                         End::Released(table.release(OpeningPermit::for_a_test()))
@@ -653,6 +697,56 @@ mod tests {
         assert!(World::new(1, vec![5_500_000], Program::Population { floor: 1000 }).outcome().is_some());
     }
 
+    /// How an edit that touches the first of these counts ends, and how it should.
+    fn edit(
+        seed: u8,
+        counts: [u32; 2],
+        [units_min, rest_min, floor]: [u32; 3],
+    ) -> (Ran<End, End, ()>, &'static str) {
+        let world = World::new(seed, counts.to_vec(), Program::Edit { units_min, rest_min, floor });
+        let perturbed = world.perturbed();
+        let few = perturbed[0] < units_min || perturbed[1] < rest_min;
+        let expected = match (few, perturbed[1] < floor) {
+            (true, _) => "NotCarriedOut",
+            (false, true) => "Refused",
+            (false, false) => "Passed",
+        };
+        (world.run(), expected)
+    }
+
+    #[test]
+    fn an_edit_is_carried_out_where_neither_side_is_few_and_what_it_leaves_passes() {
+        let mut seen = std::collections::BTreeMap::new();
+        for (at, touched) in [0, 1, 9, 10, 12, 15, 17, 20, 21, 500].into_iter().enumerate() {
+            for others in [0, 3, 14, 16, 990, 1001, 1010, 70_000] {
+                for numbers in [[15, 15, 0], [15, 0, 1000], [15, 0, 0]] {
+                    let (ran, expected) = edit(at as u8, [touched, others], numbers);
+                    assert_eq!(format!("{:?}", ran.left), expected, "{touched} {others} {numbers:?}");
+                    assert_eq!(format!("{:?}", ran.right), expected);
+                    *seen.entry(expected).or_insert(0) += 1;
+                }
+            }
+        }
+        assert!(seen.len() == 3 && seen.values().all(|times| *times >= 20), "{seen:?}");
+    }
+
+    #[test]
+    fn what_a_population_would_be_is_not_opened_where_the_edit_is_not_carried_out() {
+        let last = |ran: &Ran<End, End, ()>, other: &Ran<End, End, ()>| {
+            let word = |seen: &[Seen]| seen.last().expect("messages").1[0];
+            // What both workers have sent in step 6 adds up to what is opened.
+            (
+                word(&ran.seen_by_left) ^ word(&ran.seen_by_right),
+                outsides(&ran.seen_by_left) == outsides(&other.seen_by_left),
+            )
+        };
+        let numbers = [15, 0, 1000];
+        let ((above, _), (below, _)) = (edit(3, [3, 5000], numbers), edit(3, [3, 20], numbers));
+        assert_eq!((last(&above, &below), last(&below, &above)), ((2, true), (2, true)));
+        let ((passed, _), (refused, _)) = (edit(3, [300, 5000], numbers), edit(3, [300, 20], numbers));
+        assert_eq!((last(&passed, &above).0, last(&refused, &above).0), (0, 1));
+    }
+
     fn outsides(seen: &[Seen]) -> Vec<(String, u64, Vec<u64>)> {
         seen.iter().map(|(header, _)| (header.step.to_string(), header.index, header.shape.clone())).collect()
     }
@@ -755,6 +849,15 @@ mod tests {
             ProtectShape { program: program(50, vec![2]), ..table.clone() },
             ProtectShape { program: Program::Population { floor: 1000 }, ..table.clone() },
             ProtectShape { cells: 1, program: Program::Population { floor: 0 }, ..table.clone() },
+            ProtectShape {
+                program: Program::Edit { units_min: 0, rest_min: 0, floor: 1000 },
+                ..table.clone()
+            },
+            ProtectShape {
+                cells: 1,
+                program: Program::Edit { units_min: 15, rest_min: 15, floor: 0 },
+                ..table.clone()
+            },
         ] {
             let ran = three_watched(
                 &Ledger::shared(),

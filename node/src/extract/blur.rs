@@ -2,68 +2,110 @@
 //!
 //! A group's statistic is written back to its units and tabulated like any value. Of a large group it would then be one number that all share:
 //! by asking how many have more than c, for one c after the other, anybody would read it to the last digit. Shown statistics are protected (rules 2, 3
-//! and 8), so these are too, at the owner who computes them: of a group of [`EXACT_MAX`] rows or more, of several units,
+//! and 8), so these are too, at the owner who computes them, for groups of rows of several units, of [`Group::EXACT_MAX`] rows and more, and wherever what is
+//! grouped was a group before, of two rows and more:
 //!
-//! - a count changes by e, a sum by z·w, a mean and all others by z·w/n, with e and z of variance 3 and at most 6, and w the width of the values'
-//!   winsorised bounds;
-//! - the smallest and largest are means of the ten values at that end, quartiles and median of the ten about them.
+//! - values are brought within their winsorised bounds, of width w (without such bounds: w is how far the whole table's values reach);
+//! - a count becomes n + e, a sum s + e·s/n + z·w, a mean changes by z·w/n and so do others; e is a whole number of mean 0 and variance 3, at most 6 from it, z the same
+//!   and a fraction;
+//! - the smallest and largest are means of the ten values at that end, or, of public codes, the tenth of them; quartiles and median are means of the ten about them.
 //!
-//! e and z follow from the record keys of the group's units, which no researcher knows: the same rows always have the same noise, whoever asks.
+//! e follows from the rows that have a value, z from the rows and their values in parts of their bounds, so that a·x + b has the z of x: from sums of hashes under the
+//! rows' record keys, which no researcher knows. The same rows always have the same noise, whoever asks, in whatever place and words.
 //! Smaller groups (a family's income, a person's cases) stay exact: what they say is a value of a few units, which tables protect as any value.
 
 use kobling_model::Hash;
+use kobling_model::interval::Interval;
 use kobling_model::preparation::{SampleSize, Statistic};
 
-/// Fewest rows of a group that is blurred.
-pub(super) const EXACT_MAX: f64 = 5.0;
 /// Neighbours that a value in an ordering is the mean of (rule 8).
 const NEIGHBOURS: usize = 10;
+/// Parts of a value's bounds that a fingerprint tells apart.
+const PARTS: f64 = (1 << 21) as f64;
 
 /// A group of rows of several units.
 pub(super) struct Group {
     pub(super) rows: f64,
-    /// Sums of its rows' record keys.
-    pub(super) key: [u64; 3],
-    /// Of its values' secret bounds, where they have any.
-    pub(super) width: Option<f64>,
+    /// Rows of which some are groups themselves.
+    pub(super) nested: bool,
+    /// Fingerprint of the rows that have a value.
+    pub(super) set: u64,
+    /// Fingerprint of these rows with their values.
+    pub(super) values: u64,
+    /// How far values reach.
+    pub(super) width: f64,
 }
 
 impl Group {
+    /// Fewest rows of a group that is blurred.
+    const EXACT_MAX: f64 = 5.0;
+
     pub(super) fn is_large(&self) -> bool {
-        self.rows >= EXACT_MAX
+        self.rows >= if self.nested { 2.0 } else { Self::EXACT_MAX }
     }
 
-    /// A statistic as it may become a value.
-    pub(super) fn blurred(&self, statistic: Statistic, measure: usize, counted: f64, value: f64) -> f64 {
-        if !self.is_large() || counted < 1.0 {
+    /// The number of its values, as it may become a value.
+    pub(super) fn count(&self, counted: f64) -> f64 {
+        if self.is_large() { (counted + self.e()).max(0.0) } else { counted }
+    }
+
+    fn e(&self) -> f64 {
+        bits(&Hash::of_json(&("group count", self.set))) - 6.0
+    }
+
+    fn z(&self, statistic: Statistic) -> f64 {
+        let hash = Hash::of_json(&("group value", self.set, self.values, statistic));
+        let fraction = u32::from_le_bytes([hash.0[4], hash.0[5], hash.0[6], hash.0[7]]);
+        bits(&hash) - 6.0 + f64::from(fraction) / f64::from(u32::MAX) - 0.5
+    }
+
+    /// A statistic of so many values, as it may become a value.
+    pub(super) fn blurred(&self, statistic: Statistic, of_codes: bool, counted: f64, value: f64) -> f64 {
+        if !self.is_large() || counted < 1.0 || of_codes {
             return value;
         }
-        let key = self.key.map(|sum| sum & 0xffff);
-        let z = noise(&Hash::of_json(&("group", key, statistic, measure)));
-        // Without bounds, what is measured is as wide as it is large.
-        let width = self.width.unwrap_or(value.abs());
+        let by_row = self.z(statistic) * self.width / counted;
         match statistic {
-            Statistic::Count => (value + z).round().max(EXACT_MAX.min(value)),
-            Statistic::Sum => value + z * width,
-            Statistic::Percent => (value + value * z / counted).max(0.0),
-            Statistic::Gini | Statistic::StandardErrorOfShare => (value + z / counted).clamp(0.0, 1.0),
-            Statistic::StandardErrorOfMean => (value + z * width / counted / counted.sqrt()).max(0.0),
-            Statistic::StandardDeviation | Statistic::InterquartileRange => {
-                (value + z * width / counted).max(0.0)
+            Statistic::Count => self.count(counted),
+            Statistic::Sum => value + self.e() * value / counted + by_row * counted,
+            Statistic::Gini | Statistic::StandardErrorOfShare => {
+                (value + self.z(statistic) / counted).clamp(0.0, 1.0)
             }
-            _ => value + z * width / counted,
+            Statistic::StandardErrorOfMean => (value + by_row / counted.sqrt()).max(0.0),
+            Statistic::StandardDeviation | Statistic::InterquartileRange => (value + by_row).max(0.0),
+            _ => value + by_row,
         }
     }
 }
 
-/// From a hash: a whole number of mean 0 and variance 3, at most 6 from it.
-fn noise(hash: &Hash) -> f64 {
-    let bits = u16::from_le_bytes([hash.0[0], hash.0[1]]) & 0xfff;
-    f64::from(bits.count_ones()) - 6.0
+/// A part of a fingerprint: what a row with this record key adds to that of a set of rows, and of rows with values.
+pub(super) fn mark(key: [u16; 3], value: Option<f64>, bounds: Option<&Interval>) -> [u32; 2] {
+    let key = u64::from(key[0]) | u64::from(key[1]) << 16 | u64::from(key[2]) << 32;
+    let Some(value) = value else { return [0; 2] };
+    let part = match bounds {
+        Some(bounds) if bounds.high > bounds.low => {
+            ((bounds.clamp(value) - bounds.low) / (bounds.high - bounds.low) * PARTS).round() as u64
+        }
+        _ => value.to_bits(),
+    };
+    [mixed(key) as u32, mixed(mixed(key) ^ part) as u32]
 }
 
-/// A statistic of ascending values; `all` are the values of the whole table. None where it is missing.
-pub(super) fn statistic(statistic: Statistic, values: &[f64], all: f64) -> Option<f64> {
+/// A permutation of 64 bits in which each bit of the input moves all of the output (Stafford's variant 13 of MurmurHash3's finaliser).
+fn mixed(mut word: u64) -> u64 {
+    word = word.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ word >> 31
+}
+
+/// How many of twelve bits are set: of mean 6 and variance 3.
+fn bits(hash: &Hash) -> f64 {
+    f64::from((u16::from_le_bytes([hash.0[0], hash.0[1]]) & 0xfff).count_ones())
+}
+
+/// A statistic of ascending values; none where it is missing.
+pub(super) fn statistic(statistic: Statistic, values: &[f64]) -> Option<f64> {
     let n = values.len() as f64;
     let sum: f64 = values.iter().sum();
     let mean = sum / n;
@@ -74,7 +116,6 @@ pub(super) fn statistic(statistic: Statistic, values: &[f64], all: f64) -> Optio
     match statistic {
         Statistic::Count => return Some(n),
         Statistic::Sum => return Some(sum),
-        Statistic::Percent => return Some(100.0 * n / all.max(1.0)),
         _ => {}
     }
     let (first, last) = (*values.first()?, *values.last()?);
@@ -96,7 +137,7 @@ pub(super) fn statistic(statistic: Statistic, values: &[f64], all: f64) -> Optio
 }
 
 /// The same of a large group, from several values where one would be one unit's.
-pub(super) fn smooth(of: Statistic, values: &[f64]) -> Option<f64> {
+pub(super) fn smooth(of: Statistic, of_codes: bool, values: &[f64]) -> Option<f64> {
     let mean =
         |values: &[f64]| (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
     let about = |share: f64| {
@@ -104,12 +145,15 @@ pub(super) fn smooth(of: Statistic, values: &[f64]) -> Option<f64> {
         let first = middle.saturating_sub(NEIGHBOURS / 2).min(values.len().saturating_sub(NEIGHBOURS));
         mean(&values[first..(first + NEIGHBOURS).min(values.len())])
     };
+    let tenth = NEIGHBOURS.min(values.len());
     match of {
-        Statistic::Min => mean(&values[..NEIGHBOURS.min(values.len())]),
-        Statistic::Max => mean(&values[values.len().saturating_sub(NEIGHBOURS)..]),
+        Statistic::Min if of_codes => values.get(tenth.checked_sub(1)?).copied(),
+        Statistic::Max if of_codes => values.get(values.len() - tenth).copied(),
+        Statistic::Min => mean(&values[..tenth]),
+        Statistic::Max => mean(&values[values.len() - tenth..]),
         Statistic::Median => about(0.5),
         Statistic::InterquartileRange => Some(about(0.75)? - about(0.25)?),
-        other => statistic(other, values, values.len() as f64),
+        other => statistic(other, values),
     }
 }
 

@@ -5,22 +5,23 @@
 //!
 //! # Who learns what
 //! Nobody but the owner sees a table. Yet what it says of a group is a value of every unit of the group afterwards, so that tables of
-//! such values would tell the exact maximum or sum of a large group bit by bit. What is said of a group of [`EXACT_MAX`] rows or more of several
-//! units is therefore blurred at its owner, as a shown statistic is: see [`super::blur`].
+//! such values would tell the exact maximum or sum of a large group bit by bit. What is said of a large group of several units is therefore
+//! blurred at its owner, as a shown statistic is: see [`super::blur`].
 
 use std::collections::HashMap;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, ListArray, RecordBatch, UInt32Array, UInt64Array,
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, ListArray, RecordBatch, StringArray, UInt32Array,
+    UInt64Array,
 };
 use datafusion::arrow::compute::filter_record_batch;
-use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Schema, UInt32Type, UInt64Type};
+use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, UInt32Type, UInt64Type};
 use datafusion::functions_aggregate::expr_fn::{array_agg, avg, count, max, min, stddev, sum};
-use datafusion::prelude::{Expr, cast, col};
+use datafusion::prelude::{Expr, col};
 use kobling_model::UnitType;
 use kobling_model::expression::ValueType;
 use kobling_model::interval::Interval;
-use kobling_model::preparation::{By, Preparation, Rows, Statistic};
+use kobling_model::preparation::{By, Column, Preparation, Rows, Statistic};
 use std::sync::Arc;
 
 use super::blur::{self, Group};
@@ -82,12 +83,14 @@ impl Keys {
             match array.data_type() {
                 // Numbers have one zero.
                 DataType::Float64 => {
+                    bytes.push(0);
                     bytes.extend(
                         (array.as_primitive::<Float64Type>().value(row) + 0.0).to_bits().to_le_bytes(),
                     );
                 }
                 _ => {
                     let text = array.as_string_opt::<i32>()?.value(row);
+                    bytes.push(1);
                     bytes.extend((text.len() as u64).to_le_bytes());
                     bytes.extend(text.as_bytes());
                 }
@@ -97,6 +100,16 @@ impl Keys {
     }
 }
 
+/// What is known of a table before it is made.
+pub(super) struct Known {
+    /// Of its measures.
+    pub(super) types: Vec<ValueType>,
+    /// Number of values that a group is found by.
+    pub(super) keys: usize,
+    /// Whether what it says is of several units.
+    pub(super) of_several: bool,
+}
+
 /// A table that is to be made.
 pub(super) struct Draft {
     unit_type: UnitType,
@@ -104,6 +117,8 @@ pub(super) struct Draft {
     takes: Takes,
     filters: Vec<Compiled>,
     by: DraftBy,
+    /// Rows have values that are of several units already.
+    nested: bool,
     measures: Vec<DraftMeasure>,
 }
 
@@ -118,16 +133,18 @@ struct DraftMeasure {
     value: Compiled,
     /// What values are, not what the statistic is.
     of_texts: bool,
+    /// Of public codes.
+    of_codes: bool,
     /// Secret bounds of the values.
     bounds: Option<Interval>,
 }
 
 impl Draft {
-    /// Binds a plan's table to this node's files. `made` has types of measures, and number of keys, of the tables before.
+    /// Binds a plan's table to this node's files; `made` are the tables before, `bounds` those of their measures.
     pub(super) fn prepare(
         store: &RegisterStore,
         preparation: &Preparation,
-        made: &[(Vec<ValueType>, usize)],
+        made: &[Known],
         bounds: &[Vec<Option<Interval>>],
     ) -> Result<Self, ExtractError> {
         let unit_type = preparation.rows.unit_type();
@@ -170,7 +187,8 @@ impl Draft {
                 return Err(wrong("a statistic of values of another type"));
             }
             let bounds = Interval::of(&measure.value, &source_bounds);
-            Ok(DraftMeasure { statistic: measure.statistic, value, of_texts, bounds })
+            let (statistic, of_codes) = (measure.statistic, measure.of_codes);
+            Ok(DraftMeasure { statistic, value, of_texts, of_codes, bounds })
         };
         let measures = preparation.measures.iter().map(measure).collect::<Result<Vec<_>, ExtractError>>()?;
         let by_unit = matches!(by, DraftBy::Unit) && spells.is_none();
@@ -184,7 +202,21 @@ impl Draft {
         if !by_unit && measures.iter().any(of_rows) {
             return Err(wrong("a row's own value of a group of rows"));
         }
-        Ok(Self { unit_type, spells, takes, filters, by, measures })
+        let of_several = |column: &Column| match column {
+            Column::Prepared { preparation, .. } => {
+                made.get(*preparation).is_some_and(|table| table.of_several)
+            }
+            _ => false,
+        };
+        let nested = preparation.sources.iter().any(of_several);
+        Ok(Self { unit_type, spells, takes, filters, by, nested, measures })
+    }
+
+    /// What others need to know of the table.
+    pub(super) fn known(&self, preparation: &Preparation) -> Known {
+        let types = preparation.measures.iter().map(|measure| measure.value_type).collect();
+        let of_several = self.nested || !matches!(self.by, DraftBy::Unit);
+        Known { types, keys: self.keys(), of_several }
     }
 
     /// Secret bounds of each measure.
@@ -193,7 +225,7 @@ impl Draft {
     }
 
     /// Number of values that a group is found by.
-    pub(super) fn keys(&self) -> usize {
+    fn keys(&self) -> usize {
         match &self.by {
             DraftBy::Values(values) => values.len(),
             DraftBy::Unit | DraftBy::Pointer(..) => 0,
@@ -292,11 +324,29 @@ impl Draft {
             named.push((format!("m{at}"), measure.value.array(&batch)?));
         }
         if let Some(record_keys) = record_keys {
-            for limb in 0..3 {
-                let limbs = rows.clone().map(|row| {
-                    record_keys.get(stretch.unit(row) as usize).map_or(0, |key| u64::from(key[limb]))
-                });
-                named.push((format!("r{limb}"), Arc::new(UInt64Array::from_iter_values(limbs))));
+            for (at, measure) in self.measures.iter().enumerate() {
+                let values =
+                    named.iter().find(|(name, _)| *name == format!("m{at}")).map(|(_, array)| array.clone());
+                let values = values.ok_or(ExtractError::Failed)?;
+                let numbers = values.as_primitive_opt::<Float64Type>();
+                let value = |row: usize| match numbers {
+                    _ if values.is_null(row) => None,
+                    Some(numbers) => Some(numbers.value(row)),
+                    None => Some(0.0),
+                };
+                let mark = |row: usize| {
+                    let key = record_keys.get(stretch.unit(rows.start + row) as usize).copied();
+                    blur::mark(key.unwrap_or_default(), value(row), measure.bounds.as_ref())
+                };
+                let marks: Vec<[u32; 2]> = (0..count).map(mark).collect();
+                for of in 0..2 {
+                    let marks = UInt64Array::from_iter_values(marks.iter().map(|mark| u64::from(mark[of])));
+                    named.push((format!("f{of}_{at}"), Arc::new(marks)));
+                }
+                if let (Some(numbers), Some(bounds)) = (numbers, &measure.bounds) {
+                    let within = numbers.iter().map(|value| value.map(|value| bounds.clamp(value)));
+                    named.push((format!("b{at}"), Arc::new(within.collect::<Float64Array>())));
+                }
             }
         }
         let fields: Vec<_> =
@@ -366,9 +416,10 @@ impl Draft {
                         return Err(ExtractError::Failed);
                     };
                     let all = numbers.iter().filter(|number| !number.is_nan()).count() as f64;
-                    let one = |number: &f64| {
-                        let values = if number.is_nan() { vec![] } else { vec![*number] };
-                        blur::statistic(statistic, &values, all).unwrap_or(f64::NAN)
+                    let one = |number: &f64| match (statistic, number.is_nan()) {
+                        (Statistic::Percent, missing) => 100.0 * f64::from(u8::from(!missing)) / all.max(1.0),
+                        (_, true) => f64::NAN,
+                        (statistic, false) => blur::statistic(statistic, &[*number]).unwrap_or(f64::NAN),
                     };
                     Dense::Numbers(numbers.iter().map(one).collect())
                 }
@@ -390,27 +441,7 @@ impl Draft {
         let several = !matches!(self.by, DraftBy::Unit);
         let mut wanted = vec![count(col("k0")).alias("n")];
         for (at, measure) in self.measures.iter().enumerate() {
-            let value = || col(format!("m{at}"));
-            let named = |name: &str, expr: Expr| expr.alias(format!("{name}{at}"));
-            wanted.push(named("c", count(value())));
-            match measure.statistic {
-                Statistic::Count | Statistic::Percent => {}
-                Statistic::Sum => wanted.push(named("v", sum(value()))),
-                Statistic::Mean | Statistic::StandardErrorOfShare => wanted.push(named("v", avg(value()))),
-                Statistic::StandardDeviation | Statistic::StandardErrorOfMean => {
-                    wanted.push(named("v", stddev(value())));
-                }
-                Statistic::Min if !several || measure.of_texts => wanted.push(named("v", min(value()))),
-                Statistic::Max if !several || measure.of_texts => wanted.push(named("v", max(value()))),
-                _ => wanted.push(named("v", array_agg(value()))),
-            }
-        }
-        if several {
-            wanted.extend(
-                (0..3).map(|limb| {
-                    sum(cast(col(format!("r{limb}")), DataType::UInt64)).alias(format!("r{limb}"))
-                }),
-            );
+            wanted.extend(self.wanted(at, measure));
         }
         let mut groups = Vec::new();
         if !batches.is_empty() {
@@ -421,6 +452,41 @@ impl Draft {
         let column = |at: usize| self.column(&groups, at, several);
         let columns = (0..self.measures.len()).map(column).collect::<Result<_, _>>()?;
         Ok(Table { index, columns })
+    }
+
+    /// What the engine computes of a measure: `c` the number of values, `v` the statistic or all values, `u` the same of values within their bounds;
+    /// of several units also fingerprints, and how far values reach where they have no bounds.
+    fn wanted(&self, at: usize, measure: &DraftMeasure) -> Vec<Expr> {
+        let several = !matches!(self.by, DraftBy::Unit);
+        let value = || col(format!("m{at}"));
+        let within = || col(format!("b{at}"));
+        let named = |name: &str, expr: Expr| expr.alias(format!("{name}{at}"));
+        let both = |of: &dyn Fn(Expr) -> Expr| {
+            let mut both = vec![named("v", of(value()))];
+            if several && measure.bounds.is_some() && !measure.of_texts {
+                both.push(named("u", of(within())));
+            }
+            both
+        };
+        let mut wanted = match measure.statistic {
+            Statistic::Count | Statistic::Percent => Vec::new(),
+            Statistic::Sum => both(&sum),
+            Statistic::Mean | Statistic::StandardErrorOfShare => both(&avg),
+            Statistic::StandardDeviation | Statistic::StandardErrorOfMean => both(&stddev),
+            Statistic::Min if !several || measure.of_texts => vec![named("v", min(value()))],
+            Statistic::Max if !several || measure.of_texts => vec![named("v", max(value()))],
+            _ => vec![named("v", array_agg(value()))],
+        };
+        wanted.push(named("c", count(value())));
+        if several {
+            wanted.push(sum(col(format!("f0_{at}"))).alias(format!("f0_{at}")));
+            wanted.push(sum(col(format!("f1_{at}"))).alias(format!("f1_{at}")));
+            if measure.bounds.is_none() && !measure.of_texts {
+                wanted.push(named("lo", min(value())));
+                wanted.push(named("hi", max(value())));
+            }
+        }
+        wanted
     }
 
     fn index(&self, groups: &[RecordBatch], book: &dyn UnitBook) -> Result<Index, ExtractError> {
@@ -454,85 +520,130 @@ impl Draft {
     /// A measure of all groups.
     fn column(&self, groups: &[RecordBatch], at: usize, several: bool) -> Result<Dense, ExtractError> {
         let measure = &self.measures[at];
-        let of = |group: &RecordBatch, name: String| {
-            group.column_by_name(&name).cloned().ok_or(ExtractError::Failed)
+        let of = |group: &RecordBatch, name: &str| {
+            group.column_by_name(&format!("{name}{at}")).cloned().ok_or(ExtractError::Failed)
         };
-        if measure.of_texts && matches!(measure.statistic, Statistic::Min | Statistic::Max) {
-            let arrays =
-                groups.iter().map(|group| of(group, format!("v{at}"))).collect::<Result<Vec<_>, _>>()?;
+        let of_texts = measure.of_texts && matches!(measure.statistic, Statistic::Min | Statistic::Max);
+        if of_texts && !several {
+            let arrays = groups.iter().map(|group| of(group, "v")).collect::<Result<Vec<_>, _>>()?;
             return Ok(Dense::of_arrays(&arrays.iter().collect::<Vec<_>>(), true));
         }
-        let number = |array: &ArrayRef, row: usize| -> f64 {
-            if array.is_null(row) {
-                return f64::NAN;
-            }
-            match array.data_type() {
-                DataType::Float64 => array.as_primitive::<Float64Type>().value(row),
-                DataType::Int64 => {
-                    array.as_primitive::<datafusion::arrow::datatypes::Int64Type>().value(row) as f64
-                }
-                DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row) as f64,
-                _ => f64::NAN,
-            }
+        let width = match (&measure.bounds, several && !measure.of_texts) {
+            (Some(bounds), true) => bounds.high - bounds.low,
+            (None, true) => reach(groups, at),
+            (_, false) => 0.0,
         };
-        let mut all = 0.0;
+        let (mut values, mut texts, mut counts) = (Vec::new(), Vec::new(), Vec::new());
         for group in groups {
-            let counts = of(group, format!("c{at}"))?;
-            all += (0..group.num_rows()).map(|row| number(&counts, row)).sum::<f64>();
-        }
-        let mut values = Vec::new();
-        for group in groups {
-            let (rows, counts) = (of(group, "n".to_owned())?, of(group, format!("c{at}"))?);
-            let value = group.column_by_name(&format!("v{at}"));
+            let rows = group.column_by_name("n").ok_or(ExtractError::Failed)?;
+            let of_group = Of { group, at, bounds: measure.bounds };
             for row in 0..group.num_rows() {
-                let counted = number(&counts, row);
-                let of_values = |value: &ArrayRef| -> Vec<f64> {
-                    let list: Option<&ListArray> = value.as_list_opt::<i32>();
-                    let list = list.filter(|list| !list.is_null(row)).map(|list| list.value(row));
-                    let numbers = list.as_ref().and_then(|list| list.as_primitive_opt::<Float64Type>());
-                    let mut numbers: Vec<f64> =
-                        numbers.into_iter().flat_map(|numbers| numbers.iter().flatten()).collect();
-                    numbers.sort_by(f64::total_cmp);
-                    numbers
+                let mark = |of: usize| {
+                    group.column_by_name(&format!("f{of}_{at}")).map_or(0, |marks| whole(marks, row))
                 };
-                let limb = |limb: usize| {
-                    group.column_by_name(&format!("r{limb}")).map_or(0.0, |limbs| number(limbs, row))
-                };
-                let group = several.then(|| Group {
-                    rows: number(&rows, row),
-                    key: [limb(0), limb(1), limb(2)].map(|sum| sum as u64),
-                    width: measure.bounds.map(|bounds| bounds.high - bounds.low),
-                });
-                let statistic = measure.statistic;
-                let found = match (statistic, value) {
-                    (Statistic::Count, _) => Some(counted),
-                    (Statistic::Percent, _) => Some(100.0 * counted / all.max(1.0)),
-                    (Statistic::Sum, Some(value)) => {
-                        Some(number(value, row)).map(|sum| if sum.is_nan() { 0.0 } else { sum })
-                    }
-                    (Statistic::Mean | Statistic::StandardDeviation, Some(value)) => Some(number(value, row)),
-                    (Statistic::StandardErrorOfMean, Some(value)) => {
-                        Some(number(value, row) / counted.sqrt())
-                    }
-                    (Statistic::StandardErrorOfShare, Some(value)) => {
-                        let share = number(value, row);
-                        Some((share * (1.0 - share) / counted).sqrt())
-                    }
-                    (Statistic::Min | Statistic::Max, Some(value)) if !several => Some(number(value, row)),
-                    (statistic, Some(value)) => match &group {
-                        Some(group) if group.is_large() => blur::smooth(statistic, &of_values(value)),
-                        _ => blur::statistic(statistic, &of_values(value), all),
-                    },
-                    (_, None) => None,
-                };
-                let found = found.filter(|found| found.is_finite());
-                let blurred = match &group {
-                    Some(group) => found.map(|found| group.blurred(statistic, at, counted, found)),
-                    None => found,
+                let rows = number(rows, row);
+                let of_several = Group { rows, nested: self.nested, set: mark(0), values: mark(1), width };
+                let large = several && of_several.is_large();
+                let counted = number(&of(group, "c")?, row);
+                counts.push(if large { of_several.count(counted) } else { counted });
+                if of_texts {
+                    let texts_of = of(group, "v")?;
+                    let text = texts_of.as_string_opt::<i32>().filter(|texts| !texts.is_null(row) && !large);
+                    texts.push(text.map(|text| text.value(row).to_owned()));
+                    continue;
+                }
+                let found = of_group.found(measure, row, counted, large).filter(|found| found.is_finite());
+                let blurred = match large {
+                    true => found
+                        .map(|found| of_several.blurred(measure.statistic, measure.of_codes, counted, found)),
+                    false => found,
                 };
                 values.push(blurred.map_or(f64::NAN, |value| value + 0.0));
             }
         }
+        if of_texts {
+            let texts: ArrayRef = Arc::new(StringArray::from(texts));
+            return Ok(Dense::of_arrays(&[&texts], true));
+        }
+        if measure.statistic == Statistic::Percent {
+            let all: f64 = counts.iter().sum();
+            values = counts.iter().map(|count| 100.0 * count / all.max(1.0)).collect();
+        }
         Ok(Dense::Numbers(values))
     }
+}
+
+/// What the engine said of a group.
+struct Of<'a> {
+    group: &'a RecordBatch,
+    at: usize,
+    bounds: Option<Interval>,
+}
+
+impl Of<'_> {
+    /// A statistic before it is blurred; of a large group, of values within their bounds.
+    fn found(&self, measure: &DraftMeasure, row: usize, counted: f64, large: bool) -> Option<f64> {
+        let column = |name: &str| self.group.column_by_name(&format!("{name}{}", self.at));
+        let single = || {
+            let within = column("u").filter(|_| large);
+            within.or(column("v")).map(|values| number(values, row))
+        };
+        match measure.statistic {
+            Statistic::Count | Statistic::Percent => Some(counted),
+            Statistic::Sum => single().map(|sum| if sum.is_nan() { 0.0 } else { sum }),
+            Statistic::Mean | Statistic::StandardDeviation => single(),
+            Statistic::StandardErrorOfMean => single().map(|deviation| deviation / counted.sqrt()),
+            Statistic::StandardErrorOfShare => single().map(|share| (share * (1.0 - share) / counted).sqrt()),
+            statistic => {
+                let values = column("v")?;
+                let Some(list) = values.as_list_opt::<i32>() else { return Some(number(values, row)) };
+                let values = self.values(list, row, large);
+                if large {
+                    blur::smooth(statistic, measure.of_codes, &values)
+                } else {
+                    blur::statistic(statistic, &values)
+                }
+            }
+        }
+    }
+
+    /// All values of a group, ascending.
+    fn values(&self, list: &ListArray, row: usize, large: bool) -> Vec<f64> {
+        let list = (!list.is_null(row)).then(|| list.value(row));
+        let numbers = list.as_ref().and_then(|list| list.as_primitive_opt::<Float64Type>());
+        let within = |value: f64| self.bounds.filter(|_| large).map_or(value, |bounds| bounds.clamp(value));
+        let mut values: Vec<f64> =
+            numbers.into_iter().flat_map(|numbers| numbers.iter().flatten()).map(within).collect();
+        values.sort_by(f64::total_cmp);
+        values
+    }
+}
+
+/// How far the values of all groups reach.
+fn reach(groups: &[RecordBatch], at: usize) -> f64 {
+    let ends = |name: &str, first: f64, fold: fn(f64, f64) -> f64| {
+        let columns = groups.iter().filter_map(|group| group.column_by_name(&format!("{name}{at}")));
+        let values = columns.flat_map(|column| (0..column.len()).map(|row| number(column, row)));
+        values.filter(|value| !value.is_nan()).fold(first, fold)
+    };
+    (ends("hi", f64::NEG_INFINITY, f64::max) - ends("lo", f64::INFINITY, f64::min)).max(0.0)
+}
+
+/// A number in a column of numbers of any kind; not a number where it is missing.
+fn number(array: &ArrayRef, row: usize) -> f64 {
+    if array.is_null(row) {
+        return f64::NAN;
+    }
+    match array.data_type() {
+        DataType::Float64 => array.as_primitive::<Float64Type>().value(row),
+        DataType::Int64 => array.as_primitive::<Int64Type>().value(row) as f64,
+        DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row) as f64,
+        _ => f64::NAN,
+    }
+}
+
+/// The same of a sum of marks, exactly.
+fn whole(array: &ArrayRef, row: usize) -> u64 {
+    let sums = array.as_primitive_opt::<UInt64Type>().filter(|sums| !sums.is_null(row));
+    sums.map_or(0, |sums| sums.value(row))
 }

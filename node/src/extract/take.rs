@@ -14,7 +14,7 @@ use kobling_model::{Day, UnitType};
 
 use super::columns::{self, Dense, NO_UNIT, Reader};
 use super::expression::{Compiled, Compiler};
-use super::prepare::{Keys, Table};
+use super::prepare::{Keys, Known, Table};
 use super::{BATCH_UNITS, ExtractError, Kind, Moment, Read, proceed, value_type, wrong};
 use crate::register::RegisterStore;
 
@@ -107,7 +107,7 @@ impl Takes {
         store: &RegisterStore,
         unit_type: UnitType,
         columns: &[Column],
-        tables: &[(Vec<ValueType>, usize)],
+        tables: &[Known],
     ) -> Result<Self, ExtractError> {
         let types: Vec<_> = columns.iter().map(Column::value_type).collect();
         let compiler = Compiler::new(&types)?;
@@ -123,7 +123,7 @@ impl Takes {
         store: &RegisterStore,
         unit_type: UnitType,
         column: &Column,
-        tables: &[(Vec<ValueType>, usize)],
+        tables: &[Known],
         (compiler, at): (&Compiler<'_>, usize),
     ) -> Result<Take, ExtractError> {
         Ok(match column {
@@ -138,8 +138,8 @@ impl Takes {
                 Take::Either(of.iter().map(nested).collect::<Result<_, _>>()?)
             }
             Column::Prepared { preparation, measure, key, value_type } => {
-                let (measures, keys) = tables.get(*preparation).ok_or(wrong("there is no such table"))?;
-                if measures.get(*measure) != Some(value_type) {
+                let table = tables.get(*preparation).ok_or(wrong("there is no such table"))?;
+                if table.types.get(*measure) != Some(value_type) {
                     return Err(wrong("a table has no such column"));
                 }
                 let key = match key {
@@ -149,7 +149,7 @@ impl Takes {
                         let compiled = values.iter().map(|value| Ok(compiler.compile(value)?.0));
                         let compiled = compiled.collect::<Result<Vec<_>, ExtractError>>()?;
                         let earlier = |of: &Compiled| of.sources.iter().all(|source| *source < at);
-                        if compiled.len() != *keys || !compiled.iter().all(earlier) {
+                        if compiled.len() != table.keys || !compiled.iter().all(earlier) {
                             return Err(wrong("a key does not fit its table"));
                         }
                         TakeKey::Values(compiled)

@@ -10,6 +10,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::register::testing::World;
 
+mod functions;
+
 fn day(text: &str) -> Day {
     text.parse().expect("a day")
 }
@@ -517,6 +519,19 @@ fn functions_have_the_languages_meaning() {
         (Year, &[-1e300], None),
         // ISO 8601: 2005-01-01 is in week 53, 2008-12-30 in week 1, 2016-01-04 in week 1, 2020-12-31 in week 53.
         (Week, &[12_784.0], Some(53.0)),
+        (Comb, &[49.0, 6.0], Some(13_983_816.0)),
+        (Comb, &[6.0, 49.0], None),
+        (Lnfactorial, &[0.0], Some(0.0)),
+        (Lnfactorial, &[1.0], Some(0.0)),
+        (Lnfactorial, &[2.5], None),
+        (Logit, &[0.5], Some(0.0)),
+        (Logit, &[1.0], None),
+        (Asin, &[2.0], None),
+        (RowMedian, &[4.0, f64::NAN, 1.0, 2.0], Some(2.0)),
+        (RowMedian, &[4.0, 1.0], Some(2.5)),
+        (RowMedian, &[f64::NAN], None),
+        (RowStd, &[1.0, f64::NAN, 3.0, 5.0], Some(2.0)),
+        (RowStd, &[1.0, f64::NAN], None),
         (Week, &[14_243.0], Some(1.0)),
         (Week, &[16_804.0], Some(1.0)),
         (Week, &[18_627.0], Some(53.0)),
@@ -569,6 +584,10 @@ fn text_functions_count_characters() {
         (String, &[text("x")], text("x")),
         (String, &[Plain::Missing], Plain::Missing),
         (RowValid, &[text("x"), Plain::Missing], Plain::Number(1.0)),
+        (RowConcat, &[text("blå"), Plain::Number(2.5), text("")], text("blå2.5")),
+        (RowConcat, &[text("blå"), Plain::Missing], Plain::Missing),
+        (Isoformatdate, &[Plain::Number(-949.5)], text("1967-05-27")),
+        (Isoformatdate, &[Plain::Number(1e12)], Plain::Missing),
     ];
     for (function, arguments, expected) in cases {
         assert_eq!(call(*function, arguments), *expected, "{function:?} {arguments:?}");

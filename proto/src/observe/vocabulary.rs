@@ -39,6 +39,8 @@ words!(
         Job = "job",
         /// A script is offered and judged.
         Offer = "offer",
+        /// An edit of a script is not carried out: its plan is derived anew.
+        Revise = "revise",
         /// Units of one type are linked, once in a session.
         Link = "link",
         /// Tokens are made and sent.

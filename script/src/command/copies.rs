@@ -50,7 +50,7 @@ pub(super) fn parse_variables(cursor: &mut Cursor<'_, '_, '_>, options: Options)
 }
 
 fn known(checker: &mut Checker<'_, '_, '_>, name: &Name) -> Result<String, Reported> {
-    let text = checker.plain(name)?.to_owned();
+    let text = name.text.clone();
     if checker.datasets.contains_key(&text) {
         return Ok(text);
     }
@@ -62,7 +62,7 @@ fn known(checker: &mut Checker<'_, '_, '_>, name: &Name) -> Result<String, Repor
 }
 
 fn free(checker: &mut Checker<'_, '_, '_>, name: &Name) -> Result<String, Reported> {
-    let text = checker.plain(name)?.to_owned();
+    let text = name.text.clone();
     if checker.datasets.contains_key(&text) {
         return Err(checker.report(name.span, Problem::DatasetTaken { name: text }));
     }

@@ -25,7 +25,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_, '_, '_>) -> Parse<Name> {
 }
 
 pub(crate) fn check_create(checker: &mut Checker<'_, '_, '_>, name: &Name) -> Result<(), Reported> {
-    let text = checker.plain(name)?.to_owned();
+    let text = name.text.clone();
     let taken = checker.datasets.contains_key(&text);
     checker.active = Some(text.clone());
     if taken {
@@ -36,7 +36,7 @@ pub(crate) fn check_create(checker: &mut Checker<'_, '_, '_>, name: &Name) -> Re
 }
 
 pub(crate) fn check_use(checker: &mut Checker<'_, '_, '_>, name: &Name) -> Result<(), Reported> {
-    let text = checker.plain(name)?.to_owned();
+    let text = name.text.clone();
     if checker.datasets.contains_key(&text) {
         checker.active = Some(text);
         return Ok(());

@@ -2,6 +2,7 @@
 //!
 //! Where the condition does not hold, a generated column is missing and a replaced one keeps its value. Value,
 //! condition and, for `replace`, the column itself may belong to several owners: the result then belongs to nobody.
+//! With a condition it is an edit, and rule 6 decides whether it is carried out: see [`crate::edit`].
 //!
 //! ```text
 //! require no.ssb.fdb:54 as db
@@ -18,11 +19,13 @@
 use std::sync::Arc;
 
 use kobling_model::expression::ValueType;
+use kobling_model::plan::Rest;
 use kobling_model::preparation::{By, Key, Statistic};
 
 use crate::ast::{Assignment, Expr, ExprKind, Statement};
 use crate::check::{Checker, ColumnValue, RowsAre};
 use crate::diagnostic::Reported;
+use crate::edit::Touched;
 use crate::lexer::Token;
 use crate::lower::{Lowered, Owners};
 use crate::parser::{Cursor, Parse};
@@ -58,8 +61,10 @@ pub(crate) fn check_generate(
     };
     let lowered = match condition {
         Some(condition) => {
+            let carried_out = carried_out(checker, &active, &condition, statement)
+                .inspect_err(|_| checker.fail_column(&name))?;
             let (domain, missing) = (value.domain.clone(), Lowered::missing(value.value_type));
-            Lowered::case(vec![(condition, value)], missing, domain)
+            Lowered::case(carried_out, vec![(condition, value)], missing, domain)
         }
         None => value,
     };
@@ -95,15 +100,29 @@ fn replaced(
     }
     let lowered = match condition {
         Some(condition) => {
+            let carried_out = carried_out(checker, active, &condition, statement)?;
             let domain = match (&column.lowered.domain, &value.domain) {
                 (Some(old), Some(new)) => Some(Arc::new(old.union(new))),
                 _ => None,
             };
-            Lowered::case(vec![(condition, value)], column.lowered, domain)
+            Lowered::case(carried_out, vec![(condition, value)], column.lowered, domain)
         }
         None => value,
     };
     checker.put(active, name, ColumnValue::new(lowered, column.labels), statement.span)
+}
+
+/// Asks whether a value is given on a condition.
+fn carried_out(
+    checker: &mut Checker<'_, '_, '_>,
+    active: &str,
+    condition: &Lowered,
+    statement: &Statement,
+) -> Result<bool, Reported> {
+    match Touched::by(condition) {
+        Some(touched) => checker.ask_edit(active, touched, Rest::NotFew, statement),
+        None => Ok(true),
+    }
 }
 
 /// What is given to a variable. `quantile(x, k)`, which needs all units, may be all of it.

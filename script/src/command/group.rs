@@ -16,7 +16,7 @@
 //! ```
 
 use kobling_model::expression::Expression;
-use kobling_model::preparation::{By, Key, Statistic};
+use kobling_model::preparation::{By, Key};
 
 use super::Options;
 use crate::ast::{Command, GroupMeasure, Grouping, Name, OptionUse, Statement};
@@ -27,7 +27,7 @@ use crate::locality::Population;
 use crate::lower::Owners;
 use crate::near::nearest;
 use crate::parser::{Cursor, Parse};
-use crate::prepare::{Measured, STATISTICS, everybody};
+use crate::prepare::{Measured, STATISTICS, WORDS, everybody};
 use crate::problem::{Expected, Problem, Unprepared};
 
 pub(super) fn parse(cursor: &mut Cursor<'_, '_, '_>, word: &str, options: Options) -> Parse<Grouping> {
@@ -37,14 +37,14 @@ pub(super) fn parse(cursor: &mut Cursor<'_, '_, '_>, word: &str, options: Option
         if cursor.eat(Token::Open) {
             let span = cursor.here();
             if cursor.peek() != Some(Token::Name) {
-                return Err(cursor.expected(Expected::Statistic));
+                return Err(cursor.expected(Expected::Statistic(WORDS)));
             }
             cursor.next();
             statistic = Some((cursor.text(span).to_owned(), span));
             cursor.need(Token::Close, Expected::Close)?;
         }
         let Some((statistic, statistic_span)) = statistic.clone() else {
-            return Err(cursor.expected(Expected::Statistic));
+            return Err(cursor.expected(Expected::Statistic(WORDS)));
         };
         let variable = cursor.name(Expected::Variable)?;
         let name = if cursor.eat(Token::Arrow) { Some(cursor.name(Expected::NewName)?) } else { None };
@@ -105,14 +105,8 @@ fn collapsed(
         if names.contains(&name.text) || values.iter().any(|(by, _)| *by == name.text) {
             return Err(checker.report(name.span, Problem::NameTaken { name: name.text.clone() }));
         }
-        names.push(checker.plain(name)?.to_owned());
+        names.push(name.text.clone());
     }
-    // The values that a group has in common, and how many rows it has.
-    let first_value = measured.len();
-    let common = values
-        .iter()
-        .map(|(_, column)| Measured { statistic: Statistic::Min, value: column.lowered.clone() });
-    measured.extend(common);
     measured.push(Measured::rows());
     let unit_type = match &by {
         By::Unit | By::Values(_) => checker.datasets[active].unit_type,
@@ -125,7 +119,9 @@ fn collapsed(
             let owner = owner
                 .unwrap_or_else(|| checker.datasets[active].population.as_ref().expect("rows").owner.clone());
             let by = values.iter().map(|(name, _)| name.clone()).collect();
-            (RowsAre::Groups(Groups { owner, by, values: exprs.clone() }), Key::Values(exprs.clone()))
+            let types = values.iter().map(|(_, column)| column.lowered.value_type).collect();
+            let groups = Groups { owner, by, values: exprs.clone(), types };
+            (RowsAre::Groups(groups), Key::Values(exprs.clone()))
         }
     };
     let table = checker.prepare(active, by, owners, &measured, "collapse", statement.span)?;
@@ -137,12 +133,10 @@ fn collapsed(
         let lowered = column(checker, at, &name);
         dataset.columns.insert(name, Column::Value(Box::new(ColumnValue::new(lowered, None))));
     }
-    for (at, (name, of)) in values.iter().enumerate() {
-        let lowered = column(checker, first_value + at, name);
-        let value = ColumnValue::new(lowered, of.labels.clone());
-        dataset.columns.insert(name.clone(), Column::Value(Box::new(value)));
-    }
     let presence = column(checker, measured.len() - 1, "");
+    for (name, of) in values {
+        dataset.columns.insert(name, Column::Value(Box::new(of)));
+    }
     let Expression::Source(source) = presence.expression else { unreachable!("a column is a source") };
     dataset.population = Some(Population { owner: table.owner, source });
     checker.datasets.insert(active.to_owned(), dataset);
@@ -245,7 +239,7 @@ fn by(
     let unit = unit_name(&checker.datasets[active]);
     let mut values = Vec::with_capacity(names.len());
     for name in &names {
-        let text = checker.plain(name)?.to_owned();
+        let text = name.text.clone();
         let units = match checker.datasets[active].column(&text) {
             None if Some(&text) == unit.as_ref() => Some((By::Unit, Owners::new(), Key::Unit)),
             Some(Column::Key(pointer)) => {
@@ -290,7 +284,7 @@ pub(crate) fn names_in(checker: &mut Checker<'_, '_, '_>, option: &OptionUse) ->
         match word.token {
             Token::Name => {
                 let text = checker.reporter.text(word.span).to_owned();
-                names.push(Name { text, span: word.span, bound: false });
+                names.push(Name { text, span: word.span });
             }
             Token::Comma => {}
             _ => {

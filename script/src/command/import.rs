@@ -32,23 +32,13 @@ use crate::locality::Population;
 use crate::lower::Lowered;
 use crate::near::nearest;
 use crate::parser::{Cursor, Parse};
-use crate::problem::{Expected, Feature, Problem};
+use crate::problem::{Expected, Problem};
 
 pub(super) fn parse(cursor: &mut Cursor<'_, '_, '_>, options: Options) -> Parse<Command> {
     let register = cursor.register_name()?;
     let date = match cursor.peek() {
         None | Some(Token::Comma) => None,
-        Some(Token::Dollar) => {
-            return Err(cursor.report(cursor.here(), Problem::NotYet { feature: Feature::Bindings }));
-        }
         _ if cursor.at_word("as") => None,
-        // `date_fmt(…)` and the like.
-        Some(Token::Name) => {
-            return Err(match cursor.expression() {
-                Ok(value) => cursor.report(value.span, Problem::NotYet { feature: Feature::Bindings }),
-                Err(reported) => reported,
-            });
-        }
         _ => Some(cursor.date()?),
     };
     let name = if cursor.eat_word("as") { Some(cursor.name(Expected::NewName)?) } else { None };
@@ -108,8 +98,8 @@ pub(super) fn variable<'a>(
     checker: &mut Checker<'a, '_, '_>,
     register: &RegisterName,
 ) -> Result<(&'a Datastore, &'a Variable), Reported> {
-    let alias = checker.plain(&register.alias)?.to_owned();
-    let name = checker.plain(&register.variable)?.to_owned();
+    let alias = register.alias.text.clone();
+    let name = register.variable.text.clone();
     let datastore = match checker.connected.get(&alias) {
         Some(Some(datastore)) => *datastore,
         Some(None) => return Err(checker.reporter.earlier()),

@@ -50,7 +50,9 @@ pub(super) fn of(checker: &mut Checker<'_, '_, '_>, options: &[OptionUse]) -> Re
         }
     }
     match joining.outer {
-        Some(span) if joining.inner => Err(checker.report(span, Problem::Unprepared(Unprepared::JoinsMixed))),
+        Some(span) if joining.inner || !joining.values.is_empty() => {
+            Err(checker.report(span, Problem::Unprepared(Unprepared::JoinsMixed)))
+        }
         _ => Ok(joining),
     }
 }
@@ -155,7 +157,7 @@ fn only(
         std::sync::Arc::new(Domain::new(entries))
     });
     let missing = Lowered::missing(column.lowered.value_type);
-    let lowered = Lowered::case(vec![(any, column.lowered)], missing, domain);
+    let lowered = Lowered::case(true, vec![(any, column.lowered)], missing, domain);
     checker.put(active, name.to_owned(), ColumnValue::new(lowered, column.labels), statement.span)
 }
 
@@ -167,7 +169,7 @@ fn from(
     first: bool,
     dataset: &Name,
 ) -> Result<(), Reported> {
-    let text = checker.plain(dataset)?.to_owned();
+    let text = dataset.text.clone();
     let wrong = Problem::Unprepared(Unprepared::ValuesOfAnother { name: text.clone() });
     let pointer = match &checker.datasets[active].columns[name] {
         Column::Key(pointer) if first => pointer.clone(),
@@ -219,23 +221,26 @@ fn outer(
         false => checker.presence(active, "outer_join", span)?.1,
     };
     let of_new = new.expression.sources().into_iter().next().unwrap_or(population.source);
-    let of = [before, of_new].map(|place| checker.made.sources[place].1.clone());
+    let mut of = Vec::new();
+    for place in [before, of_new] {
+        match checker.made.sources[place].1.clone() {
+            Source::Either(before) => of.extend(before),
+            column => of.push(column),
+        }
+    }
     let known =
         Known { owner: population.owner.clone(), codes: None, text: false, bounds: None, of_any_size: false };
-    let either = checker.source(Source::Either(of.to_vec()), known, None);
-    if before != population.source {
-        // Those who come in anew have no values from before, even where a condition had left them out.
-        let was =
-            Lowered::source(before, ValueType::Number, population.owner.clone(), active.to_owned(), None);
-        let was = was.sysmiss().not();
-        let names: Vec<String> = checker.datasets[active].names().map(str::to_owned).collect();
-        for other in names.into_iter().filter(|other| other != name) {
-            if let Column::Value(column) = checker.datasets[active].columns[&other].clone() {
-                let (domain, missing) =
-                    (column.lowered.domain.clone(), Lowered::missing(column.lowered.value_type));
-                let lowered = Lowered::case(vec![(was.clone(), column.lowered)], missing, domain);
-                checker.put(active, other, ColumnValue::new(lowered, column.labels), statement.span)?;
-            }
+    let either = checker.source(Source::Either(of), known, None);
+    // Those who come in anew have no values from before.
+    let was = Lowered::source(before, ValueType::Number, population.owner.clone(), active.to_owned(), None);
+    let was = was.sysmiss().not();
+    let names: Vec<String> = checker.datasets[active].names().map(str::to_owned).collect();
+    for other in names.into_iter().filter(|other| other != name) {
+        if let Column::Value(column) = checker.datasets[active].columns[&other].clone() {
+            let (domain, missing) =
+                (column.lowered.domain.clone(), Lowered::missing(column.lowered.value_type));
+            let lowered = Lowered::case(true, vec![(was.clone(), column.lowered)], missing, domain);
+            checker.put(active, other, ColumnValue::new(lowered, column.labels), statement.span)?;
         }
     }
     let dataset = checker.dataset(active);

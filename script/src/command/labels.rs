@@ -87,7 +87,7 @@ pub(super) fn label(cursor: &mut Cursor<'_, '_, '_>) -> Parse<String> {
 }
 
 pub(crate) fn check_define(checker: &mut Checker<'_, '_, '_>, define: &DefineLabels) -> Result<(), Reported> {
-    let name = checker.plain(&define.name)?.to_owned();
+    let name = define.name.text.clone();
     let labels = define.labels.iter().map(|(value, _, label)| (value.clone(), label.clone())).collect();
     checker.code_lists.insert(name, Arc::new(labels));
     Ok(())
@@ -126,7 +126,7 @@ fn code_list(
     checker: &mut Checker<'_, '_, '_>,
     labels: &Name,
 ) -> Result<Arc<Vec<(String, String)>>, Reported> {
-    let name = checker.plain(labels)?.to_owned();
+    let name = labels.text.clone();
     match checker.code_lists.get(&name) {
         Some(list) => Ok(list.clone()),
         None if checker.uncertain => Err(checker.reporter.earlier()),

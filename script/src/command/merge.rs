@@ -70,7 +70,7 @@ pub(crate) fn check(
 }
 
 fn target(checker: &mut Checker<'_, '_, '_>, name: &Name) -> Result<String, Reported> {
-    let text = checker.plain(name)?.to_owned();
+    let text = name.text.clone();
     if checker.active.as_ref() == Some(&text) {
         return Err(checker.report(name.span, Problem::Unprepared(Unprepared::SameDataset { name: text })));
     }
@@ -168,7 +168,7 @@ fn of_units(
         let own = |(_, column): &(String, ColumnValue)| {
             let (value, domain) = (column.lowered.clone(), column.lowered.domain.clone());
             let missing = Lowered::missing(value.value_type);
-            Lowered::case(vec![(member.clone(), value)], missing, domain)
+            Lowered::case(true, vec![(member.clone(), value)], missing, domain)
         };
         return Ok(merged.iter().map(own).collect());
     };
@@ -197,7 +197,7 @@ fn of_groups(
     let missing = Problem::Unprepared(Unprepared::NoSuchKey { keys: groups.by.clone() });
     let span = merge.on.first().map_or(merge.dataset.span, |name| name.span);
     let names: Vec<Name> = match merge.on.as_slice() {
-        [] => groups.by.iter().map(|text| Name { text: text.clone(), span, bound: false }).collect(),
+        [] => groups.by.iter().map(|text| Name { text: text.clone(), span }).collect(),
         names => names.to_vec(),
     };
     let unknown = |name: &Name| checker.datasets[target].column(&name.text).is_none();
@@ -207,12 +207,7 @@ fn of_groups(
     let (mut owners, mut values) = (Owners::from([(groups.owner.clone(), groups.by.join(" "))]), Vec::new());
     for (at, name) in names.iter().enumerate() {
         let (text, column) = checker.value_column(target, name, |name| Problem::KeyInExpression { name })?;
-        let is_text = |value_type: ValueType| value_type == ValueType::Text;
-        let of_group = match &checker.datasets[active].columns.get(&groups.by[at]) {
-            Some(Column::Value(column)) => Some(column.lowered.value_type),
-            _ => None,
-        };
-        if of_group.is_some_and(|of_group| is_text(of_group) != column.lowered.is_text()) {
+        if (groups.types[at] == ValueType::Text) != column.lowered.is_text() {
             let is_text = column.lowered.is_text();
             return Err(checker.report(name.span, Problem::TypeChanges { name: text, is_text }));
         }
@@ -234,7 +229,7 @@ fn of_groups(
             None => value,
             Some(condition) => {
                 let (domain, missing) = (value.domain.clone(), Lowered::missing(value.value_type));
-                Lowered::case(vec![(condition, value)], missing, domain)
+                Lowered::case(true, vec![(condition, value)], missing, domain)
             }
         });
     }
@@ -262,5 +257,8 @@ fn looked_up(
             places.insert(index, checker.source(column, known, constants));
         }
     }
-    lowered.with_sources(&places)
+    let looked_up = lowered.with_sources(&places);
+    let of_groups = groups.values.iter().zip(values);
+    let expression = of_groups.fold(looked_up.expression.clone(), |made, (of, to)| made.with_part(of, to));
+    looked_up.with_expression(expression)
 }

@@ -3,7 +3,8 @@
 //! A rule is `(values = target label missing)`: values are numbers, texts, ranges `a/b` with `min` and `max`,
 //! `nonmissing`, `missing`, or `*` for everything left; the target is a number, a text or `.`; label and the
 //! word `missing`, which shows the target after the others, are optional. The first rule that matches wins;
-//! what none matches stays as it is. Where whole numbers are left between a range from `min` and one to `max`, each is a category.
+//! what none matches stays as it is. Rule 6 judges the rules as a whole, once for each variable, unless they match everybody
+//! whatever the data are ([`crate::edit`]). Where whole numbers are left between a range from `min` and one to `max`, each is a category.
 //!
 //! ```text
 //! require no.ssb.fdb:54 as db
@@ -18,6 +19,7 @@
 use std::sync::Arc;
 
 use kobling_model::expression::{BinaryOperator, Value, ValueType};
+use kobling_model::plan::Rest;
 
 use super::Options;
 use super::generate::condition;
@@ -26,6 +28,7 @@ use crate::ast::{Command, Literal, Name, OptionUse, Recode, RecodeMatch, RecodeR
 use crate::check::{Checker, ColumnValue};
 use crate::diagnostic::{Reported, Span};
 use crate::domain::{Domain, Entry, shown};
+use crate::edit::Touched;
 use crate::lexer::Token;
 use crate::limits::SIDE_CATEGORIES_MAX;
 use crate::lower::Lowered;
@@ -154,11 +157,7 @@ fn targets(
         let words = arguments.as_deref().unwrap_or_default();
         let names: Vec<Name> = (words.iter())
             .filter(|word| word.token == Token::Name)
-            .map(|word| Name {
-                text: checker.reporter.text(word.span).to_owned(),
-                span: word.span,
-                bound: false,
-            })
+            .map(|word| Name { text: checker.reporter.text(word.span).to_owned(), span: word.span })
             .collect();
         if names.len() != words.len() {
             let found = None;
@@ -178,7 +177,7 @@ fn targets(
             }
         };
         for text in &targets {
-            checker.new_name(active, &Name { text: text.clone(), span: *span, bound: false })?;
+            checker.new_name(active, &Name { text: text.clone(), span: *span })?;
         }
     }
     Ok(targets)
@@ -237,8 +236,38 @@ fn recoded(
         arms.push((when, target(rule, new_type)));
     }
     let everything = condition.is_none() && covers_numbers(&recode.rules, checker.is_whole(&x.expression));
+    let carried_out = match touched(&x, &recode.rules, &arms, condition.is_some(), everything) {
+        Some((touched, rest)) => {
+            let active = checker.active(statement.span)?;
+            checker.ask_edit(&active, touched, rest, statement)?
+        }
+        None => true,
+    };
     let otherwise = if changes_type || everything { Lowered::missing(new_type) } else { x };
-    Ok(Lowered::case(arms, otherwise, Some(Arc::new(domain))))
+    Ok(Lowered::case(carried_out, arms, otherwise, Some(Arc::new(domain))))
+}
+
+/// The units that the rules match as a whole, and what is asked of the others; none where everybody is matched whatever the data are.
+///
+/// Where the rules name every value that the variable can have, they leave out nobody but those of whom it has none: that is how the
+/// recode is built, and no answer about people.
+fn touched(
+    x: &Lowered,
+    rules: &[RecodeRule],
+    arms: &[(Lowered, Lowered)],
+    conditional: bool,
+    everything: bool,
+) -> Option<(Touched, Rest)> {
+    let matches = || rules.iter().flat_map(|rule| &rule.matches).map(|(matched, _)| matched);
+    let every_value = everything || covers(x, rules);
+    let everybody = matches().any(|matched| *matched == RecodeMatch::Rest)
+        || every_value && matches().any(|matched| *matched == RecodeMatch::Missing);
+    if everybody && !conditional {
+        return None;
+    }
+    let any = Lowered::all(BinaryOperator::Or, arms.iter().map(|(when, _)| when.clone()).collect());
+    let rest = if every_value && !conditional { Rest::Nothing } else { Rest::NotFew };
+    Some((Touched::by(&any?)?, rest))
 }
 
 /// Values of rules must be of the variable's type.

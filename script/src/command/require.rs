@@ -34,7 +34,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_, '_, '_>) -> Parse<Command> {
 }
 
 pub(crate) fn check(checker: &mut Checker<'_, '_, '_>, require: &Require) -> Result<(), Reported> {
-    let alias = checker.plain(&require.alias)?.to_owned();
+    let alias = require.alias.text.clone();
     if checker.connected.contains_key(&alias) {
         return Err(checker.report(require.alias.span, Problem::AliasTaken { name: alias }));
     }

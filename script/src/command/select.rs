@@ -1,7 +1,8 @@
 //! `keep` and `drop`: with names, which columns the dataset has; with `if`, which units.
 //!
-//! `keep if a & b` is split at `&`, `drop if a | b` at `|`; parts over several owners' columns are computed on shares. What remains
-//! is a new population and must pass the floor.
+//! `keep if a & b` is split at `&`, `drop if a | b` at `|`; parts over several owners' columns are computed on shares. Rule 6
+//! decides by the number of units that go whether it is carried out ([`crate::edit`]). What then remains is a new population
+//! and must pass the floor.
 //!
 //! ```text
 //! require no.ssb.fdb:54 as db
@@ -18,9 +19,13 @@
 
 use std::collections::BTreeSet;
 
+use kobling_model::plan::Rest;
+
 use crate::ast::{Expr, Selection, Statement};
-use crate::check::Checker;
+use crate::check::{Checker, RowsAre};
 use crate::diagnostic::Reported;
+use crate::edit::Touched;
+use crate::fold;
 use crate::locality::{Filter, disjunction};
 use crate::parser::{Cursor, Parse};
 use crate::problem::Expected;
@@ -79,16 +84,31 @@ pub(crate) fn check_drop(
     }
 }
 
-/// Takes the filters into the dataset, unless it then involved too many owners.
+/// Takes the filters into the dataset, unless it then involved too many owners, or the plan is made without the edit.
 pub(super) fn narrow(
     checker: &mut Checker<'_, '_, '_>,
     active: &str,
     filters: Vec<Filter>,
     statement: &Statement,
 ) -> Result<(), Reported> {
-    let before = checker.datasets[active].filters.len();
-    checker.dataset(active).filters.extend(filters);
-    checker.ask_population(active, statement).inspect_err(|_| {
-        checker.dataset(active).filters.truncate(before);
-    })
+    // Conditions that hold of everybody, or of nobody, whatever the data are say nothing of anybody: nothing is to
+    // be judged but what remains.
+    let known =
+        |filter: &Filter| fold::constant(&filter.expression).map(|value| fold::is_true(value.as_ref()));
+    let units = checker.datasets[active].rows == RowsAre::Units;
+    if !units || filters.iter().any(|filter| known(filter) == Some(false)) {
+        let before = checker.datasets[active].filters.len();
+        checker.dataset(active).filters.extend(filters);
+        return checker.ask_population(active, statement).inspect_err(|_| {
+            checker.dataset(active).filters.truncate(before);
+        });
+    }
+    let filters: Vec<_> = filters.into_iter().filter(|filter| known(filter).is_none()).collect();
+    if filters.is_empty() {
+        return checker.populated(active, statement.span).map(|_| ());
+    }
+    if checker.ask_edit(active, Touched::going(&filters), Rest::Population, statement)? {
+        checker.dataset(active).filters.extend(filters);
+    }
+    Ok(())
 }

@@ -157,10 +157,7 @@ fn single_name(checker: &mut Checker<'_, '_, '_>, option: &OptionUse) -> Result<
     let problem = match words {
         [word] if word.token == Token::Name => {
             let text = checker.reporter.text(word.span).to_owned();
-            return Ok(Name { text, span: word.span, bound: false });
-        }
-        _ if words.iter().any(|word| matches!(word.token, Token::Dollar | Token::Join)) => {
-            Problem::NotYet { feature: Feature::Bindings }
+            return Ok(Name { text, span: word.span });
         }
         [_, _, ..] if words.iter().all(|word| word.token == Token::Name) => {
             Problem::TooManyVariables { option: "summarize()" }

@@ -240,9 +240,9 @@ impl Unprepared {
                 "gi variablene navn som lønn2020 lønn2021, og skriv `reshape-to-panel lønn`",
             ),
             Self::JoinsMixed => say(
-                "`outer_join` and `inner_join` exclude each other",
+                "`outer_join` stands alone: it adds units, `inner_join` and `values()` leave some out",
                 "write one of them, or none: then the dataset keeps its units",
-                "`outer_join` og `inner_join` utelukker hverandre",
+                "`outer_join` står alene: den legger til enheter, `inner_join` og `values()` utelater noen",
                 "skriv én av dem, eller ingen: da beholder datasettet enhetene sine",
             ),
             Self::ValuesOfPointer { name } => say(

@@ -11,7 +11,7 @@ use kobling_model::catalogue::{
     Variable,
 };
 use kobling_model::expression::{BinaryOperator, Expression, Value};
-use kobling_model::plan::{Fragment, Place, Plan, QuestionKind, Side, Source};
+use kobling_model::plan::{Edit, Fragment, Place, Plan, QuestionKind, Side, Source};
 use kobling_model::preparation::{By, Column, Key, Preparation, Rows};
 use kobling_model::value::{Coding, Range};
 use kobling_model::{DatastoreId, Day, Hash, OwnerId, UnitType, VariableName};
@@ -238,15 +238,19 @@ pub fn described_plan(plan: &Plan) -> String {
             QuestionKind::Population { dataset } => {
                 writeln!(out, "  population of {dataset}: {}", question.unit_type).expect("memory");
             }
+            QuestionKind::Edit(edit) => {
+                let Edit { dataset, touched, rest } = edit;
+                writeln!(
+                    out,
+                    "  edit of {dataset}: {} touched ({}), rest {rest:?}",
+                    question.unit_type,
+                    written_place(*touched)
+                )
+                .expect("memory");
+            }
             QuestionKind::Table(shape) => {
                 let variables: Vec<_> = (shape.variables.iter())
-                    .map(|variable| {
-                        let place = match variable.place {
-                            Place::Own { side, dimension } => format!("{side:?} {dimension}"),
-                            Place::Joint(at) => format!("Joint {at}"),
-                        };
-                        format!("{} ({place})", variable.name)
-                    })
+                    .map(|variable| format!("{} ({})", variable.name, written_place(variable.place)))
                     .collect();
                 let missing = if shape.missing { " missing" } else { "" };
                 writeln!(out, "  table: {} show {:?}{missing}", variables.join(", "), shape.shows)
@@ -287,6 +291,13 @@ pub fn described_plan(plan: &Plan) -> String {
         }
     }
     out
+}
+
+fn written_place(place: Place) -> String {
+    match place {
+        Place::Own { side, dimension } => format!("{side:?} {dimension}"),
+        Place::Joint(at) => format!("Joint {at}"),
+    }
 }
 
 fn describe_fragment(out: &mut String, side: &str, fragment: &Fragment) {

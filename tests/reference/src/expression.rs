@@ -86,12 +86,20 @@ fn call(function: Function, arguments: &[Datum]) -> Datum {
         F::RowTotal => return number(numbers().sum()),
         F::RowMax => return numbers().reduce(f64::max).and_then(number),
         F::RowMin => return numbers().reduce(f64::min).and_then(number),
+        F::RowMedian | F::RowStd => return of_many(function, numbers().collect()),
         F::RowMean if present().count() == 0 => return None,
         F::RowMean => return number(numbers().sum::<f64>() / present().count() as f64),
         _ => {}
     }
     // Everything else is missing where an argument is.
     let values: Option<Vec<&Value>> = arguments.iter().map(Option::as_ref).collect();
+    if function == F::RowConcat {
+        let text = |value: &&Value| match value {
+            Value::Number(number) => number.to_string(),
+            Value::Text(text) => text.clone(),
+        };
+        return Some(Value::Text(values?.iter().map(text).collect()));
+    }
     match values?[..] {
         [Value::Number(x)] => of_number(function, *x),
         [Value::Number(x), Value::Number(step)] if function == F::Round => {
@@ -119,6 +127,18 @@ fn call(function: Function, arguments: &[Datum]) -> Datum {
     }
 }
 
+/// The median or the standard deviation of what is there.
+fn of_many(function: Function, mut values: Vec<f64>) -> Datum {
+    let count = values.len();
+    if function == Function::RowStd {
+        let mean = values.iter().sum::<f64>() / count as f64;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        return if count < 2 { None } else { number((squares / (count - 1) as f64).sqrt()) };
+    }
+    values.sort_by(f64::total_cmp);
+    if count == 0 { None } else { number((values[(count - 1) / 2] + values[count / 2]) / 2.0) }
+}
+
 fn of_number(function: Function, x: f64) -> Datum {
     use Function as F;
     let civil = || Day::from_days(x.floor() as i32).ok().map(Day::civil);
@@ -144,6 +164,10 @@ fn of_number(function: Function, x: f64) -> Datum {
             number(x.floor() - f64::from(Day::from_civil(year, 1, 1).ok()?.days()) + 1.0)
         }
         F::Week => iso_week(x.floor() as i64).and_then(|week| number(week as f64)),
+        F::Isoformatdate => {
+            let (year, month, day) = civil()?;
+            Some(Value::Text(format!("{year:04}-{month:02}-{day:02}")))
+        }
         F::String => Some(Value::Text(x.to_string())),
         _ => panic!("{function:?} takes no number"),
     }

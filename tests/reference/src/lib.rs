@@ -14,7 +14,7 @@ use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use kobling_model::expression::{Expression, Value};
 use kobling_model::joint::{Input, Joint};
 use kobling_model::plan::{
-    Category, Dimension, Fragment, Place, Plan, Question, QuestionKind, Side, TableShape, TableVariable,
+    Category, Dimension, Fragment, Place, Plan, Question, QuestionKind, Rest, Side, TableShape,
 };
 use kobling_model::rules::{Refusal, Rules};
 use kobling_model::table::{Axis, Cell, Statistics, Summary, Table};
@@ -35,8 +35,10 @@ use self::values::ValueColumn;
 /// How a question must end.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// The population passes its floor.
+    /// The population passes its floor, or the edit is carried out.
     Passed,
+    /// The edit is not carried out.
+    NotCarriedOut,
     /// A rule refuses.
     Refused(Refusal),
     /// The protected table.
@@ -99,7 +101,8 @@ impl Perturbation {
     }
 }
 
-/// How each question of a plan must end, up to the first that is refused.
+/// How each question of a plan must end, up to the first that is refused, or that is about an edit and ends otherwise than the
+/// plan has it.
 pub fn answer(plan: &Plan, registers: &Registers, keys: &Keys, rules: &Rules) -> Vec<Outcome> {
     answer_with_cells(plan, registers, keys, rules).into_iter().map(|(outcome, _)| outcome).collect()
 }
@@ -113,11 +116,13 @@ pub fn answer_with_cells(
 ) -> Vec<(Outcome, Vec<TrueCell>)> {
     let table = Perturbation::published();
     let mut outcomes = Vec::new();
-    for question in &plan.questions {
+    let planned: HashMap<usize, bool> = plan.edits().collect();
+    for (at, question) in plan.questions.iter().enumerate() {
         let (outcome, cells) = answer_question(question, registers, keys, rules, &table);
         let refused = matches!(outcome, Outcome::Refused(_));
+        let carried_out = outcome != Outcome::NotCarriedOut;
         outcomes.push((outcome, cells));
-        if refused {
+        if refused || planned.get(&at).is_some_and(|planned| *planned != carried_out) {
             break;
         }
     }
@@ -161,6 +166,16 @@ fn answer_question(
             Outcome::Refused(Refusal::PopulationFloor)
         }
         QuestionKind::Population { .. } => Outcome::Passed,
+        QuestionKind::Edit(edit) => {
+            let few = |cell: usize| perturbed[cell] < u64::from(rules.edit_units_min);
+            if few(0) || edit.rest == Rest::NotFew && few(1) {
+                Outcome::NotCarriedOut
+            } else if edit.rest == Rest::Population && perturbed[1] < u64::from(rules.population_units_min) {
+                Outcome::Refused(Refusal::PopulationFloor)
+            } else {
+                Outcome::Passed
+            }
+        }
         QuestionKind::Table(shape) => match protected_table(question, shape, &perturbed, rules) {
             Outcome::Table(table) => {
                 let summary = sums.map(|(column, sums)| Summary {
@@ -243,12 +258,17 @@ fn place(question: &Question, columns: &Columns) -> Option<Vec<usize>> {
     for condition in &question.conditions {
         joint_category(question, condition, columns)?;
     }
-    let QuestionKind::Table(shape) = &question.kind else { return Some(Vec::new()) };
-    let category = |variable: &TableVariable| match variable.place {
+    let category = |place: Place| match place {
         Place::Own { side, dimension } => Some(all[&side][dimension]),
         Place::Joint(at) => joint_category(question, &question.joints[at], columns),
     };
-    shape.variables.iter().map(category).collect()
+    match &question.kind {
+        QuestionKind::Population { .. } => Some(Vec::new()),
+        QuestionKind::Edit(edit) => Some(vec![category(edit.touched)?]),
+        QuestionKind::Table(shape) => {
+            shape.variables.iter().map(|variable| category(variable.place)).collect()
+        }
+    }
 }
 
 /// The category of a unit in a column that several owners' values make, from all of them at once.
@@ -289,16 +309,19 @@ fn categories(fragment: &Fragment, values: &[Datum]) -> Option<Vec<usize>> {
 /// Rows, columns and margins of a question's result.
 struct Form {
     sizes: Vec<usize>,
-    population: bool,
+    /// A table without variables has one cell, and no margins; nor has what is no table.
+    margins: bool,
 }
 
 impl Form {
     fn of(question: &Question) -> Self {
         match &question.kind {
-            QuestionKind::Population { .. } => Self { sizes: Vec::new(), population: true },
+            QuestionKind::Population { .. } => Self { sizes: Vec::new(), margins: false },
+            QuestionKind::Edit(_) => Self { sizes: vec![2], margins: false },
             QuestionKind::Table(shape) => {
-                let sizes = axes(question, shape).iter().map(|axis| axis.categories.len()).collect();
-                Self { sizes, population: false }
+                let sizes: Vec<usize> =
+                    axes(question, shape).iter().map(|axis| axis.categories.len()).collect();
+                Self { margins: !sizes.is_empty(), sizes }
             }
         }
     }
@@ -316,8 +339,7 @@ impl Form {
     }
 
     fn cells(&self) -> usize {
-        // A table without variables has one cell, and no margins.
-        if self.population || self.sizes.is_empty() { 1 } else { (self.rows() + 1) * self.width() }
+        if self.margins { (self.rows() + 1) * self.width() } else { self.rows() }
     }
 
     /// Whether a cell is no margin.
@@ -327,8 +349,8 @@ impl Form {
 
     /// Every cell that a unit in these categories counts in.
     fn cells_of(&self, place: &[usize]) -> Vec<usize> {
-        if self.population || self.sizes.is_empty() {
-            return vec![0];
+        if !self.margins {
+            return vec![place.first().copied().unwrap_or(0)];
         }
         let (row, others) = place.split_first().expect("a table has a variable");
         let column = others.iter().zip(&self.sizes[1..]).fold(0, |column, (at, size)| column * size + at);
@@ -415,6 +437,7 @@ pub fn loosest_rules() -> Rules {
         perturbation_table: kobling_model::Hash::parse(hash).expect("a hash"),
         small_cell_units_max: 4,
         small_cells_percent_max: 50,
+        edit_units_min: 15,
         statistic_units_min: 15,
         two_largest_percent_max: 90,
         others_percent_of_largest_min: 10,
@@ -439,7 +462,7 @@ mod tests {
     use std::path::Path;
 
     use kobling_model::expression::ValueType;
-    use kobling_model::plan::{Show, Source};
+    use kobling_model::plan::{Show, Source, TableVariable};
     use kobling_model::preparation::Column;
     use kobling_model::{DatastoreId, Hash, VariableName};
 

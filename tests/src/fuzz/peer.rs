@@ -155,6 +155,7 @@ pub(super) fn computation_seeds() -> Vec<Vec<u8>> {
             ..travelling(Some(joined), protect(20, table_program))
         },
         travelling(None, protect(1, Program::Population { floor: 1000 })),
+        travelling(None, protect(2, Program::Edit { units_min: 15, rest_min: 0, floor: 1000 })),
     ]
     .map(|computation| computation.to_bytes())
     .to_vec()

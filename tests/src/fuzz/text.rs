@@ -11,8 +11,10 @@ use kobling_model::plan::{Plan, Question};
 use kobling_model::record::Record;
 use kobling_model::{Hash, OwnerId};
 use kobling_node::config::Config;
-use kobling_script::limits::DIAGNOSTICS_MAX;
-use kobling_script::{Diagnostic, Language, check, render, required_datastores};
+use kobling_script::limits::{DIAGNOSTICS_MAX, MADE_BYTES_MAX};
+use kobling_script::{
+    Diagnostic, Language, check, explain, render, required_datastores, syntax, written_out,
+};
 
 use super::register::catalogue;
 
@@ -27,8 +29,15 @@ pub fn script(input: &[u8]) -> bool {
     if let Err(diagnostics) = required_datastores(source) {
         shows(&diagnostics, source);
     }
+    let unread = syntax(source);
+    if !unread.is_empty() {
+        shows(&unread, source);
+    }
+    // What bindings and loops make is bounded, whatever they say.
+    assert!(written_out(source).len() <= source.len() + 4 * MADE_BYTES_MAX, "a bounded text");
     match check(source, catalogue()) {
         Ok(checked) => {
+            assert!(!explain(&checked.plan, |_| None).contains('\0'), "what is asked can be shown");
             let again = check(source, catalogue()).expect("the same text is as right as before");
             assert_eq!(again.plan.hash(), checked.plan.hash(), "all parties derive the same plan");
             survives(&checked.plan);
@@ -194,6 +203,7 @@ pub(super) fn plans() -> &'static [Plan] {
 pub(super) fn plan_seeds() -> Vec<Vec<u8>> {
     let with = |plan: &Plan, question: &Question| Plan {
         releases: plan.releases.clone(),
+        edits: plan.edits.clone(),
         questions: vec![question.clone()],
     };
     let each = |plan: &'static Plan| plan.questions.iter().map(move |question| with(plan, question));

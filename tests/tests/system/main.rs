@@ -9,6 +9,7 @@
 //! | `views_across` | the same for three owners and classes of sums |
 //! | `attacks` | attacks 1 to 3, 20b to 23 and 25 of the catalogue of attacks fail |
 //! | `attacks_across` | attacks 13, 14c and 14d |
+//! | `edits` | rule 6: edits that touch few units |
 //! | `records` | nothing leaves that is not recorded first |
 //! | `sessions` | many at once, and what they keep |
 //! | `requests` | bad requests get a clear answer |
@@ -20,6 +21,7 @@ mod across_owners;
 mod attacks;
 mod attacks_across;
 mod attacks_on_sums;
+mod edits;
 mod fuzzed;
 mod layering;
 mod many_owners;
