@@ -1,6 +1,6 @@
 //! What an owner knows of units: columns of registers and spells, and of tables that it has prepared, row by row.
 //!
-//! It follows the words of `kobling_model::preparation` and, for what is said of large groups, those of the node's `extract::blur`.
+//! It follows the words of `kobling_model::preparation`; what is said of large groups is in [`large`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -16,8 +16,9 @@ use ring::digest;
 use crate::registers::{Registers, Row};
 use crate::{Datum, evaluate, is_true, number, record_key};
 
-/// Fewest rows of a group of which nothing is said exactly.
-const LARGE: usize = 5;
+mod large;
+use large::{Blur, is_large};
+
 /// Values that stand for one in an ordering.
 const NEIGHBOURS: usize = 10;
 
@@ -40,6 +41,8 @@ struct Table {
     groups: HashMap<String, Vec<Datum>>,
     /// Secret bounds of each measure.
     bounds: Vec<Option<Interval>>,
+    /// Whether what it says is of several units.
+    of_several: bool,
 }
 
 /// A row: a unit, or one of its spells.
@@ -192,24 +195,33 @@ impl Table {
         }
         let source_bounds = known.bounds(&preparation.sources, tables);
         let bounds = |measure: &Measure| Interval::of(&measure.value, &source_bounds);
+        let nested = preparation.sources.iter().any(|column| match column {
+            Column::Prepared { preparation, .. } => tables[*preparation].of_several,
+            _ => false,
+        });
+        let of_several = !matches!(preparation.by, By::Unit);
+        let is_blurred = |rows: &[Counted<'_>]| of_several && is_large(rows.len(), nested);
         let unit_type = preparation.rows.unit_type();
         let mut measured: HashMap<String, Vec<Datum>> = HashMap::new();
-        for (at, measure) in preparation.measures.iter().enumerate() {
+        for measure in &preparation.measures {
             let values_of = |rows: &[Counted<'_>]| -> Vec<Datum> {
                 rows.iter().map(|row| evaluate(&measure.value, &row.columns)).collect()
             };
             let values: BTreeMap<&String, Vec<Datum>> =
                 groups.iter().map(|(group, rows)| (group, values_of(rows))).collect();
+            let blur = Blur { measure, unit_type, secret, bounds: bounds(measure), reach: reach(&values) };
+            let count = |(group, rows): (&String, &Vec<Counted<'_>>)| {
+                let exact = || values[group].iter().flatten().count() as f64;
+                if is_blurred(rows) { blur.count(rows, &values[group]) } else { exact() }
+            };
             let whole = Whole::of(measure.statistic, &groups, &values, unit_type, secret);
+            let all: f64 = groups.iter().map(count).sum();
             for (group, rows) in &groups {
-                let values: Vec<Value> = values[group].iter().flatten().cloned().collect();
-                let is_large = !matches!(preparation.by, By::Unit) && rows.len() >= LARGE;
-                let found = if is_large {
-                    let bounds = bounds(measure);
-                    let noise = noise(rows, unit_type, secret, measure.statistic, at);
-                    of_large_group(measure.statistic, values, &whole, bounds, noise)
-                } else {
-                    of_small_group(measure.statistic, rows, values, &whole)
+                let found = match measure.statistic {
+                    // All rows of the table, as they are counted group by group.
+                    Statistic::Percent => number(100.0 * count((group, rows)) / all.max(1.0)),
+                    _ if is_blurred(rows) => blur.statistic(rows, &values[group]),
+                    _ => of_small_group(measure.statistic, rows, &values[group], &whole),
                 };
                 measured.entry(group.clone()).or_default().push(match found {
                     Some(Value::Number(found)) => number(found + 0.0),
@@ -218,15 +230,30 @@ impl Table {
             }
         }
         let bounds = |measure: &Measure| measure.statistic.bounds(bounds(measure));
-        Self { groups: measured, bounds: preparation.measures.iter().map(bounds).collect() }
+        Self {
+            groups: measured,
+            bounds: preparation.measures.iter().map(bounds).collect(),
+            of_several: of_several || nested,
+        }
     }
 }
 
-/// What a statistic of a group needs to know of the whole table.
+/// How far the numbers of all groups are apart.
+fn reach(values: &BTreeMap<&String, Vec<Datum>>) -> f64 {
+    let mut numbers: Vec<f64> = Vec::new();
+    for value in values.values().flatten().flatten() {
+        match value {
+            Value::Number(number) => numbers.push(*number),
+            Value::Text(_) => return 0.0,
+        }
+    }
+    numbers.sort_unstable_by(f64::total_cmp);
+    numbers.first().zip(numbers.last()).map_or(0.0, |(least, most)| most - least)
+}
+
+/// What a statistic of a row needs to know of the whole table.
 #[derive(Default)]
 struct Whole<'a> {
-    /// How many rows have a value.
-    count: usize,
     /// Smallest value of each part but the first: a value is in the part of the last border below it.
     borders: Vec<f64>,
     drawn: BTreeSet<&'a str>,
@@ -240,10 +267,10 @@ impl<'a> Whole<'a> {
         unit_type: UnitType,
         secret: &[u8; 32],
     ) -> Self {
-        let all: Vec<Value> = values.values().flatten().flatten().cloned().collect();
-        let mut whole = Self { count: all.len(), ..Self::default() };
+        let mut whole = Self::default();
         match statistic {
             Statistic::Quantile { parts } => {
+                let all: Vec<Value> = values.values().flatten().flatten().cloned().collect();
                 let sorted = ascending(&all);
                 let border = |part: u32| about(&sorted, f64::from(part) / f64::from(parts));
                 whole.borders = (1..parts).filter_map(border).collect();
@@ -259,14 +286,10 @@ impl<'a> Whole<'a> {
 }
 
 /// A statistic of a group that stays as it is.
-fn of_small_group(
-    statistic: Statistic,
-    rows: &[Counted<'_>],
-    values: Vec<Value>,
-    whole: &Whole<'_>,
-) -> Datum {
+fn of_small_group(statistic: Statistic, rows: &[Counted<'_>], values: &[Datum], whole: &Whole<'_>) -> Datum {
+    let values: Vec<Value> = values.iter().flatten().cloned().collect();
     match statistic {
-        Statistic::Count | Statistic::Percent => number(counted(statistic, values.len(), whole)),
+        Statistic::Count => number(values.len() as f64),
         Statistic::Drawn { .. } => {
             let [row] = rows else { panic!("a row is drawn, not a group") };
             number(f64::from(u8::from(whole.drawn.contains(row.unit))))
@@ -276,64 +299,7 @@ fn of_small_group(
         Statistic::Min | Statistic::Max if matches!(values.first(), Some(Value::Text(_))) => {
             first_or_last(statistic, values)
         }
-        _ => of_numbers(statistic, &ascending(&values), whole).and_then(number),
-    }
-}
-
-/// A statistic of a group of which nothing is said exactly.
-fn of_large_group(
-    statistic: Statistic,
-    values: Vec<Value>,
-    whole: &Whole<'_>,
-    bounds: Option<Interval>,
-    noise: f64,
-) -> Datum {
-    let n = values.len();
-    let exact = match statistic {
-        Statistic::Count | Statistic::Percent => Some(counted(statistic, n, whole)),
-        Statistic::Min | Statistic::Max if matches!(values.first(), Some(Value::Text(_))) => {
-            // Texts have no noise.
-            return first_or_last(statistic, values);
-        }
-        Statistic::Value | Statistic::Quantile { .. } | Statistic::Drawn { .. } => {
-            panic!("{statistic:?} is of one row")
-        }
-        _ => {
-            let values = ascending(&values);
-            match statistic {
-                Statistic::Min => mean(&values[..n.min(NEIGHBOURS)]),
-                Statistic::Max => mean(&values[n - n.min(NEIGHBOURS)..]),
-                Statistic::Median => about(&values, 0.5),
-                Statistic::InterquartileRange => {
-                    about(&values, 0.75).zip(about(&values, 0.25)).map(|(third, first)| third - first)
-                }
-                _ => of_numbers(statistic, &values, whole),
-            }
-        }
-    };
-    let exact = exact.filter(|exact| exact.is_finite())?;
-    if n == 0 {
-        return number(exact);
-    }
-    let width = bounds.map_or(exact.abs(), |bounds| bounds.high - bounds.low);
-    let n = n as f64;
-    number(match statistic {
-        // Never fewer than would have made a small group, nor than there are.
-        Statistic::Count => (exact + noise).round().max(exact.min(LARGE as f64)),
-        Statistic::Sum => exact + noise * width,
-        Statistic::Percent => (exact + exact * noise / n).max(0.0),
-        Statistic::Gini | Statistic::StandardErrorOfShare => (exact + noise / n).clamp(0.0, 1.0),
-        Statistic::StandardErrorOfMean => (exact + noise * width / n / n.sqrt()).max(0.0),
-        Statistic::StandardDeviation | Statistic::InterquartileRange => (exact + noise * width / n).max(0.0),
-        _ => exact + noise * width / n,
-    })
-}
-
-/// Count, or percent of all.
-fn counted(statistic: Statistic, values: usize, whole: &Whole<'_>) -> f64 {
-    match statistic {
-        Statistic::Percent => 100.0 * values as f64 / whole.count.max(1) as f64,
-        _ => values as f64,
+        _ => of_numbers(statistic, &ascending(&values), &whole.borders).and_then(number),
     }
 }
 
@@ -351,8 +317,8 @@ fn first_or_last(statistic: Statistic, values: Vec<Value>) -> Datum {
     text.map(Value::Text)
 }
 
-/// A statistic of ascending numbers; none where it is missing.
-fn of_numbers(statistic: Statistic, values: &[f64], whole: &Whole<'_>) -> Option<f64> {
+/// A statistic of ascending numbers; none where it is missing. A quantile is the part between these borders that the first is in.
+fn of_numbers(statistic: Statistic, values: &[f64], borders: &[f64]) -> Option<f64> {
     let n = values.len() as f64;
     let deviation = || {
         let mean = mean(values)?;
@@ -384,7 +350,7 @@ fn of_numbers(statistic: Statistic, values: &[f64], whole: &Whole<'_>) -> Option
         }
         Statistic::Quantile { .. } => {
             let value = values.first()?;
-            Some(whole.borders.iter().filter(|border| *border < value).count() as f64)
+            Some(borders.iter().filter(|border| *border < value).count() as f64)
         }
         Statistic::Count | Statistic::Percent | Statistic::Value | Statistic::Drawn { .. } => {
             unreachable!("no statistic of numbers alone")
@@ -416,20 +382,6 @@ fn about(values: &[f64], share: f64) -> Option<f64> {
         from -= 1;
     }
     mean(&values[from..values.len().min(from + NEIGHBOURS)])
-}
-
-/// The noise of a group's statistic, from −6 to 6: how many of twelve bits are set that follow from the record keys of its rows, less six.
-fn noise(rows: &[Counted<'_>], unit_type: UnitType, secret: &[u8; 32], of: Statistic, measure: usize) -> f64 {
-    let mut sums = [0_u16; 3];
-    for row in rows {
-        for (sum, limb) in sums.iter_mut().zip(record_key(secret, unit_type, row.unit)) {
-            *sum = sum.wrapping_add(limb);
-        }
-    }
-    let message = serde_json::to_string(&("group", sums, of, measure)).expect("numbers and names");
-    let hash = digest::digest(&digest::SHA256, message.as_bytes());
-    let hash = hash.as_ref();
-    f64::from(hash[0].count_ones() + (hash[1] & 0x0f).count_ones()) - 6.0
 }
 
 /// The units that are drawn: by a number that follows from record key, size and seed.
