@@ -23,7 +23,9 @@ fn categories(rest: &str) -> Vec<String> {
 
 /// The filters of the first owner.
 fn filters(rest: &str) -> Vec<String> {
-    last(&format!("{rest}\ntabulate kjønn")).fragment(Side::Left).map_or(Vec::new(), |left| left.filters.iter().map(written).collect())
+    last(&format!("{rest}\ntabulate kjønn"))
+        .fragment(Side::Left)
+        .map_or(Vec::new(), |left| left.filters.iter().map(written).collect())
 }
 
 #[test]
