@@ -11,12 +11,12 @@ use logos::Logos;
 
 use crate::diagnostic::{Reported, Span};
 use crate::fold;
-use crate::function::{DERIVED, Kind, NOT_YET, OF_BINDINGS, SIGNATURES, names};
+use crate::function::{DERIVED, Kind, OF_ALL_UNITS, OF_BINDINGS, SIGNATURES, names};
 use crate::lexer::Token;
 use crate::limits::{MADE_NAME_MAX, MADE_TEXT_MAX, NESTING_MAX};
 use crate::near::nearest;
 use crate::parser::{Cursor, Parse, positive_zero};
-use crate::problem::{BindingProblem, Expected, Feature, Problem};
+use crate::problem::{BindingProblem, Expected, Problem, Unprepared};
 
 /// A value of the script.
 #[derive(Clone, Debug, PartialEq)]
@@ -269,8 +269,8 @@ impl Evaluator<'_, '_, '_, '_> {
     ) -> Parse<Bound> {
         let name = function.to_owned();
         let Some(signature) = SIGNATURES.iter().find(|signature| signature.name == function) else {
-            let problem = if NOT_YET.contains(&function) {
-                Problem::NotYet { feature: Feature::Function(name) }
+            let problem = if OF_ALL_UNITS.contains(&function) {
+                Problem::Unprepared(Unprepared::QuantileInside)
             } else if DERIVED.contains(&function) {
                 Problem::Binding(BindingProblem::Function { name })
             } else {

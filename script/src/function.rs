@@ -149,8 +149,8 @@ pub(crate) const OF_LABELS: &[&str] = &["label_to_code", "inlabels", "labelconta
 /// Functions of bindings and names.
 pub(crate) const OF_BINDINGS: &[&str] = &["date_fmt", "to_int", "to_str", "to_symbol", "bind"];
 
-/// The other functions of the language.
-pub(crate) const NOT_YET: &[&str] = &["quantile"];
+/// Functions that compare a unit with all others: the whole value of `generate` and `replace`, and nowhere else.
+pub(crate) const OF_ALL_UNITS: &[&str] = &["quantile"];
 
 /// All names, for did-you-mean.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
@@ -159,5 +159,5 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
         .chain(DERIVED.iter().copied())
         .chain(OF_LABELS.iter().copied())
         .chain(OF_BINDINGS.iter().copied())
-        .chain(NOT_YET.iter().copied())
+        .chain(OF_ALL_UNITS.iter().copied())
 }

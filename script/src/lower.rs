@@ -14,11 +14,11 @@ use crate::diagnostic::{Reported, Reporter, Span};
 use crate::domain::{Domain, shown};
 use crate::evaluate::called;
 use crate::fold;
-use crate::function::{DERIVED, Kind, NOT_YET, OF_LABELS, SIGNATURES, Signature, names};
+use crate::function::{DERIVED, Kind, OF_ALL_UNITS, OF_LABELS, SIGNATURES, Signature, names};
 use crate::limits::{EXPRESSION_LEVELS_MAX, EXPRESSION_NODES_MAX, SIDE_CATEGORIES_MAX};
 use crate::locality::Filter;
 use crate::near::nearest;
-use crate::problem::{Feature, Problem};
+use crate::problem::{Problem, Unprepared};
 
 /// Whose columns an expression uses, with one column of each for messages. Constants have no owner.
 pub(crate) type Owners = BTreeMap<OwnerId, String>;
@@ -455,9 +455,8 @@ impl<'a, 'r, 's> Lowering<'a, 'r, 's> {
     ) -> Result<Lowered, Reported> {
         let lowered: Vec<_> = if OF_LABELS.contains(&name) {
             return self.of_labels(name, arguments, span);
-        } else if NOT_YET.contains(&name) {
-            let feature = Feature::Function(name.to_owned());
-            return Err(self.report(name_span, Problem::NotYet { feature }));
+        } else if OF_ALL_UNITS.contains(&name) {
+            return Err(self.report(name_span, Problem::Unprepared(Unprepared::QuantileInside)));
         } else {
             arguments.iter().map(|argument| self.lower(argument)).collect()
         };

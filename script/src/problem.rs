@@ -164,7 +164,6 @@ pub enum Expected {
 pub enum Feature {
     Command(String),
     Option { command: String, option: String },
-    Function(String),
 }
 
 /// Commands that are carried out, as shown to people.
@@ -492,9 +491,6 @@ impl Problem {
                         format!("the option `{option}` of `{command}`"),
                         format!("opsjonen `{option}` til `{command}`"),
                     ),
-                    Feature::Function(name) => {
-                        (format!("the function `{name}`"), format!("funksjonen `{name}`"))
-                    }
                 };
                 let (advice, tip) = match feature {
                     Feature::Command(_) => {

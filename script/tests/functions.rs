@@ -23,9 +23,7 @@ fn categories(rest: &str) -> Vec<String> {
 
 /// The filters of the first owner.
 fn filters(rest: &str) -> Vec<String> {
-    last(&format!("{rest}\ntabulate kjønn"))
-        .fragment(Side::Left)
-        .map_or(Vec::new(), |left| left.filters.iter().map(written).collect())
+    last(&format!("{rest}\ntabulate kjønn")).fragment(Side::Left).map_or(Vec::new(), |left| left.filters.iter().map(written).collect())
 }
 
 #[test]
@@ -60,23 +58,17 @@ fn constants_are_computed() {
 
 #[test]
 fn labels_become_comparisons_with_codes() {
-    assert_eq!(filters("tabulate kjønn if inlabels(kjønn, 'Kvinne')"), ["($0 == \"2\")"]);
-    assert_eq!(
-        filters("tabulate kjønn if inlabels(kjønn, Mann, \"Kvinne\")"),
-        ["(($0 == \"1\") | ($0 == \"2\"))"]
-    );
-    assert_eq!(filters("tabulate kjønn if kjønn == label_to_code(kjønn, 'Kvinne')"), ["($0 == \"2\")"]);
-    assert_eq!(filters("tabulate kjønn if sivstand == label_to_code(sivstand, 'Separert')"), ["($1 == 10)"]);
-    assert_eq!(filters("tabulate kjønn if labelcontains(sivstand, 'gift')"), ["($1 == 1)"]);
+    assert_eq!(filters("keep if inlabels(kjønn, 'Kvinne')"), ["($0 == \"2\")"]);
+    assert_eq!(filters("keep if inlabels(kjønn, Mann, \"Kvinne\")"), ["(($0 == \"1\") | ($0 == \"2\"))"]);
+    assert_eq!(filters("keep if kjønn == label_to_code(kjønn, 'Kvinne')"), ["($0 == \"2\")"]);
+    assert_eq!(filters("keep if sivstand == label_to_code(sivstand, 'Separert')"), ["($1 == 10)"]);
+    assert_eq!(filters("keep if labelcontains(sivstand, 'gift')"), ["($1 == 1)"]);
     // Codes of the day of import: Trondheim was 1601 before 2018.
-    assert_eq!(filters("tabulate kjønn if inlabels(kommune, 'Trondheim')"), ["($1 == \"5001\")"]);
+    assert_eq!(filters("keep if inlabels(kommune, 'Trondheim')"), ["($1 == \"5001\")"]);
     let assigned =
         "generate rik = lønn > 500000\ndefine-labels l 0 nei 1 ja 2 'vet ikke'\nassign-labels rik l\n";
-    assert_eq!(filters(&format!("{assigned}tabulate kjønn if inlabels(rik, ja)")), ["(($1 > 500000) == 1)"]);
-    assert_eq!(
-        filters(&format!("{assigned}tabulate kjønn if labelcontains(rik, 'vet')")),
-        ["(($1 > 500000) == 2)"]
-    );
+    assert_eq!(filters(&format!("{assigned}keep if inlabels(rik, ja)")), ["(($1 > 500000) == 1)"]);
+    assert_eq!(filters(&format!("{assigned}keep if labelcontains(rik, 'vet')")), ["(($1 > 500000) == 2)"]);
     let plan = plan_after_prelude("keep if inlabels(kjønn, 'Kvinne')");
     assert!(
         !serde_json::to_string(&plan.questions.last().expect("one").left).expect("JSON").contains("Kvinne")
@@ -96,7 +88,7 @@ fn what_is_no_label_is_said_at_its_place() {
     assert_eq!(said("labelcontains(kjønn, 'a', 'b')"), ["argument-count"]);
     let shared = "generate k = string(sivstand)\ndefine-labels l 1 a 2 a 10 b\nassign-labels k l\n";
     assert_eq!(codes_after_prelude(&format!("{shared}keep if k == label_to_code(k, a)")), ["shared-label"]);
-    assert_eq!(filters(&format!("{shared}tabulate kjønn if inlabels(k, a)")).len(), 1);
+    assert_eq!(filters(&format!("{shared}keep if inlabels(k, a)")).len(), 1);
 }
 
 #[test]

@@ -403,10 +403,10 @@ fn every_example_of_the_reference_page_gives_what_it_says() {
     let catalogue = kobling_model::catalogue::Catalogue { datastores: world.store.catalogue() };
     let start = format!("require no.test.db:1 as db\ncreate-dataset d\nimport db/X\n{variables}");
     for (function, example, result) in examples {
-        let script = format!("{start}keep if {}\n", condition(&example, &result));
+        let script = format!("{start}generate en = 1\ntabulate en if {}\n", condition(&example, &result));
         let plan = kobling_script::plan(&script, &catalogue);
         let plan = plan.unwrap_or_else(|diagnostics| panic!("{function}: {diagnostics:?}"));
-        let left = &plan.questions.last().expect("the population").left;
+        let left = &plan.questions.last().expect("a table").left;
         let holds = |filter| evaluate(filter, &[ValueType::Number], &[vec![Plain::Number(1.0)]]);
         let holds = left.filters.iter().all(|filter| holds(filter) == [Plain::Number(1.0)]);
         assert!(holds && left.filters.len() == 1, "{example} is not {result}");
