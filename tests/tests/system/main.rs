@@ -5,6 +5,7 @@
 //! | `protected` | what comes out equals the reference, byte for byte |
 //! | `across_owners` | the same of columns over several owners' values |
 //! | `many_owners` | the same of three owners and more |
+//! | `prepared` | the same of what owners prepare of their registers |
 //! | `views` | what each party sees says nothing |
 //! | `views_across` | the same for three owners and classes of sums |
 //! | `attacks` | attacks 1 to 3, 20b to 23 and 25 of the catalogue of attacks fail |
@@ -25,6 +26,7 @@ mod edits;
 mod fuzzed;
 mod layering;
 mod many_owners;
+mod prepared;
 mod protected;
 mod records;
 mod requests;
