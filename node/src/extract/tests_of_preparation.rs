@@ -9,6 +9,8 @@ use super::tests::SoMany;
 use super::*;
 use crate::register::testing::{World, person};
 
+mod oracle;
+
 const PEOPLE: u32 = 60;
 const CASES: u32 = 90;
 const UNITS: u32 = 200;
