@@ -15,6 +15,8 @@ use kobling_model::{Hash, OwnerId};
 pub(crate) struct Made {
     /// Each once.
     pub(crate) sources: Vec<(OwnerId, Column)>,
+    /// How many tables stand one on the other below each source.
+    below: Vec<usize>,
     /// The first source of a table is the column that decides its rows.
     pub(crate) preparations: Vec<(OwnerId, Preparation)>,
     /// Which source decides the rows of each table.
@@ -32,6 +34,7 @@ impl Made {
         let next = self.sources.len();
         let place = *self.places.entry(name).or_insert(next);
         if place == next {
+            self.below.push(self.below(&column));
             self.sources.push((owner.clone(), column));
         }
         (place, place == next)
@@ -45,7 +48,7 @@ impl Made {
         };
         let measured = preparation.measures.iter().map(|measure| &measure.value);
         let used = preparation.filters.iter().chain(by).chain(measured).flat_map(|used| used.sources());
-        let below = used.chain([rows]).map(|source| self.below(&self.sources[source].1));
+        let below = used.chain([rows]).map(|source| self.below[source]);
         1 + below.max().unwrap_or(0)
     }
 
@@ -55,7 +58,7 @@ impl Made {
                 let of_key = match key {
                     Key::Values(values) => {
                         let sources = values.iter().flat_map(|value| value.sources());
-                        sources.map(|source| self.below(&self.sources[source].1)).max().unwrap_or(0)
+                        sources.map(|source| self.below[source]).max().unwrap_or(0)
                     }
                     Key::Unit | Key::Pointer(_) => 0,
                 };

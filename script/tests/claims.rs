@@ -702,6 +702,22 @@ fn datasets_are_made_from_others_and_what_cannot_be_says_why() {
 }
 
 #[test]
+fn groups_of_groups_end_in_a_diagnostic_after_a_few_steps_however_they_refer_to_each_other() {
+    // Each step's key has all columns of the step before: ways through them are eight times as many with every step.
+    let names = |step: usize| (0..8).map(move |column| format!("c{step}_{column}"));
+    let steps = |count: usize| -> String {
+        let start: String = names(0).map(|name| format!("generate {name} = lønn\n")).collect();
+        (1..=count).fold(start, |script, step| {
+            let key = names(step - 1).collect::<Vec<_>>().join(" + ");
+            let made: String = names(step).map(|name| format!(" lønn -> {name}")).collect();
+            script + &format!("generate k{step} = {key} + {step}\naggregate (mean){made}, by(k{step})\n")
+        })
+    };
+    assert_eq!(codes_after_prelude(&steps(8)), [""; 0]);
+    assert_eq!(codes_after_prelude(&steps(40)), ["plan-too-large"]);
+}
+
+#[test]
 fn a_count_of_any_number_of_rows_is_summed_only_once_it_is_bounded() {
     let cases = "require no.krg.kreft:2 as k\ncreate-dataset c\nimport k/KRG_TILFELLE_LOKALISASJON as sted\n\
                  import k/KRG_TILFELLE_PERSON as person\ncollapse (count) sted -> n, by(person)\n";
