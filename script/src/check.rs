@@ -306,6 +306,18 @@ impl<'a, 's> Checker<'a, '_, 's> {
         }
     }
 
+    /// The name of a dataset that there is.
+    pub(crate) fn known_dataset(&mut self, name: &Name) -> Result<String, Reported> {
+        if self.datasets.contains_key(&name.text) {
+            return Ok(name.text.clone());
+        }
+        if self.uncertain {
+            return Err(self.reporter.earlier());
+        }
+        let near = nearest(&name.text, self.datasets.keys().map(String::as_str));
+        Err(self.report(name.span, Problem::UnknownDataset { name: name.text.clone(), near }))
+    }
+
     /// A name that the dataset does not have yet.
     pub(crate) fn new_name(&mut self, active: &str, name: &Name) -> Result<String, Reported> {
         let text = name.text.clone();

@@ -44,6 +44,13 @@ pub(crate) struct Known {
     pub(crate) of_any_size: bool,
 }
 
+impl Known {
+    /// A number of which nothing is public.
+    pub(crate) fn unbounded(owner: OwnerId) -> Self {
+        Self { owner, codes: None, text: false, bounds: None, of_any_size: false }
+    }
+}
+
 /// Why a column over several owners cannot be computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Obstacle {

@@ -85,6 +85,11 @@ impl Lowered {
         }
     }
 
+    /// A truth value as a condition.
+    pub(crate) fn into_filter(self) -> Filter {
+        Filter { size: self.size, owners: self.owners, expression: self.expression }
+    }
+
     /// The same over other sources of the same owner, by place.
     pub(crate) fn with_sources(self, places: &BTreeMap<usize, usize>) -> Self {
         let place = |index| Expression::Source(places.get(&index).copied().unwrap_or(index));

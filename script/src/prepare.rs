@@ -198,7 +198,7 @@ impl Checker<'_, '_, '_> {
     }
 }
 
-/// The statistics of `collapse` and `aggregate`, as written.
+/// The statistics of `collapse`, `aggregate` and `barchart`, as written.
 pub(crate) const STATISTICS: &[(&str, Statistic)] = &[
     ("mean", Statistic::Mean),
     ("min", Statistic::Min),
@@ -215,8 +215,15 @@ pub(crate) const STATISTICS: &[(&str, Statistic)] = &[
 ];
 
 /// Their words.
-pub(crate) const WORDS: &[&str] =
-    &["mean", "min", "max", "median", "count", "sum", "semean", "sebinomial", "sd", "percent", "iqr", "gini"];
+pub(crate) const WORDS: &[&str] = &{
+    let mut words = [""; STATISTICS.len()];
+    let mut at = 0;
+    while at < words.len() {
+        words[at] = STATISTICS[at].0;
+        at += 1;
+    }
+    words
+};
 
 /// A constant for all rows: they are one group.
 pub(crate) fn everybody() -> Expression {

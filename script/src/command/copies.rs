@@ -26,7 +26,6 @@ use crate::ast::{CloneVariables, Command, Name, Statement};
 use crate::check::{Checker, Column, Dataset};
 use crate::diagnostic::Reported;
 use crate::lexer::Token;
-use crate::near::nearest;
 use crate::parser::{Cursor, Parse};
 use crate::problem::{Expected, Problem, Unprepared};
 
@@ -49,18 +48,6 @@ pub(super) fn parse_variables(cursor: &mut Cursor<'_, '_, '_>, options: Options)
     Ok(Command::CloneVariables(CloneVariables { variables, options }))
 }
 
-fn known(checker: &mut Checker<'_, '_, '_>, name: &Name) -> Result<String, Reported> {
-    let text = name.text.clone();
-    if checker.datasets.contains_key(&text) {
-        return Ok(text);
-    }
-    if checker.uncertain {
-        return Err(checker.reporter.earlier());
-    }
-    let near = nearest(&text, checker.datasets.keys().map(String::as_str));
-    Err(checker.report(name.span, Problem::UnknownDataset { name: text, near }))
-}
-
 fn free(checker: &mut Checker<'_, '_, '_>, name: &Name) -> Result<String, Reported> {
     let text = name.text.clone();
     if checker.datasets.contains_key(&text) {
@@ -75,7 +62,7 @@ fn copied(
     [dataset, copy]: [&Name; 2],
     of: impl Fn(&Dataset) -> Dataset,
 ) -> Result<(), Reported> {
-    let (from, to) = (known(checker, dataset), free(checker, copy));
+    let (from, to) = (checker.known_dataset(dataset), free(checker, copy));
     if from.is_err() {
         checker.uncertain = true;
         checker.datasets.entry(copy.text.clone()).or_default();
@@ -116,7 +103,7 @@ pub(crate) fn check_rename(
 }
 
 pub(crate) fn check_delete(checker: &mut Checker<'_, '_, '_>, name: &Name) -> Result<(), Reported> {
-    let text = known(checker, name)?;
+    let text = checker.known_dataset(name)?;
     checker.datasets.remove(&text);
     if checker.active == Some(text) {
         checker.active = None;

@@ -14,7 +14,6 @@
 use crate::ast::Name;
 use crate::check::{Checker, Dataset};
 use crate::diagnostic::Reported;
-use crate::near::nearest;
 use crate::parser::{Cursor, Parse};
 use crate::problem::{Expected, Problem};
 
@@ -36,20 +35,11 @@ pub(crate) fn check_create(checker: &mut Checker<'_, '_, '_>, name: &Name) -> Re
 }
 
 pub(crate) fn check_use(checker: &mut Checker<'_, '_, '_>, name: &Name) -> Result<(), Reported> {
-    let text = name.text.clone();
-    if checker.datasets.contains_key(&text) {
-        checker.active = Some(text);
-        return Ok(());
-    }
-    let near = nearest(&text, checker.datasets.keys().map(String::as_str));
-    // Go on in an empty dataset, so that what follows is not checked against another one's columns.
-    checker.datasets.insert(text.clone(), Dataset::default());
-    checker.active = Some(text.clone());
-    let reported = if checker.uncertain {
-        checker.reporter.earlier()
-    } else {
-        checker.report(name.span, Problem::UnknownDataset { name: text, near })
-    };
-    checker.uncertain = true;
-    Err(reported)
+    let known = checker.known_dataset(name);
+    checker.active = Some(name.text.clone());
+    known.map(|_| ()).inspect_err(|_| {
+        // Go on in an empty dataset, so that what follows is not checked against another one's columns.
+        checker.datasets.insert(name.text.clone(), Dataset::default());
+        checker.uncertain = true;
+    })
 }

@@ -202,8 +202,7 @@ fn join(
     let (index, column) = match variable.domain {
         ValueDomain::Pointer { unit_type } => {
             let pointer = Pointer { owner: owner.clone(), source: source.clone(), unit_type };
-            let known =
-                Known { owner: owner.clone(), codes: None, text: false, bounds: None, of_any_size: false };
+            let known = Known::unbounded(owner.clone());
             (checker.source(register::Column::Pointer(source), known, None), Column::Key(pointer))
         }
         _ => {

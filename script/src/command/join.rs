@@ -105,15 +105,13 @@ fn present(checker: &mut Checker<'_, '_, '_>, active: &str, name: &str) -> Filte
         Column::Value(column) => column.lowered.clone(),
         Column::Key(pointer) => {
             let (owner, source) = (pointer.owner.clone(), pointer.source.clone());
-            let known =
-                Known { owner: owner.clone(), codes: None, text: false, bounds: None, of_any_size: false };
+            let known = Known::unbounded(owner.clone());
             let place = checker.source(Source::Pointer(source), known, None);
             Lowered::source(place, ValueType::Number, owner, name.to_owned(), None)
         }
         Column::Failed => Lowered::truth(false),
     };
-    let there = lowered.sysmiss().not();
-    Filter { size: there.size(), owners: there.owners, expression: there.expression }
+    lowered.sysmiss().not().into_filter()
 }
 
 /// `values(…)`
@@ -148,8 +146,7 @@ fn only(
     let any = Lowered::all(BinaryOperator::Or, chosen.iter().map(is).collect());
     let any = any.unwrap_or_else(|| Lowered::truth(false)).bounded(statement.span, checker.reporter)?;
     if first {
-        let filter = Filter { size: any.size(), owners: any.owners, expression: any.expression };
-        checker.dataset(active).filters.push(filter);
+        checker.dataset(active).filters.push(any.into_filter());
         return Ok(());
     }
     let domain = column.lowered.domain.as_ref().map(|domain| {
@@ -175,10 +172,7 @@ fn from(
         Column::Key(pointer) if first => pointer.clone(),
         _ => return Err(checker.report(dataset.span, wrong)),
     };
-    let Some(of) = checker.datasets.get(&text) else {
-        let near = crate::near::nearest(&text, checker.datasets.keys().map(String::as_str));
-        return Err(checker.report(dataset.span, Problem::UnknownDataset { name: text, near }));
-    };
+    let of = checker.known_dataset(dataset).map(|of| &checker.datasets[&of])?;
     if of.unit_type != Some(pointer.unit_type) || of.rows != RowsAre::Units {
         return Err(checker.report(dataset.span, wrong));
     }
@@ -187,8 +181,7 @@ fn from(
     let table = checker.prepare(&text, By::Unit, used, &measured, "values_from", dataset.span)?;
     let key = Key::Pointer(pointer.source);
     let there = checker.prepared(&table, 0, &measured[0], key, name).sysmiss().not();
-    let filter = Filter { size: there.size(), owners: there.owners, expression: there.expression };
-    checker.dataset(active).filters.push(filter);
+    checker.dataset(active).filters.push(there.into_filter());
     Ok(())
 }
 
@@ -228,8 +221,7 @@ fn outer(
             column => of.push(column),
         }
     }
-    let known =
-        Known { owner: population.owner.clone(), codes: None, text: false, bounds: None, of_any_size: false };
+    let known = Known::unbounded(population.owner.clone());
     let either = checker.source(Source::Either(of), known, None);
     // Those who come in anew have no values from before.
     let was = Lowered::source(before, ValueType::Number, population.owner.clone(), active.to_owned(), None);

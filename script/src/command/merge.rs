@@ -29,7 +29,6 @@ use crate::check::{Checker, Column, ColumnValue, Groups, RowsAre};
 use crate::diagnostic::Reported;
 use crate::locality::columns;
 use crate::lower::{Lowered, Owners};
-use crate::near::nearest;
 use crate::parser::{Cursor, Parse};
 use crate::prepare::Measured;
 use crate::problem::{Expected, Problem, Unprepared};
@@ -74,14 +73,7 @@ fn target(checker: &mut Checker<'_, '_, '_>, name: &Name) -> Result<String, Repo
     if checker.active.as_ref() == Some(&text) {
         return Err(checker.report(name.span, Problem::Unprepared(Unprepared::SameDataset { name: text })));
     }
-    if checker.datasets.contains_key(&text) {
-        return Ok(text);
-    }
-    if checker.uncertain {
-        return Err(checker.reporter.earlier());
-    }
-    let near = nearest(&text, checker.datasets.keys().map(String::as_str));
-    Err(checker.report(name.span, Problem::UnknownDataset { name: text, near }))
+    checker.known_dataset(name)
 }
 
 fn merged(

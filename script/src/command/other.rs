@@ -19,6 +19,7 @@ use crate::diagnostic::{Reported, Span};
 use crate::lexer::Token;
 use crate::near::nearest;
 use crate::parser::{Cursor, Parse};
+use crate::prepare::WORDS;
 use crate::problem::{Expected, Feature, Problem};
 
 /// What stands between a command and `if` or the comma.
@@ -88,10 +89,6 @@ fn form(word: &str) -> Form {
     }
 }
 
-/// Statistics of `barchart`.
-const STATISTICS: &[&str] =
-    &["mean", "min", "max", "median", "count", "sum", "semean", "sebinomial", "sd", "percent", "iqr", "gini"];
-
 pub(super) fn parse(
     cursor: &mut Cursor<'_, '_, '_>,
     word: &str,
@@ -136,8 +133,8 @@ fn arguments(cursor: &mut Cursor<'_, '_, '_>, word: &str) -> Parse<Arguments> {
             Arguments::Variables { statistic: None, variables }
         }
         Form::Statistic => {
-            cursor.need(Token::Open, Expected::Statistic(STATISTICS))?;
-            let statistic = known(cursor, Expected::Statistic(STATISTICS), STATISTICS)?;
+            cursor.need(Token::Open, Expected::Statistic(WORDS))?;
+            let statistic = known(cursor, Expected::Statistic(WORDS), WORDS)?;
             cursor.need(Token::Close, Expected::Close)?;
             let variables = variables(cursor, 1, MANY)?;
             Arguments::Variables { statistic: Some(statistic), variables }

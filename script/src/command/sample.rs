@@ -1,7 +1,7 @@
 //! `sample count¦fraction seed` keeps some of the units, drawn at random: the same seed and size always draw the same.
 //!
 //! The owner of the population draws. A fraction draws each unit by itself, and may follow conditions over several owners' values; a count
-//! needs the population at one owner. What a draw follows from is the owner's secret, so that a seed cannot be chosen to hit or miss anyone.
+//! needs the population at one owner. What a draw follows from is a secret of the nodes, so that a seed cannot be chosen to hit or miss anyone.
 //!
 //! ```text
 //! require no.ssb.fdb:54 as db
@@ -17,7 +17,7 @@ use kobling_model::preparation::{By, Key, SampleSize, Statistic};
 use crate::ast::{Command, Literal, Sample, Statement};
 use crate::check::{Checker, Dataset, RowsAre};
 use crate::diagnostic::{Reported, Span};
-use crate::locality::{Filter, Population};
+use crate::locality::Population;
 use crate::lower::{Lowered, Owners};
 use crate::parser::{Cursor, Parse};
 use crate::prepare::Measured;
@@ -59,8 +59,7 @@ pub(crate) fn check(
     let by = (By::Unit, Owners::new());
     let table = checker.prepare_of(&active, &units, by.0, by.1, &measured, "sample", statement.span)?;
     let drawn = checker.prepared(&table, 0, &measured[0], Key::Unit, "sample");
-    let filter = Filter { size: drawn.size(), owners: drawn.owners, expression: drawn.expression };
-    super::select::narrow(checker, &active, vec![filter], statement)
+    super::select::narrow(checker, &active, vec![drawn.into_filter()], statement)
 }
 
 fn number((literal, _): &(Literal, Span)) -> Option<f64> {
