@@ -251,7 +251,21 @@ impl Interval {
         }
     }
 
-    fn hull(so_far: Option<Self>, x: Self) -> Self {
+    /// Bounds of the values of all expressions; one that is always missing adds nothing.
+    pub fn of_all<'a>(
+        expressions: impl IntoIterator<Item = &'a Expression>,
+        sources: &[Option<Self>],
+    ) -> Option<Self> {
+        let there = |expression: &&Expression| !matches!(expression, Expression::Missing(_));
+        let mut all = None;
+        for expression in expressions.into_iter().filter(there) {
+            all = Some(Self::hull(all, Self::of(expression, sources)?));
+        }
+        all
+    }
+
+    /// What holds the values of both.
+    pub fn hull(so_far: Option<Self>, x: Self) -> Self {
         so_far.map_or(x, |hull| Self {
             low: hull.low.min(x.low),
             high: hull.high.max(x.high),

@@ -27,6 +27,20 @@ pub struct Plan {
     pub edits: Vec<bool>,
     /// Questions in script order.
     pub questions: Vec<Question>,
+    /// Labels that the script asks to see, in script order. They are public, and nobody is asked for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listings: Vec<Listing>,
+}
+
+/// Values with their labels, for people: what `list-labels` shows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Listing {
+    /// Line of the script, from 1.
+    pub line: u32,
+    /// The code list or register variable, as written.
+    pub name: String,
+    /// Value as written in a script, and label, in the order shown.
+    pub labels: Vec<(String, String)>,
 }
 
 /// A pinned release of a datastore.

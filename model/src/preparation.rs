@@ -24,6 +24,22 @@ pub struct Preparation {
     pub by: By,
     /// Columns of the table.
     pub measures: Vec<Measure>,
+    /// Further rows of the same units, grouped together with these: those of a panel's later dates.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<Layer>,
+}
+
+/// Rows of a panel at one of its dates: a row for each unit that has a value in a source. Only of units, not of spells.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Layer {
+    /// The source in which a row has a value.
+    pub presence: usize,
+    /// A row counts only where every filter is true.
+    pub filters: Vec<Expression>,
+    /// What rows are grouped by; of the same kind as in the rows above.
+    pub by: By,
+    /// What is measured, for each column of the table.
+    pub values: Vec<Expression>,
 }
 
 /// Rows before they are grouped.
@@ -217,13 +233,9 @@ impl Column {
 impl Preparation {
     /// Number of nodes and columns, as a measure of work; the checker bounds it.
     pub fn size(&self) -> usize {
-        let of_key = match &self.by {
-            By::Values(values) => values.iter().map(Expression::size).sum(),
-            By::Unit | By::Pointer { .. } => 1,
-        };
-        let of_filters: usize = self.filters.iter().map(Expression::size).sum();
         let of_measures: usize = self.measures.iter().map(|measure| 1 + measure.value.size()).sum();
-        self.sources.len() + of_key + of_filters + of_measures
+        let rows = self.by.size() + self.filters.iter().map(Expression::size).sum::<usize>() + of_measures;
+        rows + self.sources.len() + self.layers.iter().map(Layer::size).sum::<usize>()
     }
 
     /// Register variables that it reads, in no order.
@@ -232,11 +244,27 @@ impl Preparation {
             Rows::Spells { variable, .. } => Some(variable),
             Rows::Units(_) => None,
         };
-        let by = match &self.by {
+        let by = std::iter::once(&self.by).chain(self.layers.iter().map(|layer| &layer.by));
+        let by = by.filter_map(|by| match by {
             By::Pointer { pointer, .. } => Some(pointer),
             By::Unit | By::Values(_) => None,
-        };
+        });
         self.sources.iter().flat_map(Column::registers).chain(spells).chain(by)
+    }
+}
+
+impl Layer {
+    fn size(&self) -> usize {
+        self.by.size() + self.filters.iter().chain(&self.values).map(Expression::size).sum::<usize>()
+    }
+}
+
+impl By {
+    fn size(&self) -> usize {
+        match self {
+            Self::Values(values) => values.iter().map(Expression::size).sum(),
+            Self::Unit | Self::Pointer { .. } => 1,
+        }
     }
 }
 

@@ -72,6 +72,10 @@ pub enum Command {
     DropLabels(Vec<Name>),
     Sample(Sample),
     ImportEvent(ImportEvent),
+    ImportPanel(ImportPanel),
+    ReshapeToPanel(Vec<Name>),
+    ReshapeFromPanel,
+    ListLabels(ListLabels),
     Tabulate(Tabulate),
     Summarize(Summarize),
     /// A form of the language that is read but not carried out yet.
@@ -127,6 +131,31 @@ pub struct Import {
     pub name: Option<Name>,
     /// As written.
     pub options: Vec<OptionUse>,
+}
+
+/// `import-panel alias/NAME … date … [as name …]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImportPanel {
+    /// What is imported at each date.
+    pub registers: Vec<RegisterName>,
+    /// The dates, as written.
+    pub dates: Vec<(Day, Span)>,
+    /// The columns' names, if they are not the variables' own.
+    pub names: Vec<Name>,
+}
+
+/// `list-labels list` or `list-labels alias/NAME [date]`
+#[derive(Clone, Debug, PartialEq)]
+pub enum ListLabels {
+    /// A code list of the script.
+    List(Name),
+    /// A register variable's codes, at a date.
+    Register {
+        /// The variable.
+        register: RegisterName,
+        /// Codes used then; all without.
+        date: Option<(Day, Span)>,
+    },
 }
 
 /// `name = value [if condition]`

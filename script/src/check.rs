@@ -4,30 +4,32 @@
 //! lists. What each command does to it stands in the command's file. A statement that fails leaves a failed
 //! column behind where it would have made one, so that one fault is reported once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kobling_model::catalogue::{Catalogue, Datastore};
 use kobling_model::expression::{Expression, ValueType};
 use kobling_model::interval::Interval;
-use kobling_model::plan::{Dimension, Plan, Question, QuestionKind, Release, Source};
+use kobling_model::plan::{Dimension, Listing, Plan, Question, QuestionKind, Release, Source};
 use kobling_model::preparation::{Preparation, Rows};
 use kobling_model::{OwnerId, UnitType};
 
 use crate::ast::{Command, Expr, Name, Script, Statement};
 use crate::command::{
-    COMMANDS, copies, dataset, destring, event, generate, group, import, labels, merge, other, recode,
-    rename, require, sample, select, summarize, tabulate,
+    COMMANDS, copies, dataset, destring, event, generate, group, import, labels, merge, other, panel, recode,
+    rename, require, reshape, sample, select, summarize, tabulate,
 };
 use crate::diagnostic::{Reported, Reporter, Span};
 use crate::domain::Domain;
 use crate::edit::Edits;
+use crate::fold;
 use crate::joint::Known;
 use crate::limits::{PLAN_NODES_MAX, QUESTIONS_MAX};
 use crate::locality::{Asked, Filter, NoSides, Population, Sides, conjunction, sides};
 use crate::lower::{Lowered, Lowering};
 use crate::made::Made;
 use crate::near::nearest;
+use crate::panel::Layer;
 use crate::problem::{Problem, Unprepared};
 
 /// What the script asks, given outcomes of its first edits; of use only where nothing was reported. None where it has
@@ -38,6 +40,22 @@ pub(crate) fn plan(
     edits: &[bool],
     reporter: &mut Reporter<'_>,
 ) -> Option<Plan> {
+    let checker = walk(script, catalogue, edits, reporter);
+    let mut releases: Vec<_> =
+        checker.connected.values().flatten().map(|datastore| release(datastore)).collect();
+    releases.sort();
+    releases.dedup();
+    let edits = checker.edits.into_outcomes()?;
+    Some(Plan { releases, edits, questions: checker.questions, listings: checker.listings })
+}
+
+/// What the script has made when all its statements have been checked.
+pub(crate) fn walk<'a, 'r, 's>(
+    script: &Script,
+    catalogue: &'a Catalogue,
+    edits: &[bool],
+    reporter: &'r mut Reporter<'s>,
+) -> Checker<'a, 'r, 's> {
     let mut checker = Checker {
         catalogue,
         reporter,
@@ -50,6 +68,8 @@ pub(crate) fn plan(
         known: Vec::new(),
         questions: Vec::new(),
         edits: Edits::new(edits),
+        listings: Vec::new(),
+        in_layer: false,
         uncertain: false,
         spent: 0,
         joint_work: 0,
@@ -61,12 +81,7 @@ pub(crate) fn plan(
         // The fault is reported already; the next statement is checked all the same.
         let _: Result<(), Reported> = checker.statement(statement);
     }
-    let mut releases: Vec<_> =
-        checker.connected.values().flatten().map(|datastore| release(datastore)).collect();
-    releases.sort();
-    releases.dedup();
-    let edits = checker.edits.into_outcomes()?;
-    Some(Plan { releases, edits, questions: checker.questions })
+    checker
 }
 
 fn release(datastore: &Datastore) -> Release {
@@ -91,6 +106,9 @@ pub(crate) struct Checker<'a, 'r, 's> {
     pub(crate) known: Vec<Known>,
     questions: Vec<Question>,
     pub(crate) edits: Edits,
+    pub(crate) listings: Vec<Listing>,
+    /// The active dataset stands for one date of a panel.
+    pub(crate) in_layer: bool,
     /// Something has been reported that may have made names: unknown ones are not blamed any more.
     pub(crate) uncertain: bool,
     /// Nodes and categories so far.
@@ -110,7 +128,7 @@ pub(crate) struct Dataset {
 }
 
 /// What a row of a dataset is.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) enum RowsAre {
     /// A unit.
     #[default]
@@ -119,6 +137,8 @@ pub(crate) enum RowsAre {
     Spells(Rows),
     /// A group of units that have some values in common.
     Groups(Groups),
+    /// A unit at a date. The dataset's own columns are then those of the first date, for their names.
+    Panel(Vec<Layer>),
 }
 
 /// What groups are made by.
@@ -136,7 +156,7 @@ pub(crate) struct Groups {
 #[derive(Clone, Debug)]
 pub(crate) enum Column {
     /// A number or text for each unit.
-    Value(Box<ColumnValue>),
+    Value(Arc<ColumnValue>),
     /// A pointer to other units: in no expression and no table.
     Key(Pointer),
     /// The statement that should have made it failed.
@@ -172,6 +192,12 @@ impl ColumnValue {
     }
 }
 
+impl RowsAre {
+    pub(crate) fn are_units(&self) -> bool {
+        matches!(self, Self::Units)
+    }
+}
+
 impl Dataset {
     pub(crate) fn column(&self, name: &str) -> Option<&Column> {
         self.columns.get(name)
@@ -191,6 +217,13 @@ impl Dataset {
 
 impl<'a, 's> Checker<'a, '_, 's> {
     fn statement(&mut self, statement: &Statement) -> Result<(), Reported> {
+        if let Some(done) = self.of_panel(statement) {
+            return done;
+        }
+        self.carry_out(statement)
+    }
+
+    pub(crate) fn carry_out(&mut self, statement: &Statement) -> Result<(), Reported> {
         match &statement.command {
             Command::Require(require) => require::check(self, require),
             Command::CreateDataset(name) => dataset::check_create(self, name),
@@ -208,7 +241,7 @@ impl<'a, 's> Checker<'a, '_, 's> {
             Command::Aggregate(grouping) => group::check_aggregate(self, grouping, statement),
             Command::Merge(merge) => merge::check(self, merge, statement),
             Command::CloneDataset { dataset, copy } => copies::check_dataset(self, dataset, copy),
-            Command::CloneUnits { dataset, copy } => copies::check_units(self, dataset, copy),
+            Command::CloneUnits { dataset, copy } => copies::check_units(self, dataset, copy, statement),
             Command::RenameDataset { old, new } => copies::check_rename(self, old, new),
             Command::DeleteDataset(name) => copies::check_delete(self, name),
             Command::CloneVariables(clone) => copies::check_variables(self, clone, statement),
@@ -216,6 +249,10 @@ impl<'a, 's> Checker<'a, '_, 's> {
             Command::DropLabels(lists) => labels::check_drop(self, lists),
             Command::Sample(sample) => sample::check(self, sample, statement),
             Command::ImportEvent(import) => event::check(self, import, statement),
+            Command::ImportPanel(import) => panel::check(self, import, statement),
+            Command::ReshapeToPanel(prefixes) => reshape::check_to(self, prefixes, statement),
+            Command::ReshapeFromPanel => reshape::check_from(self, statement),
+            Command::ListLabels(list) => labels::check_list(self, list, statement),
             Command::Tabulate(tabulate) => tabulate::check(self, tabulate, statement),
             Command::Summarize(summarize) => summarize::check(self, summarize, statement),
             Command::Other(other) => other::check(self, other),
@@ -231,8 +268,10 @@ impl<'a, 's> Checker<'a, '_, 's> {
             ("require", Some(alias)) => {
                 self.connected.entry(alias.to_owned()).or_insert(None);
             }
-            ("replace" | "keep" | "drop" | "assign-labels" | "tabulate" | "summarize", _) => {}
+            ("replace" | "keep" | "drop" | "assign-labels" | "tabulate" | "summarize" | "list-labels", _) => {
+            }
             (meant, _) if other::only_shows(meant) => {}
+            ("import-panel" | "reshape-to-panel" | "reshape-from-panel", _) => self.uncertain = true,
             (_, Some(name)) => self.fail_column(name),
             _ => self.uncertain = true,
         }
@@ -365,13 +404,14 @@ impl<'a, 's> Checker<'a, '_, 's> {
         span: Span,
     ) -> Result<(), Reported> {
         let ColumnValue { lowered, labels, categories } = value;
+        let lowered = self.by_code(lowered);
         let lowered = lowered.bounded(span, self.reporter).and_then(|lowered| {
             let values = lowered.domain.as_ref().map_or(0, |domain| domain.entries.len());
             self.spend(lowered.size() + values, span)?;
             Ok(lowered)
         });
         let (column, result) = match lowered {
-            Ok(lowered) => (Column::Value(Box::new(ColumnValue { lowered, labels, categories })), Ok(())),
+            Ok(lowered) => (Column::Value(Arc::new(ColumnValue { lowered, labels, categories })), Ok(())),
             Err(reported) => (Column::Failed, Err(reported)),
         };
         self.dataset(active).columns.insert(name, column);
@@ -399,7 +439,12 @@ impl<'a, 's> Checker<'a, '_, 's> {
     pub(crate) fn filters(&mut self, active: &str, condition: &Expr) -> Result<Vec<Filter>, Reported> {
         let terms = conjunction(condition);
         let filters: Vec<_> = terms.into_iter().map(|term| self.filter(active, term, false)).collect();
-        filters.into_iter().collect()
+        let mut filters = filters.into_iter().collect::<Result<Vec<_>, _>>()?;
+        // What holds of everybody leaves out nobody.
+        filters.retain(|filter| {
+            fold::constant(&filter.expression).is_none_or(|value| !fold::is_true(value.as_ref()))
+        });
+        Ok(filters)
     }
 
     /// One condition; for a drop, its negation.
@@ -420,11 +465,20 @@ impl<'a, 's> Checker<'a, '_, 's> {
             // Units that have a row left.
             RowsAre::Spells(_) => {
                 let word = statement.text.split_whitespace().next().unwrap_or_default().to_owned();
-                let (owner, source) = self.presence(active, &word, statement.span)?;
-                let unit_type = self.datasets[active].unit_type;
-                let population = Some(Population { owner, source });
-                let units = Dataset { unit_type, population, ..Dataset::default() };
+                let units = self.units_left(active, &word, statement.span)?;
                 self.ask_of(&units, &[], Asked::default(), kind, statement)
+            }
+            // Each date has a population of its own.
+            RowsAre::Panel(_) => {
+                let mut asked = BTreeSet::new();
+                let each = self.each_layer(active, |checker, _| {
+                    let population = checker.datasets[active].population.as_ref();
+                    match population.is_some_and(|population| asked.insert(population.source)) {
+                        true => checker.ask_population(active, statement),
+                        false => Ok(()),
+                    }
+                });
+                each.map(drop)
             }
             // Nothing is shown of them, and what they are made from was asked about.
             RowsAre::Groups(_) => Ok(()),
@@ -446,6 +500,7 @@ impl<'a, 's> Checker<'a, '_, 's> {
             RowsAre::Units => None,
             RowsAre::Spells(_) => Some(Unprepared::OfSpells { command: command() }),
             RowsAre::Groups(_) => Some(Unprepared::OfGroups { command: command() }),
+            RowsAre::Panel(_) => Some(Unprepared::OfPanel { command: command() }),
         };
         if let Some(unprepared) = unprepared {
             return Err(self.report(statement.span, Problem::Unprepared(unprepared)));
@@ -455,7 +510,7 @@ impl<'a, 's> Checker<'a, '_, 's> {
     }
 
     /// The same of a dataset whose rows are units.
-    fn ask_of(
+    pub(crate) fn ask_of(
         &mut self,
         dataset: &Dataset,
         filters: &[Filter],

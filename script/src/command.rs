@@ -15,9 +15,11 @@ pub(crate) mod join;
 pub(crate) mod labels;
 pub(crate) mod merge;
 pub(crate) mod other;
+pub(crate) mod panel;
 pub(crate) mod recode;
 pub(crate) mod rename;
 pub(crate) mod require;
+pub(crate) mod reshape;
 pub(crate) mod sample;
 pub(crate) mod select;
 pub(crate) mod summarize;
@@ -56,6 +58,10 @@ pub(crate) fn parse(cursor: &mut Cursor<'_, '_, '_>, word: &str, span: Span) -> 
         "define-labels" => labels::parse_define(cursor),
         "assign-labels" => labels::parse_assign(cursor),
         "drop-labels" => labels::parse_drop(cursor),
+        "list-labels" => labels::parse_list(cursor),
+        "import-panel" => panel::parse(cursor),
+        "reshape-to-panel" => reshape::parse_to(cursor).map(Command::ReshapeToPanel),
+        "reshape-from-panel" => cursor.end().map(|()| Command::ReshapeFromPanel),
         "collapse" => group::parse_collapse(cursor, options),
         "aggregate" => group::parse_aggregate(cursor, options),
         "merge" => merge::parse(cursor),
@@ -306,5 +312,14 @@ mod tests {
         let all = names.len();
         names.dedup();
         assert_eq!(names.len(), all);
+    }
+
+    #[test]
+    fn every_command_that_is_carried_out_has_a_page_and_no_other() {
+        let pages = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/commands");
+        for (name, _) in COMMANDS {
+            let carried_out = !other::is_read_here(name) && *name != "end";
+            assert_eq!(pages.join(format!("{name}.md")).exists(), carried_out, "{name}");
+        }
     }
 }

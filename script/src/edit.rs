@@ -11,14 +11,16 @@ use std::collections::BTreeMap;
 use kobling_model::OwnerId;
 use kobling_model::expression::{BinaryOperator, Expression, Value};
 use kobling_model::plan::{Category, Dimension, Edit, QuestionKind, Rest};
+use kobling_model::preparation::{By, Key, Statistic};
 
 use crate::ast::Statement;
-use crate::check::{Checker, RowsAre};
+use crate::check::{Checker, Dataset, RowsAre};
 use crate::diagnostic::Reported;
 use crate::fold;
 use crate::limits::EXPRESSION_LEVELS_MAX;
 use crate::locality::{Asked, Filter, Sides};
 use crate::lower::{Lowered, Owners, levels_of};
+use crate::prepare::Measured;
 use crate::problem::Problem;
 
 /// The outcomes of a script's edits.
@@ -38,6 +40,11 @@ impl Edits {
         let carried_out = self.outcomes.get(self.asked).copied().unwrap_or(true);
         self.asked += 1;
         carried_out
+    }
+
+    /// How many there have been so far.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked
     }
 
     /// The outcomes that the plan was made with; none where it has no such edits.
@@ -84,7 +91,7 @@ impl Touched {
 }
 
 /// `operator` over all terms, of which there is one at least, as a balanced tree.
-fn joined(operator: BinaryOperator, mut terms: Vec<Expression>) -> Expression {
+pub(crate) fn joined(operator: BinaryOperator, mut terms: Vec<Expression>) -> Expression {
     while terms.len() > 1 {
         let mut rest = std::mem::take(&mut terms).into_iter();
         while let Some(left) = rest.next() {
@@ -106,10 +113,25 @@ impl Checker<'_, '_, '_> {
         rest: Rest,
         statement: &Statement,
     ) -> Result<bool, Reported> {
-        // Spells and groups are no units yet: what is made of them is judged when they are.
-        if self.datasets[active].rows != RowsAre::Units {
-            return Ok(true);
+        match &self.datasets[active].rows {
+            RowsAre::Units | RowsAre::Panel(_) => {
+                let units = self.datasets[active].rows_only();
+                self.ask_edit_of(&units, active, touched, rest, statement)
+            }
+            RowsAre::Spells(_) => self.ask_edit_of_spells(active, touched, rest, statement),
+            // Nothing is shown of groups, and nobody asks how many units are behind one.
+            RowsAre::Groups(_) => Ok(true),
         }
+    }
+
+    fn ask_edit_of(
+        &mut self,
+        units: &Dataset,
+        active: &str,
+        touched: Touched,
+        rest: Rest,
+        statement: &Statement,
+    ) -> Result<bool, Reported> {
         let (owners, dimension) = touched.dimension();
         if levels_of(&dimension.expression) > EXPRESSION_LEVELS_MAX {
             return Err(self.report(statement.span, Problem::ExpressionTooLarge));
@@ -119,7 +141,41 @@ impl Checker<'_, '_, '_> {
         let kind = |sides: &Sides| QuestionKind::Edit(Edit { dataset, touched: sides.places[0], rest });
         // Whether it is asked or faulty, an outcome is an edit's by its place among them.
         let carried_out = self.edits.next();
-        self.ask(active, &[], asked, kind, statement)?;
+        self.ask_of(units, &[], asked, kind, statement)?;
+        Ok(carried_out)
+    }
+
+    /// Of spells, units are judged that have a spell which the edit touches, and units that have another: neither may be few. Rows of
+    /// which several owners decide can never be collapsed, and are not asked about.
+    fn ask_edit_of_spells(
+        &mut self,
+        active: &str,
+        touched: Touched,
+        rest: Rest,
+        statement: &Statement,
+    ) -> Result<bool, Reported> {
+        let dataset = &self.datasets[active];
+        let mut owners = touched.owners.clone();
+        owners.extend(dataset.filters.iter().flat_map(|filter| filter.owners.clone()));
+        owners.extend(dataset.population.iter().map(|population| (population.owner.clone(), String::new())));
+        if owners.len() > 1 {
+            return Ok(true);
+        }
+        let word = statement.text.split_whitespace().next().unwrap_or_default().to_owned();
+        let units = self.units_left(active, &word, statement.span)?;
+        let (owners, dimension) = touched.dimension();
+        let (size, expression) = (dimension.expression.size(), dimension.expression);
+        let touches = Lowered::of_filter(&Filter { owners, expression, size });
+        let (others, rest) = (touches.clone().not(), rest != Rest::Nothing);
+        let mut carried_out = true;
+        for rows in std::iter::once(touches).chain(rest.then_some(others)) {
+            let measured = [Measured::new(Statistic::Max, rows)];
+            let owners = measured[0].value.owners.clone();
+            let table = self.prepare(active, &[By::Unit], owners, &measured, &word, statement.span)?;
+            let any = self.prepared(&table, 0, &measured[0], Key::Unit, "");
+            let touched = Touched { owners: any.owners, expression: any.expression };
+            carried_out &= self.ask_edit_of(&units, active, touched, Rest::Nothing, statement)?;
+        }
         Ok(carried_out)
     }
 }

@@ -150,12 +150,16 @@ fn prepared(out: &mut String, at: usize, preparation: &Preparation) {
             format!("spells of {} from {first} to {last}", source(variable))
         }
     };
-    let by = match &preparation.by {
+    let by = |by: &By| match by {
         By::Unit => "their own unit".to_owned(),
         By::Pointer { pointer, unit_type } => format!("{}, a {unit_type}", source(pointer)),
         By::Values(values) => values.iter().map(of).collect::<Vec<_>>().join(", "),
     };
-    line(out, 2, &format!("prepares table {}: {rows}, by {by}", at + 1));
+    let dates = match preparation.layers.len() {
+        0 => String::new(),
+        further => format!(" at {} dates of a panel", further + 1),
+    };
+    line(out, 2, &format!("prepares table {}: {rows}{dates}, by {}", at + 1, by(&preparation.by)));
     let read: Vec<String> = sources.iter().map(column).collect();
     line(out, 3, &format!("reads {}", read.join(", ")));
     for filter in &preparation.filters {
@@ -163,6 +167,15 @@ fn prepared(out: &mut String, at: usize, preparation: &Preparation) {
     }
     for (at, measure) in preparation.measures.iter().enumerate() {
         line(out, 3, &format!("column {}: {:?} of {}", at + 1, measure.statistic, of(&measure.value)));
+    }
+    for layer in &preparation.layers {
+        line(out, 3, &format!("with rows of {}, by {}", name(sources, layer.presence), by(&layer.by)));
+        for filter in &layer.filters {
+            line(out, 4, &format!("takes rows where {}", of(filter)));
+        }
+        for (at, value) in layer.values.iter().enumerate() {
+            line(out, 4, &format!("column {}: of {}", at + 1, of(value)));
+        }
     }
 }
 

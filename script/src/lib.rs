@@ -6,13 +6,18 @@
 //! Nothing here reads data or talks to anybody. The same text and the same catalogue give the same plan,
 //! which is why the broker and every node can derive it on their own and compare hashes.
 //!
+//! For shells: [`session`] knows when lines are whole and which of them change a dataset, [`complete`] what may stand at a place.
+//!
 //! No input makes this crate panic or use unbounded memory: length of the text, nesting, size of
 //! expressions, of tables and of the whole plan, and the number of diagnostics are bounded in [`limits`].
 
 pub mod ast;
 mod binding;
+mod by_code;
 mod check;
 mod command;
+pub mod commands;
+pub mod complete;
 mod diagnostic;
 mod domain;
 mod edit;
@@ -29,9 +34,11 @@ mod locality;
 mod lower;
 mod made;
 mod near;
+mod panel;
 pub mod parser;
 mod prepare;
 mod problem;
+pub mod session;
 mod value;
 
 use std::collections::BTreeSet;

@@ -46,9 +46,13 @@ pub const OWN_CLASSES_MAX: usize = 200;
 pub const QUESTION_FACTORS_MAX: usize = 8;
 /// Work of taking apart all columns over several owners of a script, in nodes looked at.
 pub const JOINT_STEPS_MAX: usize = 40_000_000;
+/// Dates of a panel.
+pub const PANEL_DATES_MAX: usize = 100;
 /// Tables that stand one on the other, as groups of groups do.
 pub const PREPARATION_DEPTH_MAX: usize = 12;
 /// Columns on shares of a question with sums.
 pub const JOINED_COLUMNS_MAX: usize = 1 << 18;
 /// Composite categories of one owner's side of a table.
 pub const SIDE_CATEGORIES_MAX: usize = 4_096;
+/// Combinations of two columns' categories of which arithmetic is computed by the checker.
+pub const OPERATOR_COMBINATIONS_MAX: usize = 1_024;

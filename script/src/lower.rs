@@ -15,7 +15,9 @@ use crate::domain::{Domain, shown};
 use crate::evaluate::called;
 use crate::fold;
 use crate::function::{DERIVED, Kind, OF_ALL_UNITS, OF_LABELS, SIGNATURES, Signature, names};
-use crate::limits::{EXPRESSION_LEVELS_MAX, EXPRESSION_NODES_MAX, SIDE_CATEGORIES_MAX};
+use crate::limits::{
+    EXPRESSION_LEVELS_MAX, EXPRESSION_NODES_MAX, OPERATOR_COMBINATIONS_MAX, SIDE_CATEGORIES_MAX,
+};
 use crate::locality::Filter;
 use crate::near::nearest;
 use crate::problem::{Problem, Unprepared};
@@ -33,6 +35,8 @@ pub(crate) struct Lowered {
     pub(crate) domain: Option<Arc<Domain>>,
     size: usize,
     levels: usize,
+    /// Whether an edit has a part in it, so that its form follows from an outcome.
+    of_outcome: bool,
 }
 
 /// Nesting that one node adds in the JSON form.
@@ -48,13 +52,13 @@ impl Lowered {
         };
         let domain = Some(Arc::new(Domain::of_values([value.clone()])));
         let expression = Expression::Constant(value);
-        Self { expression, value_type, owners: Owners::new(), domain, size: 1, levels: 1 }
+        Self { expression, value_type, owners: Owners::new(), domain, size: 1, levels: 1, of_outcome: false }
     }
 
     pub(crate) fn missing(value_type: ValueType) -> Self {
         let domain = Some(Arc::new(Domain::default()));
         let expression = Expression::Missing(value_type);
-        Self { expression, value_type, owners: Owners::new(), domain, size: 1, levels: 1 }
+        Self { expression, value_type, owners: Owners::new(), domain, size: 1, levels: 1, of_outcome: false }
     }
 
     pub(crate) fn truth(holds: bool) -> Self {
@@ -70,7 +74,15 @@ impl Lowered {
         domain: Option<Arc<Domain>>,
     ) -> Self {
         let expression = Expression::Source(index);
-        Self { expression, value_type, owners: Owners::from([(owner, name)]), domain, size: 1, levels: 1 }
+        Self {
+            expression,
+            value_type,
+            owners: Owners::from([(owner, name)]),
+            domain,
+            size: 1,
+            levels: 1,
+            of_outcome: false,
+        }
     }
 
     /// A condition as a truth value.
@@ -82,6 +94,7 @@ impl Lowered {
             domain: None,
             size: filter.size,
             levels: levels_of(&filter.expression),
+            of_outcome: false,
         }
     }
 
@@ -101,12 +114,26 @@ impl Lowered {
         Self { size: expression.size(), levels: levels_of(&expression), expression, ..self }
     }
 
+    /// The same, of which an edit has decided.
+    pub(crate) fn by_outcome(self) -> Self {
+        Self { of_outcome: true, ..self }
+    }
+
+    pub(crate) fn is_of_outcome(&self) -> bool {
+        self.of_outcome
+    }
+
     pub(crate) fn with_domain(self, domain: Option<Arc<Domain>>) -> Self {
         Self { domain, ..self }
     }
 
     pub(crate) fn size(&self) -> usize {
         self.size
+    }
+
+    /// Nesting of its JSON form.
+    pub(crate) fn levels(&self) -> usize {
+        self.levels
     }
 
     pub(crate) fn is_text(&self) -> bool {
@@ -122,16 +149,28 @@ impl Lowered {
             return value.map_or(Self::missing(ValueType::Number), Self::constant);
         }
         use BinaryOperator as B;
+        let decided = |by: bool| {
+            let of = |side: &Self| fold::constant(&side.expression);
+            [&left, &right].into_iter().filter_map(of).any(|value| fold::is_true(value.as_ref()) == by)
+        };
+        // One side alone decides.
+        match operator {
+            B::And if decided(false) => return Self::truth(false),
+            B::Or if decided(true) => return Self::truth(true),
+            _ => {}
+        }
         let arithmetic = matches!(operator, B::Add | B::Subtract | B::Multiply | B::Divide);
+        let domain = if arithmetic { made(operator, &left, &right) } else { Some(Domain::range(0, 1)) };
         let mut owners = left.owners;
         owners.extend(right.owners);
         Self {
             expression: Expression::Binary(operator, Box::new(left.expression), Box::new(right.expression)),
             value_type: ValueType::Number,
             owners,
-            domain: (!arithmetic).then(|| Arc::new(Domain::range(0, 1))),
+            domain: domain.map(Arc::new),
             size: left.size.saturating_add(right.size).saturating_add(1),
             levels: left.levels.max(right.levels) + BINARY_LEVELS,
+            of_outcome: left.of_outcome || right.of_outcome,
         }
     }
 
@@ -151,6 +190,15 @@ impl Lowered {
         terms.pop()
     }
 
+    /// The values that it can have, where these are known; a variable may be missing too.
+    fn values(&self) -> Option<Vec<Option<Value>>> {
+        if let Some(constant) = fold::constant(&self.expression) {
+            return Some(vec![constant]);
+        }
+        let values = self.domain.as_ref()?.entries.iter().map(|entry| Some(entry.value.clone()));
+        Some(values.chain([None]).collect())
+    }
+
     pub(crate) fn not(self) -> Self {
         if let Some(value) = fold::constant(&self.expression) {
             return Self::truth(!fold::is_true(value.as_ref()));
@@ -161,6 +209,7 @@ impl Lowered {
             domain: Some(Arc::new(Domain::range(0, 1))),
             size: self.size.saturating_add(1),
             levels: self.levels + 1,
+            of_outcome: self.of_outcome,
             owners: self.owners,
         }
     }
@@ -177,11 +226,13 @@ impl Lowered {
             }
             Some(_) => Self::missing(ValueType::Number),
             None => Self {
+                domain: made(BinaryOperator::Subtract, &Self::constant(Value::Number(0.0)), &self)
+                    .map(Arc::new),
                 expression: Expression::Negate(Box::new(self.expression)),
                 value_type: ValueType::Number,
-                domain: None,
                 size: self.size.saturating_add(1),
                 levels: self.levels + 1,
+                of_outcome: self.of_outcome,
                 owners: self.owners,
             },
         }
@@ -196,13 +247,14 @@ impl Lowered {
         let domain = image(function, &arguments).map(Arc::new);
         let size = arguments.iter().fold(1usize, |size, argument| size.saturating_add(argument.size));
         let levels = arguments.iter().map(|argument| argument.levels).max().unwrap_or(0) + CALL_LEVELS;
+        let of_outcome = arguments.iter().any(|argument| argument.of_outcome);
         let (mut owners, mut expressions) = (Owners::new(), Vec::with_capacity(arguments.len()));
         for argument in arguments {
             owners.extend(argument.owners);
             expressions.push(argument.expression);
         }
         let expression = Expression::Call(function, expressions);
-        Self { expression, value_type: result, owners, domain, size, levels }
+        Self { expression, value_type: result, owners, domain, size, levels, of_outcome }
     }
 
     /// The first arm whose condition holds, else `otherwise`, with the domain given.
@@ -220,6 +272,8 @@ impl Lowered {
     ) -> Self {
         let value_type = otherwise.value_type;
         let (mut size, mut owners, mut open) = (1usize, Owners::new(), Vec::new());
+        let parts = arms.iter().flat_map(|(when, then)| [when, then]).chain([&otherwise]);
+        let of_outcome = parts.into_iter().any(|part| part.of_outcome);
         let mut last = otherwise;
         for (when, then) in arms {
             match fold::constant(&when.expression) {
@@ -239,7 +293,7 @@ impl Lowered {
             }
         }
         if open.is_empty() {
-            return Self { domain, ..last };
+            return Self { domain, of_outcome, ..last };
         }
         size = size.saturating_add(last.size);
         owners.extend(last.owners);
@@ -251,7 +305,7 @@ impl Lowered {
             last => Expression::Case { arms: open, otherwise: Box::new(last) },
         };
         let levels = levels_of(&expression);
-        Self { expression, value_type, owners, domain, size, levels }
+        Self { expression, value_type, owners, domain, size, levels, of_outcome }
     }
 
     /// Keeps what an owner must compute, and what a reader of the plan must read, within bounds.
@@ -296,14 +350,7 @@ fn image(function: Function, arguments: &[Lowered]) -> Option<Domain> {
     }
     let mut combinations: Vec<Vec<Option<Value>>> = vec![Vec::new()];
     for argument in arguments {
-        let values: Vec<Option<Value>> = match fold::constant(&argument.expression) {
-            Some(constant) => vec![constant],
-            // A variable may be missing too.
-            None => {
-                let values = argument.domain.as_ref()?.entries.iter().map(|entry| Some(entry.value.clone()));
-                values.chain([None]).collect()
-            }
-        };
+        let values = argument.values()?;
         // Several variables make products.
         if combinations.len() > 1 && combinations.len().saturating_mul(values.len()) > SIDE_CATEGORIES_MAX {
             return None;
@@ -319,6 +366,20 @@ fn image(function: Function, arguments: &[Lowered]) -> Option<Domain> {
         values.extend(called(function, &combination)?);
     }
     Some(Domain::of_values(values))
+}
+
+/// The values that arithmetic makes of two finite domains.
+fn made(operator: BinaryOperator, left: &Lowered, right: &Lowered) -> Option<Domain> {
+    let (left, right) = (left.values()?, right.values()?);
+    if left.len().saturating_mul(right.len()) > OPERATOR_COMBINATIONS_MAX {
+        return None;
+    }
+    let of = |left: &Option<Value>| {
+        let made: Vec<_> =
+            right.iter().filter_map(|right| fold::binary(operator, left.as_ref(), right.as_ref())).collect();
+        made
+    };
+    Some(Domain::of_values(left.iter().flat_map(of)))
 }
 
 mod labels;

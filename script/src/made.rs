@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use kobling_model::expression::Expression;
-use kobling_model::preparation::{By, Column, Key, Measure, Preparation};
+use kobling_model::preparation::{By, Column, Key, Layer, Measure, Preparation};
 use kobling_model::{Hash, OwnerId};
 
 /// All columns and tables of a script; expressions in them refer to columns by their place here.
@@ -42,14 +42,21 @@ impl Made {
 
     /// How many tables stand one on the other below a table that uses these sources, itself counted.
     pub(crate) fn depth(&self, rows: usize, preparation: &Preparation) -> usize {
-        let by = match &preparation.by {
-            By::Values(values) => &values[..],
-            By::Unit | By::Pointer { .. } => &[],
-        };
+        fn by(by: &By) -> &[Expression] {
+            match by {
+                By::Values(values) => values,
+                By::Unit | By::Pointer { .. } => &[],
+            }
+        }
         let measured = preparation.measures.iter().map(|measure| &measure.value);
-        let used = preparation.filters.iter().chain(by).chain(measured).flat_map(|used| used.sources());
-        let below = used.chain([rows]).map(|source| self.below[source]);
-        1 + below.max().unwrap_or(0)
+        let used = preparation.filters.iter().chain(by(&preparation.by)).chain(measured);
+        let of_layer = |layer: &'_ Layer| {
+            let used = layer.filters.iter().chain(by(&layer.by)).chain(&layer.values);
+            used.flat_map(|used| used.sources()).chain([layer.presence]).collect::<Vec<_>>()
+        };
+        let used = used.flat_map(|used| used.sources()).chain([rows]);
+        let used = used.chain(preparation.layers.iter().flat_map(of_layer));
+        1 + used.map(|source| self.below[source]).max().unwrap_or(0)
     }
 
     fn below(&self, column: &Column) -> usize {
@@ -101,16 +108,20 @@ impl Shelf {
         let (owner, of_script) = &made.preparations[index];
         let mut binder = Binder::new(made, owner.clone());
         binder.source(made.rows_of[index], self);
-        let filters = of_script.filters.iter().map(|filter| binder.bind(filter, self)).collect();
-        let by = match &of_script.by {
-            By::Values(values) => By::Values(values.iter().map(|value| binder.bind(value, self)).collect()),
-            by => by.clone(),
-        };
+        let filters = binder.bind_all(&of_script.filters, self);
+        let by = binder.bind_key(&of_script.by, self);
         let measure =
             |measure: &Measure| Measure { value: binder.bind(&measure.value, self), ..measure.clone() };
         let measures = of_script.measures.iter().map(measure).collect();
+        let layer = |layer: &Layer| Layer {
+            presence: binder.source(layer.presence, self),
+            filters: binder.bind_all(&layer.filters, self),
+            by: binder.bind_key(&layer.by, self),
+            values: binder.bind_all(&layer.values, self),
+        };
+        let layers = of_script.layers.iter().map(layer).collect();
         let rows = of_script.rows.clone();
-        self.preparations.push(Preparation { rows, sources: binder.columns, filters, by, measures });
+        self.preparations.push(Preparation { rows, sources: binder.columns, filters, by, measures, layers });
         self.used.insert(index, self.preparations.len() - 1);
         self.preparations.len() - 1
     }
@@ -164,5 +175,16 @@ impl<'a> Binder<'a> {
     /// The expression over the columns here.
     pub(crate) fn bind(&mut self, expression: &Expression, shelf: &mut Shelf) -> Expression {
         expression.with_sources(&mut |index| Expression::Source(self.source(index, shelf)))
+    }
+
+    fn bind_all(&mut self, expressions: &[Expression], shelf: &mut Shelf) -> Vec<Expression> {
+        expressions.iter().map(|expression| self.bind(expression, shelf)).collect()
+    }
+
+    fn bind_key(&mut self, by: &By, shelf: &mut Shelf) -> By {
+        match by {
+            By::Values(values) => By::Values(self.bind_all(values, shelf)),
+            by => by.clone(),
+        }
     }
 }

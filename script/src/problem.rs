@@ -66,6 +66,7 @@ pub enum Problem {
     UnknownName { name: String, near: Vec<String> },
     NameTaken { name: String },
     UnknownLabels { name: String, near: Vec<String> },
+    NoCodes { name: String },
     UnknownFunction { name: String, near: Vec<String> },
     NoLabels { function: String },
     UnknownLabel { label: String, near: Vec<String>, part: bool },
@@ -163,14 +164,19 @@ pub enum Expected {
 #[allow(missing_docs)] // The messages below say it.
 pub enum Feature {
     Command(String),
-    Option { command: String, option: String },
+    /// Of the session that a script is typed in.
+    Session(String),
+    Option {
+        command: String,
+        option: String,
+    },
 }
 
 /// Commands that are carried out, as shown to people.
-const AVAILABLE: &str = "require, create-dataset, use, clone-dataset, clone-units, rename-dataset, delete-dataset, \
-                         import, import-event, generate, replace, recode, destring, keep, drop, sample, rename, \
-                         clone-variables, collapse, aggregate, merge, define-labels, assign-labels, drop-labels, \
-                         tabulate, summarize";
+pub(crate) const AVAILABLE: &str = "require, create-dataset, use, clone-dataset, clone-units, rename-dataset, delete-dataset, \
+                         import, import-event, import-panel, generate, replace, recode, destring, keep, drop, sample, \
+                         rename, clone-variables, collapse, aggregate, merge, reshape-to-panel, reshape-from-panel, \
+                         define-labels, assign-labels, drop-labels, list-labels, tabulate, summarize";
 
 /// Message and advice, in English and in Norwegian.
 struct Said {
@@ -268,6 +274,7 @@ impl Problem {
             Self::UnknownName { .. } => "unknown-name",
             Self::NameTaken { .. } => "name-taken",
             Self::UnknownLabels { .. } => "unknown-labels",
+            Self::NoCodes { .. } => "no-codes",
             Self::UnknownFunction { .. } => "unknown-function",
             Self::NoLabels { .. } => "no-labels",
             Self::UnknownLabel { .. } => "unknown-label",
@@ -482,9 +489,15 @@ impl Problem {
                     )
                 }
             }
+            Self::NotYet { feature: Feature::Session(name) } => say(
+                format!("`{name}` is a command of the shell, and stands in no script that is run"),
+                "leave it out, or type it in `kobling shell`",
+                format!("`{name}` er en kommando i skallet, og står ikke i skript som kjøres"),
+                "utelat den, eller skriv den i `kobling shell`",
+            ),
             Self::NotYet { feature } => {
                 let (what, what_nb) = match feature {
-                    Feature::Command(name) => {
+                    Feature::Command(name) | Feature::Session(name) => {
                         (format!("the command `{name}`"), format!("kommandoen `{name}`"))
                     }
                     Feature::Option { command, option } => (
@@ -599,6 +612,12 @@ impl Problem {
                 "choose another name, or change the variable with `replace`",
                 format!("datasettet har allerede en variabel `{name}`"),
                 "velg et annet navn, eller endre variabelen med `replace`",
+            ),
+            Self::NoCodes { name } => say(
+                format!("`{name}` has no code list"),
+                "its values are numbers or texts of their own; name a variable with codes",
+                format!("`{name}` har ingen kodeliste"),
+                "verdiene er tall eller tekster i seg selv; oppgi en variabel med koder",
             ),
             Self::UnknownLabels { name, near } => {
                 let (advice, tip) =

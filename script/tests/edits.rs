@@ -73,6 +73,55 @@ fn an_edit_asks_how_many_units_it_touches() {
 }
 
 #[test]
+fn of_events_units_are_judged_that_have_one_which_is_touched_and_that_have_another() {
+    let spells = |rest: &str, edits: &[bool]| {
+        let events = "create-dataset e\nimport-event db/NUDB_BU 2015-01-01 to 2020-12-31 as bu";
+        after(
+            &format!(
+                "{events}\n{rest}\ncollapse (count) bu -> n, by(PERSONID_1)\ngenerate few = n < 2\ntabulate few"
+            ),
+            edits,
+        )
+    };
+    let judged = |plan: &Plan| -> Vec<(String, String, Rest)> {
+        let of = |question: &Question| match &question.kind {
+            QuestionKind::Edit(edit) => {
+                let table = question.left.preparations.last().expect("a table of units");
+                let [measure] = &table.measures[..] else { panic!("one measure") };
+                Some((written(&measure.value), column(question), edit.rest))
+            }
+            _ => None,
+        };
+        plan.questions.iter().filter_map(of).collect()
+    };
+    let [touched, others] = &judged(&spells("keep if startswith(bu, \"7\")", &[]))[..] else {
+        panic!("two questions")
+    };
+    let going = "case { !StartsWith($0, \"7\") => 1, else 0 }";
+    assert_eq!((touched.0.as_str(), others.0.as_str()), (going, format!("!{going}").as_str()));
+    assert_eq!((touched.2, others.2), (Rest::Nothing, Rest::Nothing));
+    // Rules that name every value leave out nobody.
+    assert_eq!(judged(&spells("recode bu (nonmissing = \"1\")", &[])).len(), 1);
+    assert_eq!(judged(&spells("replace bu = \"1\" if STOP@bu < 17000", &[])).len(), 2);
+    // Where either is few nothing goes, and the same is asked all the same.
+    let filters = |edits: &[bool]| {
+        let plan = spells("drop if STOP@bu < 17000", edits);
+        let last = plan.questions.last().expect("a table").left.preparations.last().expect("a table");
+        (plan.questions.len(), last.filters.len())
+    };
+    let [all, none] = [filters(&[]), filters(&[true, false])];
+    assert_eq!((all, none), ((all.0, 1), (all.0, 0)));
+    // Of several owners' values nothing can be collapsed later.
+    let across = "create-dataset e\nimport-event db/NUDB_BU 2015-01-01 to 2020-12-31 as bu\n\
+                  import kreft/KRG_STADIUM as stadium\nreplace bu = \"1\" if stadium == 1";
+    assert_eq!(touched_by(&plan_after_prelude(across)), 0);
+}
+
+fn touched_by(plan: &Plan) -> usize {
+    plan.questions.iter().filter(|question| matches!(question.kind, QuestionKind::Edit(_))).count()
+}
+
+#[test]
 fn what_meets_everybody_or_nobody_whatever_the_data_are_is_not_asked_about() {
     for edit in [
         "replace lønn = 5",

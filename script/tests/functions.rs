@@ -40,6 +40,18 @@ fn what_is_made_of_categories_has_categories() {
         categories("generate a = 7 if lønn > 0\ngenerate y = rowmax(sivstand, a)\ntabulate y"),
         ["0", "1", "2", "7", "10"]
     );
+    // So do arithmetic and signs, of one owner's variables or of several owners'.
+    let three = "generate a = lønn > 5\ngenerate b = sysmiss(lønn)\ngenerate c = kjønn == '1'\n";
+    assert_eq!(
+        categories(&format!("{three}generate y = a + 2 * b - c\ntabulate y")),
+        ["-1", "0", "1", "2", "3"]
+    );
+    assert_eq!(categories(&format!("{three}generate y = -a / b\ntabulate y")), ["-1", "0"]);
+    let poeng = last("generate y = stadium + doser\nrecode y (min/2 = 2) (6/max = 6)\ntabulate y kjønn");
+    assert_eq!(poeng.joints[0].categories.len(), 5);
+    assert_eq!(codes_after_prelude("generate y = stadium + lønn\ntabulate y"), ["needs-categories"]);
+    let many = "generate a = sivstand * 100 + day(lønn)\ngenerate y = a * 11 + day(lønn)\ntabulate y";
+    assert_eq!(codes_after_prelude(many), ["needs-categories"], "more than a thousand combinations");
     assert_eq!(codes_after_prelude("generate y = rowconcat(kjønn, lønn)\ntabulate y"), ["needs-categories"]);
     assert_eq!(codes_after_prelude("generate y = sin(sivstand)\ntabulate y"), ["needs-categories"]);
 }
@@ -103,4 +115,20 @@ fn arguments_of_another_kind_are_refused() {
     assert_eq!(said("pi(1) > 1"), ["argument-count"]);
     assert_eq!(said("rowconcat() == 'a'"), ["argument-count"]);
     assert_eq!(said("rowmedan(lønn) > 1"), ["unknown-function"]);
+}
+
+#[test]
+fn codes_are_put_right_line_by_line_as_often_as_it_takes() {
+    let lines = |line: &dyn Fn(usize) -> String| (0..60).map(line).collect::<String>();
+    let codes = ["0301", "1103", "1601", "5001"];
+    let towns = lines(&|at| {
+        format!("replace kommune = \"{}\" if kommune == \"{}\"\n", codes[(at + 1) % 4], codes[at % 4])
+    });
+    assert_eq!(codes_after_prelude(&format!("{towns}tabulate kommune stadium")), [""; 0]);
+    let recodes =
+        lines(&|at| format!("recode stadium ({} = {}) ({} = 1)\n", at % 4 + 1, at % 3 + 2, at % 2 + 3));
+    assert_eq!(codes_after_prelude(&format!("{recodes}tabulate stadium kjønn")), [""; 0]);
+    // Numbers without a list have no such form, and are bounded as before.
+    let wages = lines(&|at| format!("replace lønn = {} if lønn == {at}\n", at + 1));
+    assert_eq!(codes_after_prelude(&wages).first(), Some(&"expression-too-large"));
 }

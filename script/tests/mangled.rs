@@ -7,12 +7,12 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use kobling_script::limits::{DIAGNOSTICS_MAX, MADE_STATEMENTS_MAX};
-use kobling_script::{Language, check, explain, parser, required_datastores, syntax, written_out};
+use kobling_model::catalogue::Catalogue;
+use kobling_script::syntax;
 use proptest::prelude::*;
-use support::catalogue;
+use support::whole_catalogue;
 
-/// The examples of the command files and of the language reference.
+/// The examples of the command files, of the language reference and of the pages.
 static EXAMPLES: LazyLock<Vec<String>> = LazyLock::new(|| {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut examples = Vec::new();
@@ -28,11 +28,19 @@ static EXAMPLES: LazyLock<Vec<String>> = LazyLock::new(|| {
         let example: Vec<_> = blocks.take_while(|line| line.trim() != "```").collect();
         examples.push(example.join("\n"));
     }
-    let reference = fs::read_to_string(root.join("../docs/LANGUAGE.md")).expect("the reference is there");
-    let scripts = reference.split("```kobling\n").skip(1).filter_map(|rest| rest.split("```").next());
-    examples.extend(scripts.map(str::to_owned));
+    let pages = fs::read_dir(root.join("../docs/commands")).expect("the folder is there");
+    let mut texts: Vec<_> = pages.map(|entry| entry.expect("readable").path()).collect();
+    texts.push(root.join("../docs/LANGUAGE.md"));
+    texts.sort();
+    for text in texts {
+        let text = fs::read_to_string(text).expect("readable");
+        let scripts = text.split("```kobling\n").skip(1).filter_map(|rest| rest.split("```").next());
+        examples.extend(scripts.map(str::to_owned));
+    }
     examples
 });
+
+static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(whole_catalogue);
 
 /// What is put in.
 const PIECES: &[&str] = &[
@@ -160,33 +168,7 @@ fn mangled(script: &str, by_characters: bool, edits: &[Edit]) -> String {
 
 /// All that is promised of any text.
 fn keeps_its_promises(source: &str) {
-    let (script, diagnostics) = parser::parse(source);
-    assert!(diagnostics.len() <= DIAGNOSTICS_MAX);
-    assert!(script.statements.len() <= source.lines().count() + MADE_STATEMENTS_MAX, "work is bounded");
-    assert!(written_out(source).len() <= 4 * (1 << 20) + source.len(), "so is space");
-    assert!(syntax(source).len() <= DIAGNOSTICS_MAX);
-    let _ = required_datastores(source);
-    match check(source, &catalogue()) {
-        Ok(checked) => {
-            assert_eq!(Ok(&checked), check(source, &catalogue()).as_ref());
-            assert!(explain(&checked.plan, |_| None).len() < 1 << 24);
-        }
-        Err(diagnostics) => {
-            assert!((1..=DIAGNOSTICS_MAX).contains(&diagnostics.len()));
-            for one in &diagnostics {
-                assert!(source.get(one.span.start..one.span.end).is_some(), "a place in the text: {one:?}");
-                let line = source.split('\n').nth(one.line as usize - 1).expect("a line of the text");
-                assert!((one.column as usize - 1) <= line.chars().count(), "a column of the line: {one:?}");
-                let (last, column) = one.end(source);
-                assert!((last, column) >= (one.line, one.column));
-                for language in [Language::English, Language::Norwegian] {
-                    let said = one.message(language) + &one.advice(language);
-                    assert!(!said.is_empty() && !said.contains(char::is_control));
-                    assert!(said.len() < 4 * source.len() + 4_000, "{}", said.len());
-                }
-            }
-        }
-    }
+    support::keeps_its_promises(source, &CATALOGUE);
 }
 
 proptest! {

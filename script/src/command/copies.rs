@@ -68,6 +68,8 @@ fn copied(
         checker.datasets.entry(copy.text.clone()).or_default();
     }
     let (from, to) = (from?, to?);
+    let columns = checker.layers(&from).iter().map(|layer| 1 + layer.columns.len()).sum();
+    checker.spend(columns, copy.span)?;
     let copy = of(&checker.datasets[&from]);
     checker.datasets.insert(to, copy);
     Ok(())
@@ -85,8 +87,19 @@ pub(crate) fn check_units(
     checker: &mut Checker<'_, '_, '_>,
     dataset: &Name,
     copy: &Name,
+    statement: &Statement,
 ) -> Result<(), Reported> {
-    copied(checker, [dataset, copy], Dataset::rows_only)
+    let units = match checker.datasets.contains_key(&dataset.text) && checker.is_panel(&dataset.text) {
+        true => {
+            let units = checker.units_of_panel(&dataset.text, statement.span);
+            Some(units.inspect_err(|_| {
+                checker.uncertain = true;
+                checker.datasets.entry(copy.text.clone()).or_default();
+            })?)
+        }
+        false => None,
+    };
+    copied(checker, [dataset, copy], |of| units.clone().unwrap_or_else(|| of.rows_only()))
 }
 
 pub(crate) fn check_rename(
@@ -155,7 +168,7 @@ fn cloned(
     };
     let free = checker.new_name(active, &copy)?;
     match checker.datasets[active].columns[&known].clone() {
-        Column::Value(value) => checker.put(active, free, *value, statement.span),
+        Column::Value(value) => checker.put(active, free, (*value).clone(), statement.span),
         other => {
             checker.dataset(active).columns.insert(free, other);
             Ok(())

@@ -125,7 +125,7 @@ fn imported(
         checker
             .dataset(active)
             .columns
-            .insert(name, Column::Value(Box::new(ColumnValue::new(lowered, None))));
+            .insert(name, Column::Value(Arc::new(ColumnValue::new(lowered, None))));
     }
     let dataset = checker.dataset(active);
     dataset.unit_type = Some(unit_type);

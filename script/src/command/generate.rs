@@ -23,7 +23,7 @@ use kobling_model::plan::Rest;
 use kobling_model::preparation::{By, Key, Statistic};
 
 use crate::ast::{Assignment, Expr, ExprKind, Statement};
-use crate::check::{Checker, ColumnValue, RowsAre};
+use crate::check::{Checker, ColumnValue};
 use crate::diagnostic::Reported;
 use crate::edit::Touched;
 use crate::lexer::Token;
@@ -64,7 +64,7 @@ pub(crate) fn check_generate(
             let carried_out = carried_out(checker, &active, &condition, statement)
                 .inspect_err(|_| checker.fail_column(&name))?;
             let (domain, missing) = (value.domain.clone(), Lowered::missing(value.value_type));
-            Lowered::case(carried_out, vec![(condition, value)], missing, domain)
+            given(carried_out, condition, value, missing, domain)
         }
         None => value,
     };
@@ -105,11 +105,24 @@ fn replaced(
                 (Some(old), Some(new)) => Some(Arc::new(old.union(new))),
                 _ => None,
             };
-            Lowered::case(carried_out, vec![(condition, value)], column.lowered, domain)
+            given(carried_out, condition, value, column.lowered, domain)
         }
         None => value,
     };
     checker.put(active, name, ColumnValue::new(lowered, column.labels), statement.span)
+}
+
+/// A value where a condition holds; an outcome decides, unless the condition is constant.
+fn given(
+    carried_out: bool,
+    condition: Lowered,
+    value: Lowered,
+    otherwise: Lowered,
+    domain: Option<Arc<crate::domain::Domain>>,
+) -> Lowered {
+    let asked = Touched::by(&condition).is_some();
+    let made = Lowered::case(carried_out, vec![(condition, value)], otherwise, domain);
+    if asked { made.by_outcome() } else { made }
 }
 
 /// Asks whether a value is given on a condition.
@@ -165,12 +178,16 @@ fn quantile(
             return Err(checker.report(parts.span, Problem::Unprepared(Unprepared::QuantileParts { text })));
         }
     };
-    if !matches!(checker.datasets[active].rows, RowsAre::Units) {
-        let problem = Unprepared::OfSpells { command: "quantile".to_owned() };
+    let command = "quantile".to_owned();
+    if checker.in_layer {
+        return Err(checker.report(expr.span, Problem::Unprepared(Unprepared::OfPanel { command })));
+    }
+    if !checker.datasets[active].rows.are_units() {
+        let problem = Unprepared::OfSpells { command };
         return Err(checker.report(expr.span, Problem::Unprepared(problem)));
     }
-    let measured = [Measured { statistic: Statistic::Quantile { parts }, value }];
-    let table = checker.prepare(active, By::Unit, Owners::new(), &measured, "quantile", expr.span)?;
+    let measured = [Measured::new(Statistic::Quantile { parts }, value)];
+    let table = checker.prepare(active, &[By::Unit], Owners::new(), &measured, "quantile", expr.span)?;
     Ok(checker.prepared(&table, 0, &measured[0], Key::Unit, "quantile"))
 }
 

@@ -15,6 +15,8 @@
 //! tabulate antall lunge
 //! ```
 
+use std::sync::Arc;
+
 use kobling_model::expression::Expression;
 use kobling_model::preparation::{By, Key};
 
@@ -92,13 +94,20 @@ fn collapsed(
     grouping: &Grouping,
     statement: &Statement,
 ) -> Result<(), Reported> {
-    let grouped = by(checker, active, "collapse", &grouping.options, statement.span);
-    let measured = measures(checker, active, &grouping.measures);
-    let (grouped, mut measured) = (grouped?, measured?);
-    let Some(Grouped { by, owners, values, .. }) = grouped else {
+    let Asked { by, owners, values, mut measured, .. } =
+        asked(checker, active, grouping, "collapse", statement.span)?;
+    let Some(first) = by.first() else {
         let command = "collapse".to_owned();
         return Err(checker.report(statement.span, Problem::Unprepared(Unprepared::NoKey { command })));
     };
+    // Groups are told by what they are of a unit, which a constant is not.
+    let no_source = |by: &By| match by {
+        By::Values(values) => values.iter().any(|value| value.sources().is_empty()),
+        By::Unit | By::Pointer { .. } => false,
+    };
+    if checker.is_panel(active) && by.iter().any(no_source) {
+        return Err(checker.report(statement.span, Problem::Unprepared(Unprepared::DateOfGroups)));
+    }
     let mut names = Vec::with_capacity(grouping.measures.len());
     for measure in &grouping.measures {
         let name = measure.name.as_ref().unwrap_or(&measure.variable);
@@ -108,11 +117,11 @@ fn collapsed(
         names.push(name.text.clone());
     }
     measured.push(Measured::rows());
-    let unit_type = match &by {
+    let unit_type = match first {
         By::Unit | By::Values(_) => checker.datasets[active].unit_type,
         By::Pointer { unit_type, .. } => Some(*unit_type),
     };
-    let (rows, key) = match &by {
+    let (rows, key) = match first {
         By::Unit | By::Pointer { .. } => (RowsAre::Units, Key::Unit),
         By::Values(exprs) => {
             let owner = owners.keys().next().cloned();
@@ -124,18 +133,18 @@ fn collapsed(
             (RowsAre::Groups(groups), Key::Values(exprs.clone()))
         }
     };
-    let table = checker.prepare(active, by, owners, &measured, "collapse", statement.span)?;
+    let table = checker.prepare(active, &by, owners, &measured, "collapse", statement.span)?;
     let mut dataset = Dataset { unit_type, rows, ..Dataset::default() };
     let column = |checker: &mut Checker<'_, '_, '_>, at: usize, name: &str| {
         checker.prepared(&table, at, &measured[at], key.clone(), name)
     };
     for (at, name) in names.into_iter().enumerate() {
         let lowered = column(checker, at, &name);
-        dataset.columns.insert(name, Column::Value(Box::new(ColumnValue::new(lowered, None))));
+        dataset.columns.insert(name, Column::Value(Arc::new(ColumnValue::new(lowered, None))));
     }
     let presence = column(checker, measured.len() - 1, "");
     for (name, of) in values {
-        dataset.columns.insert(name, Column::Value(Box::new(of)));
+        dataset.columns.insert(name, Column::Value(Arc::new(of)));
     }
     let Expression::Source(source) = presence.expression else { unreachable!("a column is a source") };
     dataset.population = Some(Population { owner: table.owner, source });
@@ -162,8 +171,7 @@ fn aggregated(
     grouping: &Grouping,
     statement: &Statement,
 ) -> Result<(), Reported> {
-    let grouped = by(checker, active, "aggregate", &grouping.options, statement.span);
-    let measured = measures(checker, active, &grouping.measures);
+    let asked = asked(checker, active, grouping, "aggregate", statement.span);
     let mut names: Vec<String> = Vec::with_capacity(grouping.measures.len());
     for measure in &grouping.measures {
         let Some(name) = &measure.name else {
@@ -177,20 +185,91 @@ fn aggregated(
         }
         names.push(new);
     }
-    // Without a key, all rows are one group.
-    let everybody = || Grouped {
-        by: By::Values(vec![everybody()]),
-        owners: Owners::new(),
-        key: Key::Values(vec![everybody()]),
-        values: Vec::new(),
-    };
-    let (Grouped { by, owners, key, .. }, measured) = (grouped?.unwrap_or_else(everybody), measured?);
-    let table = checker.prepare(active, by, owners, &measured, "aggregate", statement.span)?;
-    for (at, name) in names.into_iter().enumerate() {
-        let lowered = checker.prepared(&table, at, &measured[at], key.clone(), &name);
-        checker.put(active, name, ColumnValue::new(lowered, None), statement.span)?;
+    let Asked { mut by, mut keys, owners, measured, of_outcome, .. } = asked?;
+    if by.is_empty() {
+        // Without a key, all rows are one group.
+        by = vec![By::Values(vec![everybody()])];
+        keys = vec![Key::Values(vec![everybody()])];
     }
-    Ok(())
+    let table = checker.prepare(active, &by, owners, &measured, "aggregate", statement.span)?;
+    let described: Vec<_> = measured.iter().map(|measured| checker.described(measured)).collect();
+    let written = checker.each_layer(active, |checker, layer| {
+        let key = keys.get(layer).unwrap_or(&keys[0]);
+        for (at, name) in names.iter().enumerate() {
+            let lowered = checker.prepared_as(&table, at, &described[at], key.clone(), name);
+            let lowered = if of_outcome { lowered.by_outcome() } else { lowered };
+            checker.put(active, name.clone(), ColumnValue::new(lowered, None), statement.span)?;
+        }
+        Ok(())
+    });
+    written.map(drop)
+}
+
+/// What rows are grouped by and what is measured of each group, at each date of a panel.
+struct Asked {
+    /// One for each date; none where nothing is said.
+    by: Vec<By>,
+    keys: Vec<Key>,
+    owners: Owners,
+    /// At the first date.
+    values: Vec<(String, ColumnValue)>,
+    measured: Vec<Measured>,
+    /// An outcome has decided what some of them are grouped by.
+    of_outcome: bool,
+}
+
+fn asked(
+    checker: &mut Checker<'_, '_, '_>,
+    active: &str,
+    grouping: &Grouping,
+    command: &str,
+    span: Span,
+) -> Result<Asked, Reported> {
+    let each = checker.each_layer(active, |checker, _| {
+        let grouped = by(checker, active, command, &grouping.options, span);
+        let measured = measures(checker, active, &grouping.measures);
+        Ok((grouped?, measured?))
+    })?;
+    let mut asked = Asked {
+        by: Vec::new(),
+        keys: Vec::new(),
+        owners: Owners::new(),
+        values: Vec::new(),
+        measured: Vec::new(),
+        of_outcome: false,
+    };
+    for (at, (grouped, measured)) in each.into_iter().enumerate() {
+        if let Some(grouped) = grouped {
+            asked.by.push(grouped.by);
+            asked.keys.push(grouped.key);
+            asked.owners.extend(grouped.owners);
+            asked.of_outcome |= grouped.values.iter().any(|(_, column)| column.lowered.is_of_outcome());
+            let later = match at {
+                0 => {
+                    asked.values = grouped.values;
+                    Vec::new()
+                }
+                _ => grouped.values,
+            };
+            // Codes of later dates are values of groups too.
+            for ((_, first), (_, later)) in asked.values.iter_mut().zip(later) {
+                let domain = match (&first.lowered.domain, &later.lowered.domain) {
+                    (Some(all), Some(more)) if all == more => Some(all.clone()),
+                    (Some(all), Some(more)) => Some(Arc::new(all.union(more))),
+                    _ => None,
+                };
+                *first = ColumnValue::new(first.lowered.clone().with_domain(domain), first.labels.clone());
+            }
+        }
+        if at == 0 {
+            asked.measured = measured;
+            continue;
+        }
+        for (first, further) in asked.measured.iter_mut().zip(measured) {
+            first.further.push(further.value);
+        }
+    }
+    Ok(asked)
 }
 
 /// What is measured of each group.
@@ -217,12 +296,13 @@ fn measure(
         return Err(checker.report(measure.statistic_span, problem));
     };
     let (name, column) = column?;
+    checker.spend(column.lowered.size() + 1, measure.variable.span)?;
     if column.lowered.is_text() && !statistic.is_of_texts() {
         let statistic = measure.statistic.clone();
         let problem = Problem::Unprepared(Unprepared::StatisticOfText { statistic, name });
         return Err(checker.report(measure.variable.span, problem));
     }
-    Ok(Measured { statistic, value: column.lowered })
+    Ok(Measured::new(statistic, column.lowered))
 }
 
 /// What `by()` says; none where it is not there.

@@ -55,7 +55,7 @@ pub(crate) fn check(
     let target = import.name.as_ref().unwrap_or(&import.register.variable);
     let name = checker.new_name(&active, target);
     let imported = variable(checker, &import.register).and_then(|(datastore, variable)| {
-        let date = date(checker, variable, import)?;
+        let date = date(checker, variable, import.register.variable.span, import.date)?;
         join(checker, &active, datastore, variable, date, import, target.text.clone())
     });
     let joining = join::of(checker, &import.options);
@@ -84,7 +84,7 @@ fn spend_column(
     statement: &Statement,
 ) -> Result<(), Reported> {
     match checker.dataset(active).columns.remove(&name) {
-        Some(Column::Value(value)) => checker.put(active, name, *value, statement.span),
+        Some(Column::Value(value)) => checker.put(active, name, (*value).clone(), statement.span),
         Some(other) => {
             checker.dataset(active).columns.insert(name, other);
             Ok(())
@@ -119,18 +119,19 @@ pub(super) fn variable<'a>(
 }
 
 /// The date, which must be one that the variable has.
-fn date(
+pub(super) fn date(
     checker: &mut Checker<'_, '_, '_>,
     variable: &Variable,
-    import: &Import,
+    span: Span,
+    date: Option<(Day, Span)>,
 ) -> Result<Option<Day>, Reported> {
     let name = variable.name.to_string();
-    let timeless = variable.temporality == Temporality::Fixed || variable.dates == AvailableDates::None;
-    match import.date {
-        None if timeless => Ok(None),
-        Some((_, span)) if timeless => Err(checker.report(span, Problem::DateGiven { variable: name })),
+    match date {
+        None if is_timeless(variable) => Ok(None),
+        Some((_, span)) if is_timeless(variable) => {
+            Err(checker.report(span, Problem::DateGiven { variable: name }))
+        }
         None => {
-            let span = import.register.variable.span;
             Err(checker
                 .report(span, Problem::DateNeeded { variable: name, examples: latest(&variable.dates) }))
         }
@@ -140,6 +141,11 @@ fn date(
             Err(checker.report(span, Problem::WrongDate { variable: name, date, nearest }))
         }
     }
+}
+
+/// Whether a variable is imported without a date.
+pub(super) fn is_timeless(variable: &Variable) -> bool {
+    variable.temporality == Temporality::Fixed || variable.dates == AvailableDates::None
 }
 
 fn is_valid(dates: &AvailableDates, date: Day) -> bool {
@@ -198,23 +204,7 @@ fn join(
         return Err(checker.report(span, Problem::UnitTypeDiffers { variable, unit_type, dataset }));
     }
     let owner = datastore.owner.clone();
-    let source = source(datastore, variable, date);
-    let (index, column) = match variable.domain {
-        ValueDomain::Pointer { unit_type } => {
-            let pointer = Pointer { owner: owner.clone(), source: source.clone(), unit_type };
-            let known = Known::unbounded(owner.clone());
-            (checker.source(register::Column::Pointer(source), known, None), Column::Key(pointer))
-        }
-        _ => {
-            let constants = constants(variable);
-            let known = known(owner.clone(), variable, constants.map(|(bounds, _)| bounds));
-            let value_type = source.value_type;
-            let index = checker.source(register::Column::Register(source), known, constants);
-            let domain = Domain::of_codes(&variable.domain, date).map(Arc::new);
-            let lowered = Lowered::source(index, value_type, owner.clone(), name, domain);
-            (index, Column::Value(Box::new(ColumnValue::new(lowered, None))))
-        }
-    };
+    let (index, column) = column(checker, datastore, variable, date, name);
     let dataset = checker.dataset(active);
     let first = dataset.population.is_none();
     if first {
@@ -222,6 +212,30 @@ fn join(
         dataset.population = Some(Population { owner, source: index });
     }
     Ok((column, first))
+}
+
+/// The column that a variable is at a date, and its place.
+pub(super) fn column(
+    checker: &mut Checker<'_, '_, '_>,
+    datastore: &Datastore,
+    variable: &Variable,
+    date: Option<Day>,
+    name: String,
+) -> (usize, Column) {
+    let owner = datastore.owner.clone();
+    let source = source(datastore, variable, date);
+    if let ValueDomain::Pointer { unit_type } = variable.domain {
+        let pointer = Pointer { owner: owner.clone(), source: source.clone(), unit_type };
+        let known = Known::unbounded(owner);
+        return (checker.source(register::Column::Pointer(source), known, None), Column::Key(pointer));
+    }
+    let constants = constants(variable);
+    let known = known(owner.clone(), variable, constants.map(|(bounds, _)| bounds));
+    let value_type = source.value_type;
+    let index = checker.source(register::Column::Register(source), known, constants);
+    let domain = Domain::of_codes(&variable.domain, date).map(Arc::new);
+    let lowered = Lowered::source(index, value_type, owner, name, domain);
+    (index, Column::Value(Arc::new(ColumnValue::new(lowered, None))))
 }
 
 /// A variable as a plan names it; of a pointer, the value type says nothing.

@@ -20,7 +20,7 @@ use kobling_model::preparation::{By, Column as Source, Key};
 
 use super::group::names_in;
 use crate::ast::{Name, OptionUse, Statement};
-use crate::check::{Checker, Column, ColumnValue, RowsAre};
+use crate::check::{Checker, Column, ColumnValue};
 use crate::diagnostic::{Reported, Span};
 use crate::domain::{Domain, number_of_text};
 use crate::joint::Known;
@@ -154,8 +154,8 @@ fn only(
         std::sync::Arc::new(Domain::new(entries))
     });
     let missing = Lowered::missing(column.lowered.value_type);
-    let lowered = Lowered::case(true, vec![(any, column.lowered)], missing, domain);
-    checker.put(active, name.to_owned(), ColumnValue::new(lowered, column.labels), statement.span)
+    let lowered = Lowered::case(true, vec![(any, column.lowered.clone())], missing, domain);
+    checker.put(active, name.to_owned(), ColumnValue::new(lowered, column.labels.clone()), statement.span)
 }
 
 /// `values_from(dataset)`
@@ -173,12 +173,12 @@ fn from(
         _ => return Err(checker.report(dataset.span, wrong)),
     };
     let of = checker.known_dataset(dataset).map(|of| &checker.datasets[&of])?;
-    if of.unit_type != Some(pointer.unit_type) || of.rows != RowsAre::Units {
+    if of.unit_type != Some(pointer.unit_type) || !of.rows.are_units() {
         return Err(checker.report(dataset.span, wrong));
     }
     let used = Owners::from([(pointer.owner.clone(), name.to_owned())]);
     let measured = [Measured::rows()];
-    let table = checker.prepare(&text, By::Unit, used, &measured, "values_from", dataset.span)?;
+    let table = checker.prepare(&text, &[By::Unit], used, &measured, "values_from", dataset.span)?;
     let key = Key::Pointer(pointer.source);
     let there = checker.prepared(&table, 0, &measured[0], key, name).sysmiss().not();
     checker.dataset(active).filters.push(there.into_filter());
@@ -193,7 +193,11 @@ fn outer(
     span: Span,
     statement: &Statement,
 ) -> Result<(), Reported> {
-    if checker.datasets[active].rows != RowsAre::Units {
+    if checker.in_layer {
+        let command = "outer_join".to_owned();
+        return Err(checker.report(span, Problem::Unprepared(Unprepared::OfPanel { command })));
+    }
+    if !checker.datasets[active].rows.are_units() {
         let command = "outer_join".to_owned();
         return Err(checker.report(span, Problem::Unprepared(Unprepared::OfSpells { command })));
     }
@@ -231,8 +235,8 @@ fn outer(
         if let Column::Value(column) = checker.datasets[active].columns[&other].clone() {
             let (domain, missing) =
                 (column.lowered.domain.clone(), Lowered::missing(column.lowered.value_type));
-            let lowered = Lowered::case(true, vec![(was.clone(), column.lowered)], missing, domain);
-            checker.put(active, other, ColumnValue::new(lowered, column.labels), statement.span)?;
+            let lowered = Lowered::case(true, vec![(was.clone(), column.lowered.clone())], missing, domain);
+            checker.put(active, other, ColumnValue::new(lowered, column.labels.clone()), statement.span)?;
         }
     }
     let dataset = checker.dataset(active);

@@ -16,11 +16,12 @@
 use std::sync::Arc;
 
 use kobling_model::expression::Value;
+use kobling_model::plan::Listing;
 
-use crate::ast::{Command, DefineLabels, Name};
+use crate::ast::{Command, DefineLabels, ListLabels, Name, Statement};
 use crate::check::{Checker, Column, ColumnValue};
 use crate::diagnostic::Reported;
-use crate::domain::{Domain, Entry, number_of_text};
+use crate::domain::{Domain, Entry, number_of_text, shown};
 use crate::lexer::Token;
 use crate::near::nearest;
 use crate::parser::{Cursor, Parse};
@@ -47,6 +48,49 @@ pub(super) fn parse_drop(cursor: &mut Cursor<'_, '_, '_>) -> Parse<Command> {
     let lists = cursor.names(Expected::LabelsName)?;
     cursor.end()?;
     Ok(Command::DropLabels(lists))
+}
+
+pub(super) fn parse_list(cursor: &mut Cursor<'_, '_, '_>) -> Parse<Command> {
+    if cursor.peek_second() != Some(Token::Slash) {
+        let list = cursor.name(Expected::LabelsName)?;
+        cursor.end()?;
+        return Ok(Command::ListLabels(ListLabels::List(list)));
+    }
+    let register = cursor.register_name()?;
+    let date = if cursor.peek().is_some() { Some(cursor.date()?) } else { None };
+    cursor.end()?;
+    Ok(Command::ListLabels(ListLabels::Register { register, date }))
+}
+
+/// Takes the labels into the plan, for the script's reader: they are public.
+pub(crate) fn check_list(
+    checker: &mut Checker<'_, '_, '_>,
+    list: &ListLabels,
+    statement: &Statement,
+) -> Result<(), Reported> {
+    let (name, labels) = match list {
+        ListLabels::List(list) => {
+            let labels = code_list(checker, list)?;
+            (list.text.clone(), labels.as_ref().clone())
+        }
+        ListLabels::Register { register, date } => {
+            let (_, of) = super::import::variable(checker, register)?;
+            if date.is_some() {
+                super::import::date(checker, of, register.variable.span, *date)?;
+            }
+            let name = format!("{}/{}", register.alias.text, register.variable.text);
+            let Some(domain) = Domain::of_codes(&of.domain, date.map(|(day, _)| day)) else {
+                let name = of.name.to_string();
+                return Err(checker.report(register.variable.span, Problem::NoCodes { name }));
+            };
+            let label = |entry: Entry| (shown(&entry.value), entry.label.unwrap_or_default());
+            (name, domain.entries.into_iter().map(label).collect())
+        }
+    };
+    let bytes: usize = labels.iter().map(|(value, label)| value.len() + label.len()).sum();
+    checker.spend(1 + labels.len() + bytes / 8, statement.span)?;
+    checker.listings.push(Listing { line: statement.line, name, labels });
+    Ok(())
 }
 
 /// Forgets code lists; variables that have one already keep it.
@@ -118,7 +162,7 @@ pub(crate) fn check_assign(
         entries.push(Entry { value, label: Some(label.clone()), sentinel: false });
     }
     let column = ColumnValue::new(column.lowered, Some(Arc::new(Domain::new(entries))));
-    checker.dataset(&active).columns.insert(name, Column::Value(Box::new(column)));
+    checker.dataset(&active).columns.insert(name, Column::Value(Arc::new(column)));
     Ok(())
 }
 

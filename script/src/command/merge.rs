@@ -58,14 +58,15 @@ pub(crate) fn check(
 ) -> Result<(), Reported> {
     let active = checker.active(statement.span)?;
     let target = target(checker, &merge.dataset)?;
-    let result = merged(checker, &active, &target, merge, statement);
-    if result.is_err() {
-        let dataset = checker.dataset(&target);
-        for name in &merge.variables {
-            dataset.columns.entry(name.text.clone()).or_insert(Column::Failed);
-        }
-    }
-    result
+    let at = |checker: &mut Checker<'_, '_, '_>| {
+        merged(checker, &active, &target, merge, statement).inspect_err(|_| {
+            let dataset = checker.dataset(&target);
+            for name in &merge.variables {
+                dataset.columns.entry(name.text.clone()).or_insert(Column::Failed);
+            }
+        })
+    };
+    checker.each_layer(&target, |checker, _| at(checker)).map(drop)
 }
 
 fn target(checker: &mut Checker<'_, '_, '_>, name: &Name) -> Result<String, Reported> {
@@ -96,6 +97,9 @@ fn merged(
     let made = match checker.datasets[active].rows.clone() {
         RowsAre::Spells(_) => {
             Err(checker.report(statement.span, Problem::Unprepared(Unprepared::OfSpells { command })))
+        }
+        RowsAre::Panel(_) => {
+            Err(checker.report(statement.span, Problem::Unprepared(Unprepared::OfPanel { command })))
         }
         RowsAre::Groups(groups) => of_groups(checker, active, target, &groups, &columns, merge),
         RowsAre::Units => of_units(checker, active, target, &columns, merge, statement),
@@ -164,13 +168,10 @@ fn of_units(
         };
         return Ok(merged.iter().map(own).collect());
     };
-    let value = |(_, column): &(String, ColumnValue)| Measured {
-        statistic: Statistic::Value,
-        value: column.lowered.clone(),
-    };
+    let value = |(_, column): &(String, ColumnValue)| Measured::new(Statistic::Value, column.lowered.clone());
     let measured: Vec<_> = merged.iter().map(value).collect();
     let used = Owners::from([(pointer.owner, name)]);
-    let table = checker.prepare(active, By::Unit, used, &measured, "merge", statement.span)?;
+    let table = checker.prepare(active, &[By::Unit], used, &measured, "merge", statement.span)?;
     let column = |(at, (name, _)): (usize, &(String, ColumnValue))| {
         checker.prepared(&table, at, &measured[at], Key::Pointer(pointer.source.clone()), name)
     };
@@ -197,6 +198,7 @@ fn of_groups(
         return Err(checker.report(span, missing));
     }
     let (mut owners, mut values) = (Owners::from([(groups.owner.clone(), groups.by.join(" "))]), Vec::new());
+    let mut of_outcome = false;
     for (at, name) in names.iter().enumerate() {
         let (text, column) = checker.value_column(target, name, |name| Problem::KeyInExpression { name })?;
         if (groups.types[at] == ValueType::Text) != column.lowered.is_text() {
@@ -204,6 +206,7 @@ fn of_groups(
             return Err(checker.report(name.span, Problem::TypeChanges { name: text, is_text }));
         }
         owners.extend(column.lowered.owners.clone());
+        of_outcome |= column.lowered.is_of_outcome();
         values.push(column.lowered.expression);
     }
     if owners.len() > 1 {
@@ -217,13 +220,14 @@ fn of_groups(
     for (_, column) in merged {
         let value = looked_up(checker, groups, &values, column.lowered.clone());
         let all = Lowered::all(kobling_model::expression::BinaryOperator::And, filters.clone());
-        made.push(match all {
+        let value = match all {
             None => value,
             Some(condition) => {
                 let (domain, missing) = (value.domain.clone(), Lowered::missing(value.value_type));
                 Lowered::case(true, vec![(condition, value)], missing, domain)
             }
-        });
+        };
+        made.push(if of_outcome { value.by_outcome() } else { value });
     }
     Ok(made)
 }
@@ -250,7 +254,9 @@ fn looked_up(
         }
     }
     let looked_up = lowered.with_sources(&places);
-    let of_groups = groups.values.iter().zip(values);
+    // A constant of groups stands for itself, wherever else the same one is written.
+    let stands_for = |of: &Expression| !of.sources().is_empty();
+    let of_groups = groups.values.iter().zip(values).filter(|(of, _)| stands_for(of));
     let expression = of_groups.fold(looked_up.expression.clone(), |made, (of, to)| made.with_part(of, to));
     looked_up.with_expression(expression)
 }

@@ -89,6 +89,12 @@ fn form(word: &str) -> Form {
     }
 }
 
+/// Whether a command is read here, and so not carried out.
+#[cfg(test)]
+pub(super) fn is_read_here(word: &str) -> bool {
+    !matches!(form(word), Form::Tokens)
+}
+
 pub(super) fn parse(
     cursor: &mut Cursor<'_, '_, '_>,
     word: &str,
@@ -272,7 +278,6 @@ const ONLY_SHOW: &[&str] = &[
     "correlate",
     "normaltest",
     "transitions-panel",
-    "list-labels",
     "sample",
     "barchart",
     "boxplot",
@@ -295,6 +300,10 @@ const ONLY_SHOW: &[&str] = &[
     "weibull",
 ];
 
+/// Commands of the session that a script is typed in. They stand in no script that is run.
+pub(crate) const SESSION: &[&str] =
+    &["clear", "edit", "load", "save", "help", "help-function", "history", "variables", "configure"];
+
 /// Whether a command leaves columns, datasets and code lists as they are.
 pub(crate) fn only_shows(word: &str) -> bool {
     super::MODELS.contains(&word) || ONLY_SHOW.contains(&word)
@@ -302,7 +311,9 @@ pub(crate) fn only_shows(word: &str) -> bool {
 
 /// Says that a command is not carried out yet.
 pub(crate) fn not_yet(other: &Other) -> Problem {
-    Problem::NotYet { feature: Feature::Command(other.word.clone()) }
+    let word = other.word.clone();
+    let session = SESSION.contains(&word.as_str());
+    Problem::NotYet { feature: if session { Feature::Session(word) } else { Feature::Command(word) } }
 }
 
 pub(crate) fn check(checker: &mut Checker<'_, '_, '_>, other: &Other) -> Result<(), Reported> {

@@ -236,15 +236,14 @@ fn recoded(
         arms.push((when, target(rule, new_type)));
     }
     let everything = condition.is_none() && covers_numbers(&recode.rules, checker.is_whole(&x.expression));
-    let carried_out = match touched(&x, &recode.rules, &arms, condition.is_some(), everything) {
-        Some((touched, rest)) => {
-            let active = checker.active(statement.span)?;
-            checker.ask_edit(&active, touched, rest, statement)?
-        }
-        None => true,
+    let judged = touched(&x, &recode.rules, &arms, condition.is_some(), everything);
+    let otherwise = |x| if changes_type || everything { Lowered::missing(new_type) } else { x };
+    let Some((touched, rest)) = judged else {
+        return Ok(Lowered::case(true, arms, otherwise(x), Some(Arc::new(domain))));
     };
-    let otherwise = if changes_type || everything { Lowered::missing(new_type) } else { x };
-    Ok(Lowered::case(carried_out, arms, otherwise, Some(Arc::new(domain))))
+    let active = checker.active(statement.span)?;
+    let carried_out = checker.ask_edit(&active, touched, rest, statement)?;
+    Ok(Lowered::case(carried_out, arms, otherwise(x), Some(Arc::new(domain))).by_outcome())
 }
 
 /// The units that the rules match as a whole, and what is asked of the others; none where everybody is matched whatever the data are.

@@ -17,7 +17,6 @@ use kobling_model::preparation::{By, Key, SampleSize, Statistic};
 use crate::ast::{Command, Literal, Sample, Statement};
 use crate::check::{Checker, Dataset, RowsAre};
 use crate::diagnostic::{Reported, Span};
-use crate::locality::Population;
 use crate::lower::{Lowered, Owners};
 use crate::parser::{Cursor, Parse};
 use crate::prepare::Measured;
@@ -42,24 +41,44 @@ pub(crate) fn check(
     let seed = seed(checker, &sample.seed);
     let statistic = Statistic::Drawn { size: size?, seed: seed? };
     checker.populated(&active, statement.span)?;
-    let measured = [Measured { statistic, value: Lowered::truth(true) }];
-    let mut units = match checker.datasets[&active].rows {
+    let by_chance = matches!(statistic, Statistic::Drawn { size: SampleSize::Chance(_), .. });
+    // A chance is the same at all dates of a panel; a number is drawn of all its units.
+    let whole = match checker.is_panel(&active) && !by_chance {
+        true => Some(checker.units_of_panel(&active, statement.span)?),
+        false => None,
+    };
+    let narrow = |checker: &mut Checker<'_, '_, '_>| {
+        let drawn = drawn(checker, &active, whole.clone(), statistic, statement)?;
+        super::select::narrow(checker, &active, vec![drawn.into_filter()], statement)
+    };
+    if checker.is_panel(&active) {
+        return checker.narrow_each(&active, statement, narrow);
+    }
+    narrow(checker)
+}
+
+/// Whether a unit is drawn; of `whole` instead of the dataset, where it is given.
+fn drawn(
+    checker: &mut Checker<'_, '_, '_>,
+    active: &str,
+    whole: Option<Dataset>,
+    statistic: Statistic,
+    statement: &Statement,
+) -> Result<Lowered, Reported> {
+    let measured = [Measured::new(statistic, Lowered::truth(true))];
+    let mut units = match checker.datasets[active].rows {
+        _ if whole.is_some() => whole.unwrap_or_default(),
         // All rows of a unit, or none.
-        RowsAre::Spells(_) => {
-            let (owner, source) = checker.presence(&active, "sample", statement.span)?;
-            let unit_type = checker.datasets[&active].unit_type;
-            Dataset { unit_type, population: Some(Population { owner, source }), ..Dataset::default() }
-        }
-        RowsAre::Units | RowsAre::Groups(_) => checker.datasets[&active].rows_only(),
+        RowsAre::Spells(_) => checker.units_left(active, "sample", statement.span)?,
+        RowsAre::Units | RowsAre::Groups(_) | RowsAre::Panel(_) => checker.datasets[active].rows_only(),
     };
     // A chance is each unit's own, whoever else is there.
     if matches!(statistic, Statistic::Drawn { size: SampleSize::Chance(_), .. }) {
         units.filters.clear();
     }
-    let by = (By::Unit, Owners::new());
-    let table = checker.prepare_of(&active, &units, by.0, by.1, &measured, "sample", statement.span)?;
-    let drawn = checker.prepared(&table, 0, &measured[0], Key::Unit, "sample");
-    super::select::narrow(checker, &active, vec![drawn.into_filter()], statement)
+    let (units, by, owners) = ([units], [By::Unit], Owners::new());
+    let table = checker.prepare_of(active, &units, &by, owners, &measured, "sample", statement.span)?;
+    Ok(checker.prepared(&table, 0, &measured[0], Key::Unit, "sample"))
 }
 
 fn number((literal, _): &(Literal, Span)) -> Option<f64> {

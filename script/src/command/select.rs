@@ -27,6 +27,7 @@ use crate::diagnostic::Reported;
 use crate::edit::Touched;
 use crate::fold;
 use crate::locality::{Filter, disjunction};
+use crate::panel::DATE;
 use crate::parser::{Cursor, Parse};
 use crate::problem::Expected;
 
@@ -52,7 +53,10 @@ pub(crate) fn check_keep(
         }
         Selection::Variables(names) => {
             let known: Vec<_> = names.iter().map(|name| checker.known_name(&active, name)).collect();
-            let known = known.into_iter().collect::<Result<BTreeSet<_>, _>>()?;
+            let mut known = known.into_iter().collect::<Result<BTreeSet<_>, _>>()?;
+            if checker.in_layer {
+                known.insert(DATE.to_owned());
+            }
             checker.dataset(&active).columns.retain(|name, _| known.contains(name));
             Ok(())
         }
@@ -95,8 +99,14 @@ pub(super) fn narrow(
     // be judged but what remains.
     let known =
         |filter: &Filter| fold::constant(&filter.expression).map(|value| fold::is_true(value.as_ref()));
-    let units = checker.datasets[active].rows == RowsAre::Units;
-    if !units || filters.iter().any(|filter| known(filter) == Some(false)) {
+    let groups = matches!(checker.datasets[active].rows, RowsAre::Groups(_));
+    let nobody = filters.iter().any(|filter| known(filter) == Some(false));
+    if nobody && checker.in_layer {
+        // Of a panel this date goes, and others may be left.
+        checker.dataset(active).filters.extend(filters);
+        return Ok(());
+    }
+    if groups || nobody {
         let before = checker.datasets[active].filters.len();
         checker.dataset(active).filters.extend(filters);
         return checker.ask_population(active, statement).inspect_err(|_| {
@@ -110,5 +120,9 @@ pub(super) fn narrow(
     if checker.ask_edit(active, Touched::going(&filters), Rest::Population, statement)? {
         checker.dataset(active).filters.extend(filters);
     }
-    Ok(())
+    // Of events, units may be left that the edit touches.
+    match checker.datasets[active].rows {
+        RowsAre::Spells(_) => checker.ask_population(active, statement),
+        _ => Ok(()),
+    }
 }

@@ -35,6 +35,11 @@ pub enum Unprepared {
     ValuesOfAnother { name: String },
     QuantileParts { text: String },
     QuantileInside,
+    OfPanel { command: String },
+    NoPanel,
+    PanelNotFirst,
+    NoDateLeft,
+    DateOfGroups,
 }
 
 /// `a` (owner x), `b` (owner y)
@@ -81,6 +86,11 @@ impl Unprepared {
             Self::ValuesOfAnother { .. } => "values-of-another",
             Self::QuantileParts { .. } => "quantile-parts",
             Self::QuantileInside => "quantile-inside",
+            Self::OfPanel { .. } => "dataset-of-panel",
+            Self::NoPanel => "no-panel",
+            Self::PanelNotFirst => "panel-not-first",
+            Self::NoDateLeft => "no-date-left",
+            Self::DateOfGroups => "date-of-groups",
         }
     }
 
@@ -272,6 +282,40 @@ impl Unprepared {
                 "make a variable of it first: generate kvartil = quantile(x, 4)",
                 "`quantile` sammenligner en enhet med alle andre, og kan bare stå som hele verdien i `generate` eller `replace`",
                 "lag en variabel av den først: generate kvartil = quantile(x, 4)",
+            ),
+            Self::OfPanel { command } => say(
+                format!(
+                    "this dataset has a row for each unit and date, and `{command}` needs one row for each unit"
+                ),
+                "make one with `collapse (statistic) variable -> name, by(unit)` or `reshape-from-panel`, or name one date: if date@panel == date(2020, 1, 1)",
+                format!(
+                    "dette datasettet har én rad for hver enhet og dato, og `{command}` trenger én rad for hver enhet"
+                ),
+                "lag en med `collapse (statistikk) variabel -> navn, by(enhet)` eller `reshape-from-panel`, eller oppgi én dato: if date@panel == date(2020, 1, 1)",
+            ),
+            Self::NoPanel => say(
+                "this dataset is no panel",
+                "make one with `import-panel` or `reshape-to-panel`",
+                "dette datasettet er ikke et panel",
+                "lag et med `import-panel` eller `reshape-to-panel`",
+            ),
+            Self::PanelNotFirst => say(
+                "`import-panel` must be the first import of a dataset",
+                "make a dataset of its own, empty or with the units of another: `clone-units dataset new`",
+                "`import-panel` må være den første importen i et datasett",
+                "lag et eget datasett, tomt eller med enhetene i et annet: `clone-units datasett nytt`",
+            ),
+            Self::NoDateLeft => say(
+                "no row of the panel can be meant: at no date does the condition hold of anybody",
+                "compare date@panel with one of the panel's dates, such as date(2020, 1, 1), or after `reshape-to-panel` with the number",
+                "ingen rader i panelet kan være ment: betingelsen gjelder ingen på noen dato",
+                "sammenlign date@panel med en av panelets datoer, som date(2020, 1, 1), eller etter `reshape-to-panel` med tallet",
+            ),
+            Self::DateOfGroups => say(
+                "groups of a panel cannot be made by what is the same for everybody at a date, as `date@panel` is",
+                "write the group's value to each row with `aggregate … , by(date@panel)`",
+                "et panel kan ikke grupperes etter noe som er likt for alle på en dato, slik `date@panel` er",
+                "skriv gruppens verdi til hver rad med `aggregate … , by(date@panel)`",
             ),
             Self::OuterJoinAcross { columns } => {
                 let (list, liste) = owned(columns);

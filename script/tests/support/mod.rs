@@ -3,6 +3,8 @@
 //! `UPDATE_GOLDEN=1 cargo test -p kobling-script` writes the files anew, to be reviewed as a diff.
 #![allow(dead_code)] // Every test file uses a part.
 
+pub mod writer;
+
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -15,6 +17,8 @@ use kobling_model::plan::{Edit, Fragment, Place, Plan, QuestionKind, Side, Sourc
 use kobling_model::preparation::{By, Column, Key, Preparation, Rows};
 use kobling_model::value::{Coding, Range};
 use kobling_model::{DatastoreId, Day, Hash, OwnerId, UnitType, VariableName};
+use kobling_script::limits::{DIAGNOSTICS_MAX, MADE_STATEMENTS_MAX};
+use kobling_script::{Language, check, explain, parser, required_datastores, syntax, written_out};
 
 pub fn day(text: &str) -> Day {
     text.parse().expect("a valid day")
@@ -185,6 +189,30 @@ pub fn catalogue() -> Catalogue {
     }
 }
 
+/// What the demo's registers offer, as a test of the whole system keeps it.
+pub fn demo_catalogue() -> Catalogue {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/demo.json");
+    let text = std::fs::read_to_string(path).expect("the demo's catalogue is on record");
+    serde_json::from_str(&text).expect("a catalogue")
+}
+
+/// Both catalogues in one: their majors differ, but for one datastore, whose variables are put together.
+pub fn whole_catalogue() -> Catalogue {
+    let mut whole = catalogue();
+    for datastore in demo_catalogue().datastores {
+        let same = |of: &&mut Datastore| (&of.id, of.version) == (&datastore.id, datastore.version);
+        match whole.datastores.iter_mut().find(same) {
+            Some(of) => of.variables.extend(datastore.variables),
+            None => whole.datastores.push(datastore),
+        }
+    }
+    whole.datastores.sort_by(|a, b| (&a.id, a.version).cmp(&(&b.id, b.version)));
+    for datastore in &mut whole.datastores {
+        datastore.variables.sort_by(|a, b| a.name.cmp(&b.name));
+    }
+    whole
+}
+
 /// Connects all owners under the names `db`, `kreft` and `fhi`, and makes a dataset of two of them.
 pub const PRELUDE: &str = "\
 require no.ssb.fdb:54 as db
@@ -231,6 +259,12 @@ pub fn described_plan(plan: &Plan) -> String {
     for release in &plan.releases {
         writeln!(out, "release {} {} of {}", release.datastore, release.version, release.owner)
             .expect("memory");
+    }
+    for listing in &plan.listings {
+        writeln!(out, "\nline {}: labels of {}", listing.line, listing.name).expect("memory");
+        for (value, label) in &listing.labels {
+            writeln!(out, "  {value} {label}").expect("memory");
+        }
     }
     for question in &plan.questions {
         writeln!(out, "\nline {}: {}", question.line, question.text).expect("memory");
@@ -354,18 +388,25 @@ fn describe_preparation(out: &mut String, at: usize, preparation: &Preparation) 
         Rows::Units(unit_type) => unit_type.to_string(),
         Rows::Spells { variable, first, last, .. } => format!("{} from {first} to {last}", named(variable)),
     };
-    let by = match &preparation.by {
+    let by = |by: &By| match by {
         By::Unit => "own unit".to_owned(),
         By::Pointer { pointer, unit_type } => format!("{} to {unit_type}", named(pointer)),
         By::Values(values) => list(values),
     };
-    writeln!(out, "    table {at} of {rows} by {by}").expect("memory");
+    writeln!(out, "    table {at} of {rows} by {}", by(&preparation.by)).expect("memory");
     describe_sources(out, "      ", &preparation.sources);
     for filter in &preparation.filters {
         writeln!(out, "      where {}", written(filter)).expect("memory");
     }
     for measure in &preparation.measures {
         writeln!(out, "      {:?} of {}", measure.statistic, written(&measure.value)).expect("memory");
+    }
+    for layer in &preparation.layers {
+        let values = list(&layer.values);
+        writeln!(out, "      and of ${} by {}: {values}", layer.presence, by(&layer.by)).expect("memory");
+        for filter in &layer.filters {
+            writeln!(out, "        where {}", written(filter)).expect("memory");
+        }
     }
 }
 
@@ -421,4 +462,35 @@ pub fn golden(name: &str, found: &str) {
     }
     let wanted = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(wanted == found, "{} differs; found:\n{found}", path.display());
+}
+
+/// All that is promised of any text.
+pub fn keeps_its_promises(source: &str, catalogue: &Catalogue) {
+    let (script, diagnostics) = parser::parse(source);
+    assert!(diagnostics.len() <= DIAGNOSTICS_MAX);
+    assert!(script.statements.len() <= source.lines().count() + MADE_STATEMENTS_MAX, "work is bounded");
+    assert!(written_out(source).len() <= 4 * (1 << 20) + source.len(), "so is space");
+    assert!(syntax(source).len() <= DIAGNOSTICS_MAX);
+    let _ = required_datastores(source);
+    match check(source, catalogue) {
+        Ok(checked) => {
+            assert_eq!(Ok(&checked), check(source, catalogue).as_ref());
+            assert!(explain(&checked.plan, |_| None).len() < 1 << 24);
+        }
+        Err(diagnostics) => {
+            assert!((1..=DIAGNOSTICS_MAX).contains(&diagnostics.len()));
+            for one in &diagnostics {
+                assert!(source.get(one.span.start..one.span.end).is_some(), "a place in the text: {one:?}");
+                let line = source.split('\n').nth(one.line as usize - 1).expect("a line of the text");
+                assert!((one.column as usize - 1) <= line.chars().count(), "a column of the line: {one:?}");
+                let (last, column) = one.end(source);
+                assert!((last, column) >= (one.line, one.column));
+                for language in [Language::English, Language::Norwegian] {
+                    let said = one.message(language) + &one.advice(language);
+                    assert!(!said.is_empty() && !said.contains(char::is_control));
+                    assert!(said.len() < 4 * source.len() + 4_000, "{}", said.len());
+                }
+            }
+        }
+    }
 }

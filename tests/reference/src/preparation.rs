@@ -55,6 +55,8 @@ struct Place<'a> {
 /// A row that counts, in a group.
 struct Counted<'a> {
     unit: &'a str,
+    /// Which of a panel's dates it is of.
+    layer: usize,
     columns: Vec<Datum>,
 }
 
@@ -160,6 +162,20 @@ impl<'a> Known<'a> {
     }
 }
 
+/// What decides about rows at one date of a panel; the first is that of the table itself.
+struct Date<'a> {
+    presence: usize,
+    filters: &'a [Expression],
+    by: &'a By,
+}
+
+fn date(preparation: &Preparation, layer: usize) -> Date<'_> {
+    match layer.checked_sub(1).map(|further| &preparation.layers[further]) {
+        None => Date { presence: 0, filters: &preparation.filters, by: &preparation.by },
+        Some(layer) => Date { presence: layer.presence, filters: &layer.filters, by: &layer.by },
+    }
+}
+
 /// The name of a unit's group.
 fn of_unit(identity: &str) -> String {
     format!("unit {identity}")
@@ -180,21 +196,42 @@ impl Table {
         let mut groups: BTreeMap<String, Vec<Counted<'_>>> = BTreeMap::new();
         for place in known.rows(&preparation.rows) {
             let columns = known.columns(&preparation.sources, tables, place);
-            // The rows of units are those that have a value in the first column.
-            let is_row = matches!(preparation.rows, Rows::Spells { .. }) || columns[0].is_some();
-            let counts =
-                is_row && preparation.filters.iter().all(|filter| is_true(&evaluate(filter, &columns)));
-            let group = match &preparation.by {
-                By::Unit => Some(of_unit(place.unit)),
-                By::Pointer { pointer, .. } => known.registers.pointed(pointer, place.unit).map(of_unit),
-                By::Values(values) => of_values(values, &columns),
-            };
-            if let Some(group) = group.filter(|_| counts) {
-                groups.entry(group).or_default().push(Counted { unit: place.unit, columns });
+            for (layer, at) in (0..=preparation.layers.len()).map(|layer| (layer, date(preparation, layer))) {
+                // The rows of units are those that have a value in a column: the first, but for a panel's later dates.
+                let is_row =
+                    matches!(preparation.rows, Rows::Spells { .. }) || columns[at.presence].is_some();
+                let counts = is_row && at.filters.iter().all(|filter| is_true(&evaluate(filter, &columns)));
+                let group = match at.by {
+                    By::Unit => Some(of_unit(place.unit)),
+                    By::Pointer { pointer, .. } => known.registers.pointed(pointer, place.unit).map(of_unit),
+                    By::Values(values) => of_values(values, &columns),
+                };
+                if let Some(group) = group.filter(|_| counts) {
+                    let columns = columns.clone();
+                    groups.entry(group).or_default().push(Counted { unit: place.unit, layer, columns });
+                }
             }
         }
         let source_bounds = known.bounds(&preparation.sources, tables);
-        let bounds = |measure: &Measure| Interval::of(&measure.value, &source_bounds);
+        let all_dates = |at: usize| {
+            let further = preparation.layers.iter().map(move |layer| &layer.values[at]);
+            std::iter::once(&preparation.measures[at].value).chain(further)
+        };
+        let bounds = |at: usize| {
+            let mut hull: Option<Interval> = None;
+            for value in all_dates(at).filter(|value| !matches!(value, Expression::Missing(_))) {
+                let bounds = Interval::of(value, &source_bounds)?;
+                hull = Some(match hull {
+                    None => bounds,
+                    Some(hull) => Interval {
+                        low: hull.low.min(bounds.low),
+                        high: hull.high.max(bounds.high),
+                        whole: hull.whole && bounds.whole,
+                    },
+                });
+            }
+            hull
+        };
         let nested = preparation.sources.iter().any(|column| match column {
             Column::Prepared { preparation, .. } => tables[*preparation].of_several,
             _ => false,
@@ -202,14 +239,16 @@ impl Table {
         let of_several = !matches!(preparation.by, By::Unit);
         let is_blurred = |rows: &[Counted<'_>]| of_several && is_large(rows.len(), nested);
         let unit_type = preparation.rows.unit_type();
+        let dates = 1 + preparation.layers.len();
         let mut measured: HashMap<String, Vec<Datum>> = HashMap::new();
-        for measure in &preparation.measures {
-            let values_of = |rows: &[Counted<'_>]| -> Vec<Datum> {
-                rows.iter().map(|row| evaluate(&measure.value, &row.columns)).collect()
+        for (at, measure) in preparation.measures.iter().enumerate() {
+            let value_of = |row: &Counted<'_>| {
+                evaluate(all_dates(at).nth(row.layer).expect("a date of the table"), &row.columns)
             };
+            let values_of = |rows: &[Counted<'_>]| -> Vec<Datum> { rows.iter().map(value_of).collect() };
             let values: BTreeMap<&String, Vec<Datum>> =
                 groups.iter().map(|(group, rows)| (group, values_of(rows))).collect();
-            let blur = Blur { measure, unit_type, secret, bounds: bounds(measure), reach: reach(&values) };
+            let blur = Blur { measure, unit_type, secret, bounds: bounds(at), reach: reach(&values), dates };
             let count = |(group, rows): (&String, &Vec<Counted<'_>>)| {
                 let exact = || values[group].iter().flatten().count() as f64;
                 if is_blurred(rows) { blur.count(rows, &values[group]) } else { exact() }
@@ -229,10 +268,10 @@ impl Table {
                 });
             }
         }
-        let bounds = |measure: &Measure| measure.statistic.bounds(bounds(measure));
+        let bounds = |(at, measure): (usize, &Measure)| measure.statistic.bounds(bounds(at));
         Self {
             groups: measured,
-            bounds: preparation.measures.iter().map(bounds).collect(),
+            bounds: preparation.measures.iter().enumerate().map(bounds).collect(),
             of_several: of_several || nested,
         }
     }
@@ -272,7 +311,7 @@ impl<'a> Whole<'a> {
             Statistic::Quantile { parts } => {
                 let all: Vec<Value> = values.values().flatten().flatten().cloned().collect();
                 let sorted = ascending(&all);
-                let border = |part: u32| about(&sorted, f64::from(part) / f64::from(parts));
+                let border = |part: u32| about(&sorted, f64::from(part) / f64::from(parts), NEIGHBOURS);
                 whole.borders = (1..parts).filter_map(border).collect();
             }
             Statistic::Drawn { size, seed } => {
@@ -372,16 +411,16 @@ fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
-/// Mean of the ten values about the place of a share of ascending values, or of all where there are not so many: five from before it, it,
-/// and four from behind, moved inwards at the ends.
-fn about(values: &[f64], share: f64) -> Option<f64> {
+/// Mean of so many values about the place of a share of ascending values, or of all where there are not so many: half from before it, it,
+/// and the rest from behind, moved inwards at the ends.
+fn about(values: &[f64], share: f64, neighbours: usize) -> Option<f64> {
     let last = values.len().checked_sub(1)?;
     let middle = (share * last as f64).round() as usize;
-    let mut from = middle.saturating_sub(NEIGHBOURS / 2);
-    while from > 0 && from + NEIGHBOURS > values.len() {
+    let mut from = middle.saturating_sub(neighbours / 2);
+    while from > 0 && from + neighbours > values.len() {
         from -= 1;
     }
-    mean(&values[from..values.len().min(from + NEIGHBOURS)])
+    mean(&values[from..values.len().min(from + neighbours)])
 }
 
 /// The units that are drawn: by a number that follows from record key, size and seed.

@@ -25,6 +25,8 @@ pub(super) struct Blur<'a> {
     pub(super) bounds: Option<Interval>,
     /// How far the values of all groups reach.
     pub(super) reach: f64,
+    /// Rows that one unit may have of a panel.
+    pub(super) dates: usize,
 }
 
 /// A group's fingerprints: of the rows that have a value, and of these with their values.
@@ -43,7 +45,7 @@ impl Blur<'_> {
     /// The number of a group's values, as it may become a value.
     pub(super) fn count(&self, rows: &[Counted<'_>], values: &[Datum]) -> f64 {
         let there = values.iter().flatten().count() as f64;
-        (there + self.fingerprints(rows, values).e()).max(0.0)
+        (there + self.dates as f64 * self.fingerprints(rows, values).e()).max(0.0)
     }
 
     /// A statistic of a group, as it may become a value; percent is of the whole table and not said here.
@@ -67,11 +69,11 @@ impl Blur<'_> {
         }
         let fingerprints = self.fingerprints(rows, values);
         let n = within.len() as f64;
-        let z = fingerprints.z(statistic);
+        let z = self.dates as f64 * fingerprints.z(statistic);
         let w = self.bounds.map_or(self.reach, |bounds| bounds.high - bounds.low);
         number(match statistic {
             Statistic::Count => self.count(rows, values),
-            Statistic::Sum => plain + fingerprints.e() * plain / n + z * w,
+            Statistic::Sum => plain + self.dates as f64 * fingerprints.e() * plain / n + z * w,
             Statistic::Gini | Statistic::StandardErrorOfShare => (plain + z / n).clamp(0.0, 1.0),
             Statistic::StandardErrorOfMean => (plain + z * w / n / n.sqrt()).max(0.0),
             Statistic::StandardDeviation | Statistic::InterquartileRange => (plain + z * w / n).max(0.0),
@@ -81,15 +83,18 @@ impl Blur<'_> {
 
     /// A statistic of ascending values before its noise, from several where one would be one unit's.
     fn plain(&self, values: &[f64]) -> Option<f64> {
-        let at_an_end = values.len().min(NEIGHBOURS);
+        let neighbours = NEIGHBOURS * self.dates;
+        let at_an_end = values.len().min(neighbours);
         let (lowest, highest) = (&values[..at_an_end], &values[values.len() - at_an_end..]);
         match self.measure.statistic {
             Statistic::Min if self.measure.of_codes => lowest.last().copied(),
             Statistic::Max if self.measure.of_codes => highest.first().copied(),
             Statistic::Min => mean(lowest),
             Statistic::Max => mean(highest),
-            Statistic::Median => about(values, 0.5),
-            Statistic::InterquartileRange => Some(about(values, 0.75)? - about(values, 0.25)?),
+            Statistic::Median => about(values, 0.5, neighbours),
+            Statistic::InterquartileRange => {
+                Some(about(values, 0.75, neighbours)? - about(values, 0.25, neighbours)?)
+            }
             Statistic::Count => Some(values.len() as f64),
             Statistic::Value | Statistic::Percent | Statistic::Quantile { .. } | Statistic::Drawn { .. } => {
                 panic!("{:?} is not of one group", self.measure.statistic)

@@ -265,6 +265,7 @@ fn cases_of_a_person_are_counted_and_summed_at_that_person() {
             filters: vec![Expression::Not(Box::new(above(1, 3.0)))],
             by: By::Pointer { pointer: number_of("CASE"), unit_type: UnitType::Person },
             measures: TOLD.map(|statistic| measure(statistic, column(1))).to_vec(),
+            layers: Vec::new(),
         };
         let columns = (0..TOLD.len()).map(|at| prepared(at, Key::Unit)).collect();
         for (person, found) in people(&world, &fragment(vec![preparation], columns)) {
@@ -302,6 +303,7 @@ fn a_pointer_leads_to_what_is_known_of_whom_it_names() {
             filters: vec![above(0, 200.0)],
             by: By::Unit,
             measures: vec![measure(Statistic::Value, column(0))],
+            layers: Vec::new(),
         };
         let sources = vec![
             prepared(0, Key::Pointer(number_of("MOTHER"))),
@@ -328,6 +330,7 @@ fn children_lead_to_their_mothers_and_those_are_known_by_being_named() {
         filters: vec![],
         by: By::Pointer { pointer: number_of("MOTHER"), unit_type: UnitType::Person },
         measures: vec![measure(Statistic::Count, constant(1.0))],
+        layers: Vec::new(),
     };
     let fragment = fragment(vec![children], vec![prepared(0, Key::Unit)]);
     let registers = world.registers();
@@ -366,6 +369,7 @@ fn spells_with_a_day_in_the_period_are_rows_of_their_person() {
                 measure(Statistic::Max, column(0)),
                 measure(Statistic::Sum, length),
             ],
+            layers: Vec::new(),
         };
         let columns = (0..3).map(|at| prepared(at, Key::Unit)).collect();
         for (person, found) in people(&world, &fragment(vec![spells], columns)) {
@@ -399,6 +403,7 @@ fn a_table_can_be_made_of_columns_of_one_before_it() {
             filters: vec![],
             by: By::Pointer { pointer: number_of("CASE"), unit_type: UnitType::Person },
             measures: vec![measure(Statistic::Max, column(0))],
+            layers: Vec::new(),
         };
         let worst = |of: u64| {
             let cases = world.person.iter().filter(|(_, person)| **person == of);
@@ -418,6 +423,7 @@ fn a_table_can_be_made_of_columns_of_one_before_it() {
             filters: vec![above(0, 1.0)],
             by: By::Unit,
             measures: vec![measure(Statistic::Value, column(0))],
+            layers: Vec::new(),
         };
         let of_mother = Column::Prepared {
             preparation: 1,
@@ -455,6 +461,7 @@ fn whole_tables_are_cut_into_parts_drawn_from_and_counted_in_percent() {
             all(half, 1),
             all(half, 2),
         ],
+        layers: Vec::new(),
     };
     let columns = (0..5).map(|at| prepared(at, Key::Unit)).collect();
     let found = people(&world, &fragment(vec![preparation], columns));
@@ -510,6 +517,7 @@ fn bounds_follow_those_of_what_is_measured() {
             measure(Statistic::Percent, column(0)),
             measure(Statistic::StandardErrorOfMean, column(0)),
         ],
+        layers: Vec::new(),
     };
     let sources =
         (0..3).map(|at| prepared(at, Key::Unit)).chain([Column::Pointer(number_of("MOTHER"))]).collect();

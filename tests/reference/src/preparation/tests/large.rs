@@ -5,12 +5,12 @@ use crate::preparation::large::{Fingerprints, mixed};
 
 /// A row of a person, with no columns.
 fn row(unit: &str) -> Counted<'_> {
-    Counted { unit, columns: vec![] }
+    Counted { unit, layer: 0, columns: vec![] }
 }
 
 /// The blur of a measure of persons' values.
 fn blur(measure: &Measure, bounds: Option<Interval>) -> Blur<'_> {
-    Blur { measure, unit_type: UnitType::Person, secret: &SECRET, bounds, reach: 200.0 }
+    Blur { measure, unit_type: UnitType::Person, secret: &SECRET, bounds, reach: 200.0, dates: 1 }
 }
 
 fn bounds(low: f64, high: f64) -> Option<Interval> {
@@ -28,6 +28,7 @@ fn small_groups_of_equal_values_are_exact_and_large_ones_as_far_off_as_their_noi
             filters: vec![],
             by: By::Values(vec![column(1)]),
             measures: TOLD.map(|statistic| measure(statistic, column(0))).to_vec(),
+            layers: Vec::new(),
         };
         let key = || Key::Values(vec![column(0)]);
         let columns = std::iter::once(town()).chain((0..TOLD.len()).map(|at| prepared(at, key()))).collect();
@@ -217,6 +218,7 @@ fn groups_of_groups_are_large_from_two_rows_on_and_percent_is_of_what_is_counted
                 measure(Statistic::Count, constant(1.0)),
                 measure(Statistic::Percent, constant(1.0)),
             ],
+            layers: Vec::new(),
         };
         let children = Preparation {
             rows: Rows::Units(UnitType::Person),
@@ -228,6 +230,7 @@ fn groups_of_groups_are_large_from_two_rows_on_and_percent_is_of_what_is_counted
             filters: vec![],
             by: By::Pointer { pointer: number_of("MOTHER"), unit_type: UnitType::Person },
             measures: vec![measure(Statistic::Count, constant(1.0))],
+            layers: Vec::new(),
         };
         let in_town = |at| prepared(at, Key::Values(vec![column(0)]));
         let of_mother =
