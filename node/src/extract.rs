@@ -8,8 +8,8 @@
 //! # Order of work
 //! Units are taken in ranges of [`RANGE_UNITS`]. For each range, each source is read in turn, with the range and the
 //! date as filters and two columns as projection, and scattered into a dense column of one value a unit.
-//! Then filters and dimensions run over batches of [`BATCH_UNITS`]; those that depend on one source of texts alone, over its
-//! distinct texts instead. Memory is sources × one range, never
+//! Then filters and dimensions run over batches of [`BATCH_UNITS`]; those that depend on one source alone that has few values
+//! (texts, or whole numbers that lie close), over these instead. Memory is sources × one range, never
 //! sources × units.
 //!
 //! # Containment
@@ -47,10 +47,12 @@ mod take;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_of_few;
+#[cfg(test)]
 mod tests_of_preparation;
 
 use self::column::Column as ValueColumn;
-use self::columns::{Dense, Reader};
+use self::columns::{Dense, Few, Reader};
 use self::expression::{Compiled, Program};
 use self::prepare::{Draft, Table};
 use self::take::{Stretch, Takes};
@@ -151,6 +153,11 @@ pub enum ExtractError {
     /// More composite categories than a table can have.
     #[error("the plan has too many categories")]
     TooManyCategories,
+    /// A panel with more rows than can be grouped in memory.
+    #[error(
+        "the panel has too many rows to be grouped: ask about fewer dates or units, or by the unit itself"
+    )]
+    TooLarge,
     /// The data file is damaged, or the identity map is not the one it was imported with.
     #[error("the register of {variable} is damaged")]
     Damaged {
@@ -215,9 +222,9 @@ impl Extractor {
             let program = Program::compile(&fragment, &types)?;
             let missing: Vec<_> = types.iter().map(|value_type| Dense::missing(*value_type, 1)).collect();
             let (mut category, mut value) = ([NO_CELL], [f64::NAN]);
-            let by_text = program.by_text(&missing)?;
+            let by_value = program.by_value(&missing)?;
             let mut numbers = vec![Vec::new(); fragment.numbers.len()];
-            program.run(&missing, &by_text, 0, &mut category, &mut value, &mut numbers)?;
+            program.run(&missing, &by_value, 0, &mut category, &mut value, &mut numbers)?;
             let everything = Interval { low: f64::MIN, high: f64::MAX, whole: false };
             let code =
                 form.filter(|_| !value[0].is_nan()).map(|form| form.coding.code(value[0], &everything));
@@ -328,13 +335,13 @@ impl Work {
             let (count, tables) = (categories.len(), tables.as_slice());
             let stretch = Stretch { first, count, units, spells: None, tables, reader: &reader, stop };
             let columns = runtime.block_on(self.takes.read(&stretch))?;
-            let by_text = self.program.by_text(&columns)?;
+            let by_value = self.program.by_value(&columns)?;
             for (batch, categories) in categories.chunks_mut(BATCH_UNITS).enumerate() {
                 proceed(stop)?;
                 let from = batch * BATCH_UNITS;
                 values.clear();
                 values.resize(categories.len(), f64::NAN);
-                self.program.run(&columns, &by_text, from, categories, &mut values, &mut numbers)?;
+                self.program.run(&columns, &by_value, from, categories, &mut values, &mut numbers)?;
                 if let Some(column) = &mut column {
                     column.add(&values);
                 }
@@ -453,41 +460,53 @@ impl Program {
         Ok(Self { schema: compiler.schema(), filters, dimensions, value, numbers })
     }
 
-    /// Evaluates what depends on one source of texts alone, once for each of its distinct texts.
-    fn by_text(&self, columns: &[Dense]) -> Result<ByText, ExtractError> {
-        let alone = |compiled: &Compiled| match compiled.sources[..] {
-            [source] => {
-                let texts = columns.get(source).and_then(Dense::texts);
-                let batch = texts.map(|texts| columns::text_batch(&self.schema, columns, source, texts));
+    /// Evaluates what depends on one source of few values alone, once for each of these.
+    fn by_value(&self, columns: &[Dense]) -> Result<ByFewValues, ExtractError> {
+        let mut by_value = ByFewValues {
+            few: (0..columns.len()).map(|_| None).collect(),
+            filters: Vec::new(),
+            dimensions: Vec::new(),
+            sources: Vec::new(),
+        };
+        let alone = self.filters.iter().chain(self.dimensions.iter().map(|(of, _)| of));
+        for source in alone.filter_map(Compiled::alone) {
+            let few = by_value.few.get_mut(source).ok_or(wrong("there is no such source"))?;
+            if few.is_none() {
+                *few = columns[source].few();
+            }
+        }
+        let batch = |compiled: &Compiled| match compiled.alone() {
+            Some(source) => {
+                let few = by_value.few[source].as_ref();
+                let batch = few.map(|few| columns::few_batch(&self.schema, columns, source, few));
                 Ok::<_, ExtractError>(batch.transpose()?.map(|batch| (source, batch)))
             }
-            _ => Ok(None),
+            None => Ok(None),
         };
-        let mut by_text = ByText { filters: Vec::new(), dimensions: Vec::new(), sources: Vec::new() };
         let mut rest: Vec<&Compiled> =
             self.value.iter().chain(self.numbers.iter().map(|(of, ..)| of)).collect();
         for filter in &self.filters {
-            let passes = match alone(filter)? {
+            let passes = match batch(filter)? {
                 None => {
                     rest.push(filter);
                     None
                 }
                 Some((source, batch)) => Some((source, passes(&filter.numbers(&batch)?).collect())),
             };
-            by_text.filters.push(passes);
+            by_value.filters.push(passes);
         }
         for (compiled, lookup) in &self.dimensions {
-            let found = match alone(compiled)? {
+            let found = match batch(compiled)? {
                 None => {
                     rest.push(compiled);
                     None
                 }
                 Some((source, batch)) => Some((source, lookup.find(compiled, &batch)?)),
             };
-            by_text.dimensions.push(found);
+            by_value.dimensions.push(found);
         }
-        by_text.sources = rest.into_iter().flat_map(|compiled| compiled.sources.clone()).collect();
-        Ok(by_text)
+        by_value.sources = rest.into_iter().flat_map(|compiled| compiled.sources.clone()).collect();
+        Ok(by_value)
     }
 
     /// Evaluates the units from `from` on, as many as there are `categories`.
@@ -497,39 +516,42 @@ impl Program {
     fn run(
         &self,
         columns: &[Dense],
-        by_text: &ByText,
+        by_value: &ByFewValues,
         from: usize,
         categories: &mut [u32],
         values: &mut [f64],
         numbers: &mut [Vec<u32>],
     ) -> Result<(), ExtractError> {
         let units = categories.len();
-        let batch = columns::batch(&self.schema, columns, &by_text.sources, from, units)?;
+        let batch = columns::batch(&self.schema, columns, &by_value.sources, from, units)?;
+        let mut places = Vec::with_capacity(units);
         categories.fill(0);
-        for (filter, by_text) in self.filters.iter().zip(&by_text.filters) {
+        for (filter, by_few) in self.filters.iter().zip(&by_value.filters) {
             let drop_out = |(category, passes): (&mut u32, bool)| {
                 if !passes {
                     *category = NO_CELL;
                 }
             };
-            match by_text {
+            match by_few {
                 Some((source, passes)) => {
-                    let places = columns[*source].text_places(from, units);
-                    categories.iter_mut().zip(places.map(|place| passes[place])).for_each(drop_out);
+                    by_value.places(columns, *source, from, units, &mut places);
+                    let passes = places.iter().map(|place| passes[*place as usize]);
+                    categories.iter_mut().zip(passes).for_each(drop_out);
                 }
                 None => categories.iter_mut().zip(passes(&filter.numbers(&batch)?)).for_each(drop_out),
             }
         }
-        for ((compiled, lookup), by_text) in self.dimensions.iter().zip(&by_text.dimensions) {
+        for ((compiled, lookup), by_few) in self.dimensions.iter().zip(&by_value.dimensions) {
             let enter = |(category, found): (&mut u32, Option<u32>)| {
                 if *category != NO_CELL {
                     *category = found.map_or(NO_CELL, |found| *category * lookup.categories + found);
                 }
             };
-            match by_text {
+            match by_few {
                 Some((source, found)) => {
-                    let places = columns[*source].text_places(from, units);
-                    categories.iter_mut().zip(places.map(|place| found[place])).for_each(enter);
+                    by_value.places(columns, *source, from, units, &mut places);
+                    let found = places.iter().map(|place| found[*place as usize]);
+                    categories.iter_mut().zip(found).for_each(enter);
                 }
                 None => categories.iter_mut().zip(lookup.find(compiled, &batch)?).for_each(enter),
             }
@@ -551,13 +573,24 @@ impl Program {
     }
 }
 
-/// What each distinct text of a source comes to, and last a missing one: for the filters and dimensions that depend on
-/// one source of texts alone. Texts are few where units are many.
-struct ByText {
+/// What each value of a source comes to, and last a missing one: for the filters and dimensions that depend on one source alone
+/// that has few values. Units are many.
+struct ByFewValues {
+    /// Of each source that is looked up so.
+    few: Vec<Option<Few>>,
     filters: Vec<Option<(usize, Vec<bool>)>>,
     dimensions: Vec<Option<(usize, Vec<Option<u32>>)>>,
     /// What the rest reads.
     sources: Vec<usize>,
+}
+
+impl ByFewValues {
+    /// The place of each unit's value among the few of a source.
+    fn places(&self, columns: &[Dense], source: usize, from: usize, units: usize, places: &mut Vec<u32>) {
+        if let Some(few) = &self.few[source] {
+            columns[source].places(few, from, units, places);
+        }
+    }
 }
 
 /// Whether each unit passes a filter; missing is no.

@@ -12,6 +12,7 @@ pub mod conduct;
 pub mod config;
 pub mod costs;
 pub mod deal;
+pub mod direct;
 pub mod error;
 pub mod extract;
 pub mod flight;

@@ -119,7 +119,43 @@ def outer():
     return pd.Series(1.0, index=both).where(~both.isin(rows.index), 2.0)
 
 
+def pay():
+    """A row for each person and date at which there is pay or a family; only pay has dates."""
+    dates = [at("PAY", day).rename("pay").to_frame().assign(date=n) for n, day in enumerate(given["years"])]
+    rows = pd.concat(dates).reset_index()
+    return rows.assign(family=rows.unit.map(fixed("FAMILY")))
+
+
+def panel(what):
+    rows = pay()
+    if what in STATISTICS:
+        of = (rows.pay > 300).astype(float) if what == "sebinomial" else rows.pay
+        return of.groupby(rows.unit).apply(STATISTICS[what])
+    if what in ("kept", "left"):
+        rows = rows[(rows.pay > 150) & (rows.date >= 1)]
+        by = rows.groupby("unit").pay
+        return by.mean() if what == "kept" else by.sum()
+    wide = rows.pivot(index="unit", columns="date", values="pay")
+    if what == "rises":
+        return wide[2] - wide[0]
+    if what == "homes":
+        home = np.floor(rows.unit.map(people.born) / 3)
+        home = rows.groupby([home, rows.date]).pay.transform("mean")
+        return home.groupby(rows.unit).max()
+    if what == "years":
+        rows = rows[rows.date < 2]
+        home = rows.groupby(np.floor(rows.unit.map(people.born) / 2)).pay.transform("sum")
+        return home.groupby(rows.unit).max()
+    if what == "wide":
+        wide = wide.reindex(people.index)
+        return wide[0].fillna(0) + 3 * wide[2].fillna(0)
+    of = people.index[people.born < 1900]
+    return wide.reindex(of)[[0, 1]].isna().sum(axis=1)
+
+
 CASES = {
+    **{f"panel {s}": (lambda s=s: panel(s)) for s in STATISTICS},
+    **{f"panel {w}": (lambda w=w: panel(w)) for w in ["kept", "left", "rises", "homes", "years", "wide", "units"]},
     "percent": percent,
     "mothers": mothers,
     "grandmothers": grandmothers,

@@ -10,6 +10,10 @@
 //!   and a fraction;
 //! - the smallest and largest are means of the ten values at that end, or, of public codes, the tenth of them; quartiles and median are means of the ten about them.
 //!
+//!
+//! A unit of a panel has as many rows as there are dates, and a copy of a column may be one of them. What one unit does to a group is then so many times as much: e, z and the
+//! number of neighbours are taken times the number of dates.
+//!
 //! e follows from the rows that have a value, z from the rows and their values in parts of their bounds, so that a·x + b has the z of x: from sums of hashes under the
 //! rows' record keys, which no researcher knows. The same rows always have the same noise, whoever asks, in whatever place and words.
 //! Smaller groups (a family's income, a person's cases) stay exact: what they say is a value of a few units, which tables protect as any value.
@@ -34,6 +38,8 @@ pub(super) struct Group {
     pub(super) values: u64,
     /// How far values reach.
     pub(super) width: f64,
+    /// Rows that a unit may have of a panel: its dates.
+    pub(super) dates: f64,
 }
 
 impl Group {
@@ -50,13 +56,13 @@ impl Group {
     }
 
     fn e(&self) -> f64 {
-        bits(&Hash::of_json(&("group count", self.set))) - 6.0
+        self.dates * (bits(&Hash::of_json(&("group count", self.set))) - 6.0)
     }
 
     fn z(&self, statistic: Statistic) -> f64 {
         let hash = Hash::of_json(&("group value", self.set, self.values, statistic));
         let fraction = u32::from_le_bytes([hash.0[4], hash.0[5], hash.0[6], hash.0[7]]);
-        bits(&hash) - 6.0 + f64::from(fraction) / f64::from(u32::MAX) - 0.5
+        self.dates * (bits(&hash) - 6.0 + f64::from(fraction) / f64::from(u32::MAX) - 0.5)
     }
 
     /// A statistic of so many values, as it may become a value.
@@ -136,16 +142,17 @@ pub(super) fn statistic(statistic: Statistic, values: &[f64]) -> Option<f64> {
     }
 }
 
-/// The same of a large group, from several values where one would be one unit's.
-pub(super) fn smooth(of: Statistic, of_codes: bool, values: &[f64]) -> Option<f64> {
+/// The same of a large group, from several values where one would be one unit's, each of which may have a row at so many dates.
+pub(super) fn smooth(of: Statistic, of_codes: bool, dates: usize, values: &[f64]) -> Option<f64> {
+    let neighbours = NEIGHBOURS * dates;
     let mean =
         |values: &[f64]| (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
     let about = |share: f64| {
         let middle = (share * (values.len().max(1) - 1) as f64).round() as usize;
-        let first = middle.saturating_sub(NEIGHBOURS / 2).min(values.len().saturating_sub(NEIGHBOURS));
-        mean(&values[first..(first + NEIGHBOURS).min(values.len())])
+        let first = middle.saturating_sub(neighbours / 2).min(values.len().saturating_sub(neighbours));
+        mean(&values[first..(first + neighbours).min(values.len())])
     };
-    let tenth = NEIGHBOURS.min(values.len());
+    let tenth = neighbours.min(values.len());
     match of {
         Statistic::Min if of_codes => values.get(tenth.checked_sub(1)?).copied(),
         Statistic::Max if of_codes => values.get(values.len() - tenth).copied(),

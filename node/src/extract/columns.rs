@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Float64Array, RecordBatch, RecordBatchOptions, StringArray,
 };
+use datafusion::arrow::buffer::{BooleanBuffer, NullBuffer};
 use datafusion::arrow::datatypes::{
     DataType, Date32Type, Float64Type, Int32Type, Int64Type, SchemaRef, UInt32Type,
 };
@@ -25,6 +26,8 @@ use super::{ExtractError, Kind, Moment, Read, proceed};
 const REGISTERS: &str = "kobling://registers/";
 
 const NO_TEXT: u32 = u32::MAX;
+/// Up to so many whole numbers are few.
+const FEW_NUMBERS_MAX: usize = 1 << 16;
 /// No unit is pointed at.
 pub(super) const NO_UNIT: u32 = u32::MAX;
 
@@ -37,6 +40,20 @@ pub(super) enum Dense {
     Texts { indices: Vec<u32>, distinct: Vec<Box<str>> },
     /// Unit numbers of what pointers point to, [`NO_UNIT`] where missing.
     Units(Vec<u32>),
+}
+
+/// The values that a column can have, and last a missing one.
+pub(super) struct Few {
+    /// Of numbers, the lowest.
+    low: f64,
+    values: ArrayRef,
+}
+
+impl Few {
+    /// Values, the missing one too.
+    pub(super) fn len(&self) -> usize {
+        self.values.len()
+    }
 }
 
 impl Dense {
@@ -64,11 +81,31 @@ impl Dense {
         }
     }
 
-    /// The distinct texts; none for numbers.
-    pub(super) fn texts(&self) -> Option<&[Box<str>]> {
+    /// The values that there can be, where those are fewer than the rows: distinct texts, or the whole numbers from the lowest to
+    /// the highest.
+    pub(super) fn few(&self) -> Option<Few> {
         match self {
-            Self::Numbers(_) | Self::Units(_) => None,
-            Self::Texts { distinct, .. } => Some(distinct),
+            Self::Units(_) => None,
+            Self::Texts { distinct, .. } => {
+                let texts = distinct.iter().map(Some).chain([None]);
+                Some(Few { low: 0.0, values: Arc::new(StringArray::from_iter(texts)) })
+            }
+            Self::Numbers(numbers) => {
+                let (mut low, mut high, mut whole) = (f64::INFINITY, f64::NEG_INFINITY, true);
+                for number in numbers {
+                    // What is missing is neither less nor more than anything, and is no obstacle.
+                    low = low.min(*number);
+                    high = high.max(*number);
+                    whole &= number.is_nan() || f64::from(*number as i32) == *number;
+                }
+                let few = FEW_NUMBERS_MAX.min(numbers.len()) as f64;
+                if !whole || low > high || high - low >= few {
+                    return None;
+                }
+                let count = (high - low) as u32 + 1;
+                let values = (0..count).map(|step| Some(low + f64::from(step))).chain([None]);
+                Some(Few { low, values: Arc::new(Float64Array::from_iter(values)) })
+            }
         }
     }
 
@@ -131,13 +168,23 @@ impl Dense {
         Self::Numbers((0..rows).map(|row| if self.is_missing(row) { f64::NAN } else { 1.0 }).collect())
     }
 
-    /// For each of some units: the place of its text among the distinct ones, or the place after the last where missing.
-    pub(super) fn text_places(&self, from: usize, units: usize) -> impl Iterator<Item = usize> + '_ {
-        let (indices, missing) = match self {
-            Self::Numbers(_) | Self::Units(_) => (&[][..], 0),
-            Self::Texts { indices, distinct } => (&indices[from..from + units], distinct.len()),
-        };
-        indices.iter().map(move |index| (*index as usize).min(missing))
+    /// For each of some units: the place of its value among few, of which the last is the missing one.
+    pub(super) fn places(&self, few: &Few, from: usize, units: usize, places: &mut Vec<u32>) {
+        let missing = (few.len() - 1) as u32;
+        places.clear();
+        match self {
+            Self::Units(_) => places.resize(units, missing),
+            Self::Texts { indices, .. } => {
+                places.extend(indices[from..from + units].iter().map(|index| (*index).min(missing)));
+            }
+            Self::Numbers(numbers) => {
+                let place = |number: &f64| match number.is_nan() {
+                    true => missing,
+                    false => (*number - few.low) as u32,
+                };
+                places.extend(numbers[from..from + units].iter().map(place));
+            }
+        }
     }
 
     fn missing_array(&self, units: usize) -> ArrayRef {
@@ -150,8 +197,11 @@ impl Dense {
     fn array(&self, from: usize, units: usize) -> ArrayRef {
         match self {
             Self::Numbers(numbers) => {
-                let values = numbers[from..from + units].iter();
-                Arc::new(Float64Array::from_iter(values.map(|value| (!value.is_nan()).then_some(*value))))
+                let numbers = &numbers[from..from + units];
+                let there = NullBuffer::new(BooleanBuffer::collect_bool(units, |at| !numbers[at].is_nan()));
+                let values = numbers.iter().map(|number| if number.is_nan() { 0.0 } else { *number });
+                let there = Some(there).filter(|there| there.null_count() > 0);
+                Arc::new(Float64Array::new(values.collect::<Vec<_>>().into(), there))
             }
             Self::Texts { indices, distinct } => {
                 let texts = indices[from..from + units].iter();
@@ -178,19 +228,17 @@ pub(super) fn batch(
     record_batch(schema, columns.iter().enumerate().map(column).collect(), units)
 }
 
-/// Each distinct text of one source, then a missing one, as the input of expressions over that source alone.
-pub(super) fn text_batch(
+/// Each of the few values of one source, then a missing one, as the input of expressions over that source alone.
+pub(super) fn few_batch(
     schema: &SchemaRef,
     columns: &[Dense],
     source: usize,
-    texts: &[Box<str>],
+    few: &Few,
 ) -> Result<RecordBatch, ExtractError> {
-    let rows = texts.len() + 1;
-    let column = |(at, column): (usize, &Dense)| -> ArrayRef {
-        match at == source {
-            true => Arc::new(StringArray::from_iter(texts.iter().map(Some).chain([None]))),
-            false => column.missing_array(rows),
-        }
+    let rows = few.len();
+    let column = |(at, column): (usize, &Dense)| match at == source {
+        true => few.values.clone(),
+        false => column.missing_array(rows),
     };
     record_batch(schema, columns.iter().enumerate().map(column).collect(), rows)
 }

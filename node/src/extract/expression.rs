@@ -47,6 +47,14 @@ pub(super) struct Compiled {
 }
 
 impl Compiled {
+    /// The one source that it names, if it is one.
+    pub(super) fn alone(&self) -> Option<usize> {
+        match self.sources[..] {
+            [source] => Some(source),
+            _ => None,
+        }
+    }
+
     /// The values of an expression of numbers.
     pub(super) fn numbers(&self, batch: &RecordBatch) -> Result<Float64Array, ExtractError> {
         self.values::<Float64Array>(batch)

@@ -19,7 +19,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Sche
 use datafusion::functions_aggregate::expr_fn::{array_agg, avg, count, max, min, stddev, sum};
 use datafusion::prelude::{Expr, col};
 use kobling_model::UnitType;
-use kobling_model::expression::ValueType;
+use kobling_model::expression::{Expression, ValueType};
 use kobling_model::interval::Interval;
 use kobling_model::preparation::{By, Column, Preparation, Rows, Statistic};
 use std::sync::Arc;
@@ -30,6 +30,9 @@ use super::expression::{Compiled, Compiler};
 use super::take::{Spells, Stretch, Takes, pointer, spells};
 use super::{BATCH_UNITS, ExtractError, RANGE_UNITS, Read, UnitBook, proceed, wrong};
 use crate::register::RegisterStore;
+
+/// Values of a panel's rows that may be held before they are grouped: those of twelve dates of everybody with two measures, some gigabytes.
+const KEPT_MAX: usize = 200_000_000;
 
 /// A prepared table: a value for each group and measure.
 pub(super) struct Table {
@@ -115,11 +118,21 @@ pub(super) struct Draft {
     unit_type: UnitType,
     spells: Option<Read>,
     takes: Takes,
-    filters: Vec<Compiled>,
-    by: DraftBy,
     /// Rows have values that are of several units already.
     nested: bool,
     measures: Vec<DraftMeasure>,
+    /// Rows of a panel at each date; else one.
+    layers: Vec<DraftLayer>,
+}
+
+/// Rows that are filtered, grouped and measured in the same way.
+struct DraftLayer {
+    /// The column in which a unit's row has a value.
+    presence: usize,
+    filters: Vec<Compiled>,
+    by: DraftBy,
+    /// What is measured, for each measure.
+    values: Vec<Compiled>,
 }
 
 enum DraftBy {
@@ -128,9 +141,20 @@ enum DraftBy {
     Values(Vec<Compiled>),
 }
 
+impl DraftBy {
+    /// Whether rows of both can be in one group.
+    fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Unit, Self::Unit) => true,
+            (Self::Pointer(_, one), Self::Pointer(_, other)) => one == other,
+            (Self::Values(one), Self::Values(other)) => one.len() == other.len(),
+            _ => false,
+        }
+    }
+}
+
 struct DraftMeasure {
     statistic: Statistic,
-    value: Compiled,
     /// What values are, not what the statistic is.
     of_texts: bool,
     /// Of public codes.
@@ -160,24 +184,61 @@ impl Draft {
         let takes = Takes::prepare(store, unit_type, &preparation.sources, made)?;
         let source_bounds = Takes::bounds(store, &preparation.sources, bounds);
         let compiler = Compiler::new(&takes.types)?;
-        let condition = |filter| match compiler.compile(filter)? {
+        let condition = |filter: &Expression| match compiler.compile(filter)? {
             (compiled, ValueType::Number) => Ok(compiled),
             (_, ValueType::Text) => Err(wrong("a text as a condition")),
         };
-        let filters = preparation.filters.iter().map(condition).collect::<Result<_, ExtractError>>()?;
-        let by = match &preparation.by {
-            By::Unit => DraftBy::Unit,
+        let conditions =
+            |filters: &[Expression]| filters.iter().map(condition).collect::<Result<_, ExtractError>>();
+        let key = |by: &By| match by {
+            By::Unit => Ok(DraftBy::Unit),
             By::Pointer { pointer: of, unit_type: to } => {
-                DraftBy::Pointer(pointer(store, of, unit_type, Some(*to))?, *to)
+                Ok(DraftBy::Pointer(pointer(store, of, unit_type, Some(*to))?, *to))
             }
-            By::Values(values) if values.is_empty() => return Err(wrong("groups without a key")),
+            By::Values(values) if values.is_empty() => Err(wrong("groups without a key")),
             By::Values(values) => {
                 let values = values.iter().map(|value| Ok(compiler.compile(value)?.0));
-                DraftBy::Values(values.collect::<Result<_, ExtractError>>()?)
+                Ok(DraftBy::Values(values.collect::<Result<_, ExtractError>>()?))
             }
         };
-        let measure = |measure: &kobling_model::preparation::Measure| {
-            let (value, value_type) = compiler.compile(&measure.value)?;
+        let first = DraftLayer {
+            presence: 0,
+            filters: conditions(&preparation.filters)?,
+            by: key(&preparation.by)?,
+            values: preparation
+                .measures
+                .iter()
+                .map(|measure| Ok(compiler.compile(&measure.value)?.0))
+                .collect::<Result<_, ExtractError>>()?,
+        };
+        let mut layers = vec![first];
+        for layer in &preparation.layers {
+            let types = preparation.measures.iter().map(|measure| &measure.value).zip(&layer.values);
+            let mut values = Vec::with_capacity(layer.values.len());
+            for (of_first, value) in types {
+                let (value, value_type) = compiler.compile(value)?;
+                if value_type != compiler.compile(of_first)?.1 {
+                    return Err(wrong("a panel's values differ in type"));
+                }
+                values.push(value);
+            }
+            let layer = DraftLayer {
+                presence: layer.presence,
+                filters: conditions(&layer.filters)?,
+                by: key(&layer.by)?,
+                values,
+            };
+            let fits = spells.is_none()
+                && layer.values.len() == preparation.measures.len()
+                && layer.presence < preparation.sources.len()
+                && layer.by.is_like(&layers[0].by);
+            if !fits {
+                return Err(wrong("a panel's dates do not fit each other"));
+            }
+            layers.push(layer);
+        }
+        let measure = |(at, measure): (usize, &kobling_model::preparation::Measure)| {
+            let (_, value_type) = compiler.compile(&measure.value)?;
             let of_texts = value_type == ValueType::Text;
             let yields = match measure.statistic {
                 Statistic::Value | Statistic::Min | Statistic::Max => value_type,
@@ -186,12 +247,14 @@ impl Draft {
             if yields != measure.value_type || of_texts && !measure.statistic.is_of_texts() {
                 return Err(wrong("a statistic of values of another type"));
             }
-            let bounds = Interval::of(&measure.value, &source_bounds);
+            let further = preparation.layers.iter().map(|layer| &layer.values[at]);
+            let bounds = Interval::of_all(std::iter::once(&measure.value).chain(further), &source_bounds);
             let (statistic, of_codes) = (measure.statistic, measure.of_codes);
-            Ok(DraftMeasure { statistic, value, of_texts, of_codes, bounds })
+            Ok(DraftMeasure { statistic, of_texts, of_codes, bounds })
         };
-        let measures = preparation.measures.iter().map(measure).collect::<Result<Vec<_>, ExtractError>>()?;
-        let by_unit = matches!(by, DraftBy::Unit) && spells.is_none();
+        let measures = preparation.measures.iter().enumerate().map(measure);
+        let measures = measures.collect::<Result<Vec<_>, ExtractError>>()?;
+        let by_unit = matches!(layers[0].by, DraftBy::Unit) && spells.is_none() && layers.len() == 1;
         let of_rows = |measure: &DraftMeasure| {
             matches!(
                 measure.statistic,
@@ -209,13 +272,18 @@ impl Draft {
             _ => false,
         };
         let nested = preparation.sources.iter().any(of_several);
-        Ok(Self { unit_type, spells, takes, filters, by, nested, measures })
+        Ok(Self { unit_type, spells, takes, nested, measures, layers })
+    }
+
+    /// What rows of all dates are grouped by, in kind.
+    fn by(&self) -> &DraftBy {
+        &self.layers[0].by
     }
 
     /// What others need to know of the table.
     pub(super) fn known(&self, preparation: &Preparation) -> Known {
         let types = preparation.measures.iter().map(|measure| measure.value_type).collect();
-        let of_several = self.nested || !matches!(self.by, DraftBy::Unit);
+        let of_several = self.nested || !matches!(self.by(), DraftBy::Unit);
         Known { types, keys: self.keys(), of_several }
     }
 
@@ -226,10 +294,17 @@ impl Draft {
 
     /// Number of values that a group is found by.
     fn keys(&self) -> usize {
-        match &self.by {
+        match self.by() {
             DraftBy::Values(values) => values.len(),
             DraftBy::Unit | DraftBy::Pointer(..) => 0,
         }
+    }
+
+    /// Values that a panel's rows may have at most, of so many units: a key and the measures for each date. How many rows pass is a
+    /// count of people, so what is refused must not follow from it; of the units, only how many batches they take.
+    fn may_keep(&self, units: u32) -> usize {
+        let units = (units as usize).div_ceil(BATCH_UNITS).saturating_mul(BATCH_UNITS);
+        units.saturating_mul(self.layers.len()).saturating_mul(1 + self.measures.len())
     }
 
     /// Reads the rows and makes the table.
@@ -242,11 +317,18 @@ impl Draft {
     ) -> Result<Table, ExtractError> {
         let units = book.count(self.unit_type);
         // Record keys are for groups of several units.
-        let keys = match self.by {
+        let keys = match self.by() {
             DraftBy::Unit => None,
             _ => Some(book.keys(self.unit_type)),
         };
-        let mut batches = Vec::new();
+        // Of its own unit, a unit's rows are all in one stretch.
+        let by_unit = matches!(self.by(), DraftBy::Unit);
+        if !by_unit && self.layers.len() > 1 && self.may_keep(units) > KEPT_MAX {
+            return Err(ExtractError::TooLarge);
+        }
+        let one_each = by_unit && self.spells.is_none() && self.layers.len() == 1;
+        let (mut batches, mut groups) = (Vec::new(), Vec::new());
+        let all: Vec<usize> = (0..self.takes.types.len()).collect();
         let mut first = 0;
         while first < units {
             let count = RANGE_UNITS.min(units - first) as usize;
@@ -256,51 +338,64 @@ impl Draft {
             };
             let stretch = Stretch { first, count, units, spells: spells.as_ref(), tables, reader, stop };
             let columns = self.takes.read(&stretch).await?;
-            let pointed = match &self.by {
-                DraftBy::Pointer(read, _) => Some(stretch.pointed(read).await?),
-                _ => None,
-            };
+            let mut pointed = Vec::with_capacity(self.layers.len());
+            for layer in &self.layers {
+                pointed.push(match &layer.by {
+                    DraftBy::Pointer(read, _) => Some(stretch.pointed(read).await?),
+                    _ => None,
+                });
+            }
             for from in (0..stretch.rows()).step_by(BATCH_UNITS) {
-                proceed(stop)?;
                 let rows = from..(from + BATCH_UNITS).min(stretch.rows());
+                let batch = columns::batch(&self.takes.schema, &columns, &all, rows.start, rows.len())?;
                 let keys = keys.as_ref().map(|keys| keys.as_slice());
-                batches.push(self.reduced(&stretch, &columns, pointed.as_deref(), keys, rows)?);
+                for (layer, pointed) in self.layers.iter().zip(&pointed) {
+                    proceed(stop)?;
+                    let pointed = pointed.as_deref();
+                    let (rows, batch) = (rows.clone(), &batch);
+                    batches.push(self.reduced(layer, &stretch, (&columns, batch), pointed, keys, rows)?);
+                }
+            }
+            if by_unit && !one_each {
+                groups.extend(self.groups(reader, std::mem::take(&mut batches)).await?);
             }
             first += count as u32;
         }
-        let by_unit = matches!(self.by, DraftBy::Unit) && self.spells.is_none();
-        if by_unit {
+        if one_each {
             return self.of_units(&batches, units, book);
         }
-        self.grouped(reader, batches, book).await
+        if !by_unit {
+            groups = self.groups(reader, batches).await?;
+        }
+        let several = !by_unit;
+        let index = self.index(&groups, book)?;
+        let column = |at: usize| self.column(&groups, at, several);
+        let columns = (0..self.measures.len()).map(column).collect::<Result<_, _>>()?;
+        Ok(Table { index, columns })
     }
 
     /// Key, values and record key of the rows that count.
     fn reduced(
         &self,
+        layer: &DraftLayer,
         stretch: &Stretch<'_>,
-        columns: &[Dense],
+        (columns, batch): (&[Dense], &RecordBatch),
         pointed: Option<&[u32]>,
         record_keys: Option<&[[u16; 3]]>,
         rows: std::ops::Range<usize>,
     ) -> Result<RecordBatch, ExtractError> {
         let count = rows.len();
-        let all: Vec<usize> = (0..columns.len()).collect();
-        let batch = columns::batch(&self.takes.schema, columns, &all, rows.start, count)?;
         let mut counts = vec![true; count];
-        // The population is the first column.
         if self.spells.is_none() {
-            counts
-                .iter_mut()
-                .zip(rows.clone())
-                .for_each(|(counts, row)| *counts = !columns[0].is_missing(row));
+            let presence = &columns[layer.presence];
+            counts.iter_mut().zip(rows.clone()).for_each(|(counts, row)| *counts = !presence.is_missing(row));
         }
-        for filter in &self.filters {
-            let passes = super::passes(&filter.numbers(&batch)?).collect::<Vec<_>>();
+        for filter in &layer.filters {
+            let passes = super::passes(&filter.numbers(batch)?).collect::<Vec<_>>();
             counts.iter_mut().zip(passes).for_each(|(counts, passes)| *counts &= passes);
         }
         let mut named: Vec<(String, ArrayRef)> = Vec::new();
-        match &self.by {
+        match &layer.by {
             DraftBy::Unit => {
                 let units = UInt32Array::from_iter_values(rows.clone().map(|row| stretch.unit(row)));
                 named.push(("k0".to_owned(), Arc::new(units)));
@@ -314,14 +409,14 @@ impl Draft {
                 ));
             }
             DraftBy::Values(values) => {
-                for (at, array) in Keys::of(values, &batch)?.0.into_iter().enumerate() {
+                for (at, array) in Keys::of(values, batch)?.0.into_iter().enumerate() {
                     counts.iter_mut().enumerate().for_each(|(row, counts)| *counts &= !array.is_null(row));
                     named.push((format!("k{at}"), array));
                 }
             }
         }
-        for (at, measure) in self.measures.iter().enumerate() {
-            named.push((format!("m{at}"), measure.value.array(&batch)?));
+        for (at, value) in layer.values.iter().enumerate() {
+            named.push((format!("m{at}"), value.array(batch)?));
         }
         if let Some(record_keys) = record_keys {
             for (at, measure) in self.measures.iter().enumerate() {
@@ -428,36 +523,30 @@ impl Draft {
         Ok(Table { index: Index::Units(rows), columns })
     }
 
-    /// A table of groups of rows.
-    async fn grouped(
+    /// What the engine says of groups of rows.
+    async fn groups(
         &self,
         reader: &Reader,
         batches: Vec<RecordBatch>,
-        book: &dyn UnitBook,
-    ) -> Result<Table, ExtractError> {
+    ) -> Result<Vec<RecordBatch>, ExtractError> {
         let failed = |_| ExtractError::Failed;
         let keys = self.keys().max(1);
         let by: Vec<Expr> = (0..keys).map(|at| col(format!("k{at}"))).collect();
-        let several = !matches!(self.by, DraftBy::Unit);
         let mut wanted = vec![count(col("k0")).alias("n")];
         for (at, measure) in self.measures.iter().enumerate() {
             wanted.extend(self.wanted(at, measure));
         }
-        let mut groups = Vec::new();
-        if !batches.is_empty() {
-            let frame = reader.engine().read_batches(batches).map_err(failed)?;
-            groups = frame.aggregate(by, wanted).map_err(failed)?.collect().await.map_err(failed)?;
+        if batches.is_empty() {
+            return Ok(Vec::new());
         }
-        let index = self.index(&groups, book)?;
-        let column = |at: usize| self.column(&groups, at, several);
-        let columns = (0..self.measures.len()).map(column).collect::<Result<_, _>>()?;
-        Ok(Table { index, columns })
+        let frame = reader.engine().read_batches(batches).map_err(failed)?;
+        frame.aggregate(by, wanted).map_err(failed)?.collect().await.map_err(failed)
     }
 
     /// What the engine computes of a measure: `c` the number of values, `v` the statistic or all values, `u` the same of values within their bounds;
     /// of several units also fingerprints, and how far values reach where they have no bounds.
     fn wanted(&self, at: usize, measure: &DraftMeasure) -> Vec<Expr> {
-        let several = !matches!(self.by, DraftBy::Unit);
+        let several = !matches!(self.by(), DraftBy::Unit);
         let value = || col(format!("m{at}"));
         let within = || col(format!("b{at}"));
         let named = |name: &str, expr: Expr| expr.alias(format!("{name}{at}"));
@@ -492,7 +581,7 @@ impl Draft {
     fn index(&self, groups: &[RecordBatch], book: &dyn UnitBook) -> Result<Index, ExtractError> {
         let mut next = 0..;
         let mut row = || next.next().expect("endless");
-        let of = match &self.by {
+        let of = match self.by() {
             DraftBy::Unit => Some(self.unit_type),
             DraftBy::Pointer(_, unit_type) => Some(*unit_type),
             DraftBy::Values(_) => None,
@@ -536,13 +625,14 @@ impl Draft {
         let (mut values, mut texts, mut counts) = (Vec::new(), Vec::new(), Vec::new());
         for group in groups {
             let rows = group.column_by_name("n").ok_or(ExtractError::Failed)?;
-            let of_group = Of { group, at, bounds: measure.bounds };
+            let of_group = Of { group, at, bounds: measure.bounds, dates: self.layers.len() };
             for row in 0..group.num_rows() {
                 let mark = |of: usize| {
                     group.column_by_name(&format!("f{of}_{at}")).map_or(0, |marks| whole(marks, row))
                 };
                 let rows = number(rows, row);
-                let of_several = Group { rows, nested: self.nested, set: mark(0), values: mark(1), width };
+                let (nested, dates) = (self.nested, self.layers.len() as f64);
+                let of_several = Group { rows, nested, set: mark(0), values: mark(1), width, dates };
                 let large = several && of_several.is_large();
                 let counted = number(&of(group, "c")?, row);
                 counts.push(if large { of_several.count(counted) } else { counted });
@@ -577,6 +667,8 @@ impl Draft {
 struct Of<'a> {
     group: &'a RecordBatch,
     at: usize,
+    /// Rows that a unit may have of a panel.
+    dates: usize,
     bounds: Option<Interval>,
 }
 
@@ -599,7 +691,7 @@ impl Of<'_> {
                 let Some(list) = values.as_list_opt::<i32>() else { return Some(number(values, row)) };
                 let values = self.values(list, row, large);
                 if large {
-                    blur::smooth(statistic, measure.of_codes, &values)
+                    blur::smooth(statistic, measure.of_codes, self.dates, &values)
                 } else {
                     blur::statistic(statistic, &values)
                 }

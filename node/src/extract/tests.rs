@@ -290,7 +290,7 @@ fn expressions_may_be_deep_and_not_endless() {
         wait(on_own_thread(move |_| {
             let program = Program::compile(&fragment(vec![], vec![], vec![dimension]), &[])?;
             let mut category = [NO_CELL];
-            program.run(&[], &program.by_text(&[])?, 0, &mut category, &mut [f64::NAN], &mut [])?;
+            program.run(&[], &program.by_value(&[])?, 0, &mut category, &mut [f64::NAN], &mut [])?;
             Ok(category[0])
         }))
     };

@@ -10,6 +10,7 @@ use super::*;
 use crate::register::testing::{World, person};
 
 mod oracle;
+mod public_data;
 
 const PEOPLE: u32 = 60;
 const CASES: u32 = 90;
@@ -284,5 +285,29 @@ fn parts_of_equal_size_are_among_the_units_of_the_dataset() {
         let of: Vec<u32> = parts.iter().filter(|(_, of)| **of == part).map(|(unit, _)| *unit).collect();
         assert!((9..=11).contains(&of.len()), "{part}: {of:?}");
         assert!(of.windows(2).all(|pair| pair[1] == pair[0] + 1));
+    }
+}
+
+#[test]
+fn a_panel_is_too_large_by_its_dates_and_measures_whoever_is_in_it() {
+    let world = world();
+    let wide: String = (0..100).map(|at| format!("generate x{at} = born + {at}\n")).collect();
+    let refused = |keep: &str, measures: usize| {
+        let measured: String = (0..measures).map(|at| format!(" (mean) x -> m{at}")).collect();
+        let script = format!(
+            "create-dataset d\nimport db/BORN as born\n{wide}reshape-to-panel x\n{keep}\n\
+             aggregate{measured}, by(born)\ngenerate treff = m0 > 0\ntabulate treff if date@panel == 7\n"
+        );
+        let question = questions(&world, &script).pop().expect("asked");
+        let store = RegisterStore::open(world.state()).expect("opened");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let extractor = Extractor::new(Arc::new(store));
+        let book = Arc::new(SoMany(UNITS));
+        let found =
+            runtime.block_on(extractor.evaluate(&question.left, true, question.unit_type, book, None));
+        matches!(found, Err(ExtractError::TooLarge))
+    };
+    for keep in ["", "keep if born > 1990", "keep if born > 5000"] {
+        assert!(!refused(keep, 1) && refused(keep, 40), "{keep}");
     }
 }

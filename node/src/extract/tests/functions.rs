@@ -409,7 +409,8 @@ fn every_example_of_the_reference_page_gives_what_it_says() {
         let left = &plan.questions.last().expect("a table").left;
         let holds = |filter| evaluate(filter, &[ValueType::Number], &[vec![Plain::Number(1.0)]]);
         let holds = left.filters.iter().all(|filter| holds(filter) == [Plain::Number(1.0)]);
-        assert!(holds && left.filters.len() == 1, "{example} is not {result}");
+        // What the checker has found true for everybody is no filter any more.
+        assert!(holds && left.filters.len() <= 1, "{example} is not {result}");
     }
 }
 
