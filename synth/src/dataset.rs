@@ -1,13 +1,16 @@
 //! What each register variable is: its name, its owner and its metadata in the dataset format.
 
-use serde::Serialize;
+mod metadata;
 
 use crate::facts::cancer::{BASES, SITES, STAGES};
 use crate::facts::country::COUNTRIES;
 use crate::facts::death::CAUSES;
 use crate::facts::education::EDUCATIONS;
-use crate::facts::municipality::MUNICIPALITIES;
-use crate::facts::{CARE, CIVIL_STATUSES, CONDITIONS, Code, DOSES, SEXES};
+use crate::facts::{CARE, CIVIL_STATUSES, CONDITIONS, DOSES, SECTORS, SEXES};
+
+use metadata::municipalities;
+pub(crate) use metadata::{Facts, Measure};
+pub use metadata::{Metadata, Text, Texts};
 
 /// A register variable, one dataset of the dataset format. Discriminants are indices into [`Dataset::ALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +25,13 @@ pub enum Dataset {
     Wages,
     TotalIncome,
     DeathDate,
+    Mother,
+    Father,
+    Family,
+    JobPerson,
+    JobPercent,
+    JobWage,
+    JobSector,
     FirstDiagnosis,
     FirstSite,
     FirstStage,
@@ -29,12 +39,15 @@ pub enum Dataset {
     CasePerson,
     CaseDiagnosis,
     CaseSite,
+    CaseStage,
+    CaseBasis,
     VaccineDose,
     DeathCause,
     EpisodePerson,
     EpisodeDate,
     EpisodeCondition,
     EpisodeCare,
+    Stay,
 }
 
 /// What one owner's registers are.
@@ -66,6 +79,13 @@ pub const OWNERS: [OwnerRegisters; 3] = [
             Dataset::Wages,
             Dataset::TotalIncome,
             Dataset::DeathDate,
+            Dataset::Mother,
+            Dataset::Father,
+            Dataset::Family,
+            Dataset::JobPerson,
+            Dataset::JobPercent,
+            Dataset::JobWage,
+            Dataset::JobSector,
         ],
     },
     OwnerRegisters {
@@ -80,6 +100,8 @@ pub const OWNERS: [OwnerRegisters; 3] = [
             Dataset::CasePerson,
             Dataset::CaseDiagnosis,
             Dataset::CaseSite,
+            Dataset::CaseStage,
+            Dataset::CaseBasis,
         ],
     },
     OwnerRegisters {
@@ -93,13 +115,14 @@ pub const OWNERS: [OwnerRegisters; 3] = [
             Dataset::EpisodeDate,
             Dataset::EpisodeCondition,
             Dataset::EpisodeCare,
+            Dataset::Stay,
         ],
     },
 ];
 
 impl Dataset {
     /// All of them, in the order of the owners.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 32] = [
         Self::Sex,
         Self::BirthMonth,
         Self::BirthCountry,
@@ -109,6 +132,13 @@ impl Dataset {
         Self::Wages,
         Self::TotalIncome,
         Self::DeathDate,
+        Self::Mother,
+        Self::Father,
+        Self::Family,
+        Self::JobPerson,
+        Self::JobPercent,
+        Self::JobWage,
+        Self::JobSector,
         Self::FirstDiagnosis,
         Self::FirstSite,
         Self::FirstStage,
@@ -116,12 +146,15 @@ impl Dataset {
         Self::CasePerson,
         Self::CaseDiagnosis,
         Self::CaseSite,
+        Self::CaseStage,
+        Self::CaseBasis,
         Self::VaccineDose,
         Self::DeathCause,
         Self::EpisodePerson,
         Self::EpisodeDate,
         Self::EpisodeCondition,
         Self::EpisodeCare,
+        Self::Stay,
     ];
 
     /// The dataset's name.
@@ -136,6 +169,13 @@ impl Dataset {
             Self::Wages => "INNTEKT_WLONN",
             Self::TotalIncome => "INNTEKT_WSAMINNT",
             Self::DeathDate => "BEFOLKNING_DOEDS_DATO",
+            Self::Mother => "BEFOLKNING_MOR_FNR",
+            Self::Father => "BEFOLKNING_FAR_FNR",
+            Self::Family => "BEFOLKNING_REGSTAT_FAMNR",
+            Self::JobPerson => "ARBEIDSFORHOLD_PERSON",
+            Self::JobPercent => "ARBLONN_ARB_STILLINGSPST",
+            Self::JobWage => "ARBLONN_LONN_KONTANT",
+            Self::JobSector => "ARBLONN_FRTK_SEKTOR_2014",
             Self::FirstDiagnosis => "KRG_DIAGNOSEDATO",
             Self::FirstSite => "KRG_LOKALISASJON",
             Self::FirstStage => "KRG_STADIUM",
@@ -143,12 +183,15 @@ impl Dataset {
             Self::CasePerson => "KRG_KREFTTILFELLE_FNR",
             Self::CaseDiagnosis => "KRG_KREFTTILFELLE_DIAGNOSEDATO",
             Self::CaseSite => "KRG_KREFTTILFELLE_LOKALISASJON",
+            Self::CaseStage => "KRG_KREFTTILFELLE_STADIUM",
+            Self::CaseBasis => "KRG_KREFTTILFELLE_BASIS",
             Self::VaccineDose => "SYSVAK_COVID19_DOSE",
             Self::DeathCause => "DAAR_DOEDSAARSAK",
             Self::EpisodePerson => "NPR_EPISODE_FNR",
             Self::EpisodeDate => "NPR_EPISODE_INNDATO",
             Self::EpisodeCondition => "NPR_EPISODE_HOVEDTILSTAND",
             Self::EpisodeCare => "NPR_EPISODE_OMSORGSNIVAA",
+            Self::Stay => "NPR_DOEGNOPPHOLD",
         }
     }
 
@@ -177,6 +220,10 @@ impl Dataset {
         let special = |nb, en, subject, measure| facts(nb, en, "FIXED", "PERSON_SPECIAL", subject, measure);
         let case = |nb, en, measure| Facts { unit: "KRG_KREFTTILFELLE", ..special(nb, en, cancer, measure) };
         let episode = |nb, en, measure| Facts { unit: "NPR_EPISODE", ..special(nb, en, health, measure) };
+        let job = |nb, en, temporality, measure| Facts {
+            unit: "JOBB",
+            ..facts(nb, en, temporality, "PERSON_GENERAL", ("Arbeid", "Work"), measure)
+        };
         let codes = Measure::codes;
         let sites = || codes(&SITES.map(|site| site.code));
         match self {
@@ -208,6 +255,13 @@ impl Dataset {
             Self::Wages => kroner("Lønnsinntekter", "Wages"),
             Self::TotalIncome => kroner("Samlet inntekt", "Total income"),
             Self::DeathDate => general("Dødsdato", "Date of death", "FIXED", Measure::Date),
+            Self::Mother => general("Mor", "Mother", "FIXED", Measure::Unit("PERSON")),
+            Self::Father => general("Far", "Father", "FIXED", Measure::Unit("PERSON")),
+            Self::Family => general("Familie", "Family", "STATUS", Measure::Unit("FAMILIE")),
+            Self::JobPerson => job("Arbeidstaker", "Employee", "FIXED", Measure::Unit("PERSON")),
+            Self::JobPercent => job("Stillingsprosent", "Position in percent", "STATUS", Measure::Percent),
+            Self::JobWage => job("Kontantlønn per måned", "Cash wages a month", "STATUS", Measure::Kroner),
+            Self::JobSector => job("Sektor", "Sector", "STATUS", codes(&SECTORS.map(|(sector, _)| sector))),
             Self::FirstDiagnosis => special(
                 "Dato for første kreftdiagnose",
                 "Date of first cancer diagnosis",
@@ -226,9 +280,13 @@ impl Dataset {
                 cancer,
                 codes(&BASES.map(|(code, _)| code)),
             ),
-            Self::CasePerson => case("Pasient", "Patient", Measure::Person),
+            Self::CasePerson => case("Pasient", "Patient", Measure::Unit("PERSON")),
             Self::CaseDiagnosis => case("Diagnosedato", "Date of diagnosis", Measure::Date),
             Self::CaseSite => case("Lokalisasjon", "Site", sites()),
+            Self::CaseStage => case("Stadium", "Stage", codes(&STAGES)),
+            Self::CaseBasis => {
+                case("Diagnosegrunnlag", "Basis of diagnosis", codes(&BASES.map(|(code, _)| code)))
+            }
             Self::VaccineDose => facts(
                 "Dose av vaksine mot covid-19",
                 "Dose of vaccine against COVID-19",
@@ -240,202 +298,21 @@ impl Dataset {
             Self::DeathCause => {
                 special("Dødsårsak", "Cause of death", health, codes(&CAUSES.map(|cause| cause.code)))
             }
-            Self::EpisodePerson => episode("Pasient", "Patient", Measure::Person),
+            Self::EpisodePerson => episode("Pasient", "Patient", Measure::Unit("PERSON")),
             Self::EpisodeDate => episode("Inndato", "Day of admission", Measure::Date),
             Self::EpisodeCondition => {
                 episode("Hovedtilstand", "Main condition", codes(&CONDITIONS.map(|(code, _)| code)))
             }
             Self::EpisodeCare => episode("Omsorgsnivå", "Level of care", codes(&CARE)),
-        }
-    }
-}
-
-/// What a dataset's metadata is made from.
-pub(crate) struct Facts {
-    pub(crate) nb: &'static str,
-    pub(crate) en: &'static str,
-    pub(crate) unit: &'static str,
-    pub(crate) temporality: &'static str,
-    pub(crate) sensitivity: &'static str,
-    pub(crate) subject: (&'static str, &'static str),
-    pub(crate) measure: Measure,
-}
-
-impl Facts {
-    /// The metadata file, ready to be written as JSON.
-    pub(crate) fn metadata(self) -> Metadata {
-        let Self { nb, en, unit, temporality, sensitivity, subject, measure } = self;
-        let person = unit == "PERSON";
-        Metadata {
-            temporality_type: temporality,
-            sensitivity_level: sensitivity,
-            population_description: if person {
-                both("Oppdiktede personer", "Invented people")
-            } else {
-                both("Oppdiktede hendelser", "Invented events")
-            },
-            spatial_coverage_description: both("Norge", "Norway"),
-            subject_fields: vec![both(subject.0, subject.1)],
-            data_revision: DataRevision { description: both("Første utgave", "First edition") },
-            identifier_variables: [Identifier { unit_type: unit }],
-            measure_variables: [measure.variable(nb, en)],
-        }
-    }
-}
-
-/// What a dataset's values are.
-pub(crate) enum Measure {
-    Codes(Vec<Item>),
-    Kroner,
-    YearAndMonth,
-    Date,
-    Person,
-}
-
-impl Measure {
-    /// Codes that always have been and are valid.
-    pub(crate) fn codes(codes: &[Code]) -> Self {
-        Self::Codes(codes.iter().map(|code| Item::new(*code, "1900-01-01")).collect())
-    }
-
-    fn variable(self, nb: &'static str, en: &'static str) -> MeasureVariable {
-        let described = |data_type, description, measurement| {
-            let (measurement_type, measurement_unit_description) = match measurement {
-                Some(unit) => (Some("CURRENCY"), Some(unit)),
-                None => (None, None),
-            };
-            let domain = Domain::Described { description, measurement_type, measurement_unit_description };
-            (Some(data_type), Some(domain))
-        };
-        let (data_type, value_domain) = match self {
-            Self::Codes(code_list) => (Some("STRING"), Some(Domain::Codes { code_list })),
-            Self::Kroner => described(
-                "LONG",
-                both("Beløp i hele kroner", "Amount in whole kroner"),
-                Some(both("Norske kroner", "Norwegian kroner")),
+            Self::Stay => facts(
+                "Døgnopphold på sykehus, hovedtilstand",
+                "Inpatient stay, main condition",
+                "EVENT",
+                "PERSON_SPECIAL",
+                health,
+                codes(&CONDITIONS.map(|(code, _)| code)),
             ),
-            Self::YearAndMonth => {
-                described("LONG", both("År og måned, ÅÅÅÅMM", "Year and month, YYYYMM"), None)
-            }
-            Self::Date => described("DATE", both("En dato", "A date"), None),
-            Self::Person => (None, None),
-        };
-        let unit_type = value_domain.is_none().then_some("PERSON");
-        let format = (data_type == Some("DATE")).then_some("YYYY-MM-DD");
-        MeasureVariable {
-            unit_type,
-            name: both(nb, en),
-            description: both(nb, en),
-            data_type,
-            format,
-            value_domain,
         }
-    }
-}
-
-/// Codes of municipalities with the years they were used in; those that the reform kept stand once.
-fn municipalities() -> Vec<Item> {
-    let mut items = Vec::new();
-    for municipality in &MUNICIPALITIES {
-        let before =
-            Code { code: municipality.code_2018, nb: municipality.name_2018, en: municipality.name_2018 };
-        let after =
-            Code { code: municipality.code_2020, nb: municipality.name_2020, en: municipality.name_2020 };
-        if before.code == after.code {
-            items.push(Item::new(after, "2018-01-01"));
-        } else {
-            items.push(Item { valid_until: Some("2019-12-31"), ..Item::new(before, "2018-01-01") });
-            items.push(Item::new(after, "2020-01-01"));
-        }
-    }
-    items.sort_by_key(|item| (item.valid_from, item.code));
-    items
-}
-
-/// A text in two languages.
-pub type Texts = [Text; 2];
-
-fn both(nb: &'static str, en: &'static str) -> Texts {
-    [Text { language_code: "nb", value: nb }, Text { language_code: "en", value: en }]
-}
-
-/// A text in a language.
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Text {
-    language_code: &'static str,
-    value: &'static str,
-}
-
-/// The metadata file of a dataset.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Metadata {
-    temporality_type: &'static str,
-    sensitivity_level: &'static str,
-    population_description: Texts,
-    spatial_coverage_description: Texts,
-    subject_fields: Vec<Texts>,
-    data_revision: DataRevision,
-    identifier_variables: [Identifier; 1],
-    measure_variables: [MeasureVariable; 1],
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct DataRevision {
-    description: Texts,
-}
-
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Identifier {
-    unit_type: &'static str,
-}
-
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct MeasureVariable {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unit_type: Option<&'static str>,
-    name: Texts,
-    description: Texts,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data_type: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    format: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    value_domain: Option<Domain>,
-}
-
-#[derive(Clone, Debug, Serialize)]
-#[serde(untagged, rename_all_fields = "camelCase")]
-enum Domain {
-    Codes {
-        code_list: Vec<Item>,
-    },
-    Described {
-        description: Texts,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        measurement_type: Option<&'static str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        measurement_unit_description: Option<Texts>,
-    },
-}
-
-/// A code of a list, with the days it is valid.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Item {
-    code: &'static str,
-    category_title: Texts,
-    valid_from: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    valid_until: Option<&'static str>,
-}
-
-impl Item {
-    fn new(code: Code, valid_from: &'static str) -> Self {
-        Self { code: code.code, category_title: both(code.nb, code.en), valid_from, valid_until: None }
     }
 }
 
@@ -445,6 +322,7 @@ mod tests {
 
     use kobling_model::{DatastoreId, OwnerId, UnitType, VariableName};
 
+    use super::metadata::Domain;
     use super::*;
 
     #[test]

@@ -32,6 +32,16 @@ pub const CIVIL_STATUSES: [Code; 5] = [
     Code { code: "5", nb: "Separert", en: "Separated" },
 ];
 
+/// Institutional sectors of employers, with weights: of people educated for health or teaching, of all others.
+pub const SECTORS: [(Code, [f64; 2]); 6] = [
+    (Code { code: "1120", nb: "Statlig eide aksjeselskaper", en: "State-owned companies" }, [2.0, 6.0]),
+    (Code { code: "1520", nb: "Kommunalt eide aksjeselskaper", en: "Municipal companies" }, [2.0, 2.0]),
+    (Code { code: "2100", nb: "Private aksjeselskaper", en: "Private companies" }, [22.0, 68.0]),
+    (Code { code: "6100", nb: "Statsforvaltningen", en: "Central government" }, [26.0, 9.0]),
+    (Code { code: "6500", nb: "Kommuneforvaltningen", en: "Local government" }, [43.0, 12.0]),
+    (Code { code: "7000", nb: "Ideelle organisasjoner", en: "Non-profit organisations" }, [5.0, 3.0]),
+];
+
 /// Doses of a vaccine against COVID-19.
 pub const DOSES: [Code; 4] = [
     Code { code: "1", nb: "Dose 1", en: "Dose 1" },

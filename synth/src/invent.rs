@@ -11,7 +11,6 @@
 //! Reading order: [`people`] and [`units`] say who there is and who belongs to whom; [`metadata`] what is asked for;
 //! [`codes`] and [`described`] draw values; [`rows`] gives them dates; [`output`] writes.
 
-mod chance;
 mod codes;
 mod described;
 mod fault;

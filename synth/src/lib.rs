@@ -9,14 +9,18 @@
 //! Everybody is a test person: the month of the identity number is raised by 80, which no living person's ever
 //! is. Nobody is a canary of the linkage (see `kobling_model::identity`).
 //!
-//! Reading order: [`population`] draws people from the tables of facts ([`facts`]); [`dataset`] says what each
-//! register variable is; [`write`](mod@write) turns people into files. [`linked`] makes the benchmark's registers.
+//! Reading order: [`population`] draws people from the tables of facts ([`facts`]), `derived` gives them jobs and stays
+//! in hospital, and `kin` makes them families; [`dataset`] says what each register variable is; [`write`](mod@write)
+//! turns people into files. [`linked`] makes the benchmark's registers.
 //! Apart from these, [`invent`](mod@invent) makes data for whatever metadata it is given.
 
+mod chance;
 pub mod dataset;
+mod derived;
 mod draw;
 pub mod facts;
 pub mod invent;
+mod kin;
 pub mod linked;
 mod number;
 pub mod population;

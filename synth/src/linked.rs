@@ -1,9 +1,10 @@
-//! Registers of the benchmark's cases: a few variables of two or three owners, of a size and an overlap that are given.
+//! Registers of the benchmark's cases: a few variables of one to three owners, of a size and an overlap that are given.
 //!
 //! Everybody is at Statistics Norway, with an education (ten levels) and a year's wages; an exact number of them, drawn
 //! evenly, is at the Cancer Registry, with a site (twenty) or a date of diagnosis. Where the case has a third owner, about six in ten of everybody
 //! have a number of vaccine doses (three) at the Institute of Public Health, or half of the patients a date of death there. So a
-//! bound on time or bytes is of a stated number of rows. Wages depend on education, deaths on diagnoses, and nothing else on anything:
+//! bound on time or bytes is of a stated number of rows. A case of one owner has sex and birth beside these, educations that changed
+//! and wages of three in four. Wages depend on education, deaths on diagnoses, and nothing else on anything:
 //! what the tables say is of no interest, that they are right is.
 
 use std::io;
@@ -13,8 +14,8 @@ use kobling_model::Day;
 
 use crate::dataset::{Facts, Measure, OWNERS, OwnerRegisters};
 use crate::draw::Draw;
-use crate::facts::Code;
 use crate::facts::cancer::SITES;
+use crate::facts::{Code, SEXES};
 use crate::number::{FIRST_YEAR, Numbers};
 use crate::population::{Config, UnusableConfig};
 use crate::write::{Rows, calendar};
@@ -23,6 +24,10 @@ use crate::write::{Rows, calendar};
 pub const EDUCATION: &str = "NUDB_NIVAA";
 /// Name of the variable of wages in kroner, ACCUMULATED over 2020.
 pub const WAGES: &str = "INNTEKT_WLONN";
+/// Name of the variable of sexes, FIXED.
+pub const SEX: &str = "BEFOLKNING_KJOENN";
+/// Name of the variable of years and months of birth, FIXED.
+pub const BIRTH: &str = "BEFOLKNING_FOEDSELS_AAR_MND";
 /// Name of the variable of sites, FIXED.
 pub const SITE: &str = "KRG_LOKALISASJON";
 /// Name of the variable of dates of diagnosis, FIXED.
@@ -58,6 +63,8 @@ pub enum Case {
     ThreeOwners,
     /// Education at one owner, dates of diagnosis at another, of death at a third.
     SurvivalTime,
+    /// Sex, birth, educations and wages at one owner, and nothing anywhere else.
+    SingleOwner,
 }
 
 /// Numbers of doses.
@@ -81,9 +88,13 @@ pub struct LinkedConfig {
     pub seed: u64,
 }
 
-/// The owners whose registers are written: Statistics Norway, the Cancer Registry, and the third if the case has one.
+/// The owners whose registers are written: Statistics Norway, then the Cancer Registry and the third if the case has them.
 pub fn owners(case: Case) -> Vec<&'static OwnerRegisters> {
-    let count = if case == Case::LinkedTable { 2 } else { 3 };
+    let count = match case {
+        Case::SingleOwner => 1,
+        Case::LinkedTable => 2,
+        Case::ThreeOwners | Case::SurvivalTime => 3,
+    };
     OWNERS.iter().take(count).collect()
 }
 
@@ -101,28 +112,18 @@ pub fn write_linked(config: &LinkedConfig, folder: &Path) -> io::Result<()> {
     if !(1..=Config::PEOPLE_MAX).contains(&people) || linked > people {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, UnusableConfig));
     }
+    if case == Case::SingleOwner {
+        return write_single(people, seed, &folder.join(OWNERS[0].owner));
+    }
     let folder_of = |owner: usize| folder.join(OWNERS[owner].owner);
     let [population, patients, others] = [0, 1, 2].map(folder_of);
-    let general = |nb, en, temporality, subject, measure| Facts {
-        nb,
-        en,
-        unit: "PERSON",
-        temporality,
-        sensitivity: "PERSON_GENERAL",
-        subject,
-        measure,
-    };
-    let levels = Measure::codes(&LEVELS);
-    let education =
-        general("Utdanningsnivå", "Level of education", "EVENT", ("Utdanning", "Education"), levels);
-    let wages = general("Lønnsinntekter", "Wages", "ACCUMULATED", ("Inntekt", "Income"), Measure::Kroner);
     let codes: [Code; SITE_COUNT] = std::array::from_fn(|at| SITES[at].code);
     let site = Facts {
         sensitivity: "PERSON_SPECIAL",
         ..general("Lokalisasjon", "Site", "FIXED", ("Kreft", "Cancer"), Measure::codes(&codes))
     };
-    let mut education = Rows::create(EDUCATION, &education.metadata(), &population)?;
-    let mut wages = Rows::create(WAGES, &wages.metadata(), &population)?;
+    let mut education = Rows::create(EDUCATION, &education().metadata(), &population)?;
+    let mut wages = Rows::create(WAGES, &wages().metadata(), &population)?;
     let date = |nb, en, subject| general(nb, en, "FIXED", subject, Measure::Date);
     let diagnosis = Facts {
         sensitivity: "PERSON_SPECIAL",
@@ -133,10 +134,10 @@ pub fn write_linked(config: &LinkedConfig, folder: &Path) -> io::Result<()> {
     let death = date("Dødsdato", "Date of death", ("Død", "Death"));
     let mut at_registry = match case {
         Case::SurvivalTime => Rows::create(DIAGNOSIS, &diagnosis.metadata(), &patients)?,
-        Case::LinkedTable | Case::ThreeOwners => Rows::create(SITE, &site.metadata(), &patients)?,
+        _ => Rows::create(SITE, &site.metadata(), &patients)?,
     };
     let mut at_third = match case {
-        Case::LinkedTable => None,
+        Case::LinkedTable | Case::SingleOwner => None,
         Case::ThreeOwners => Some(Rows::create(DOSES, &doses.metadata(), &others)?),
         Case::SurvivalTime => Some(Rows::create(DEATH, &death.metadata(), &others)?),
     };
@@ -148,7 +149,7 @@ pub fn write_linked(config: &LinkedConfig, folder: &Path) -> io::Result<()> {
         // Eighty years of months hold more than eleven million numbers; each is far from used up.
         let (number, _) = numbers.next(year, month).ok_or_else(|| io::Error::other(UnusableConfig))?;
         let level = draw.between(0, LEVELS.len() as i32 - 1) as usize;
-        let wage = draw.normal(300_000.0 + 50_000.0 * level as f64, 120_000.0).max(0.0) as u32;
+        let wage = wage_of(level, &mut draw);
         let since = calendar(draw.between(2000, 2020), 1, 1);
         education.put(&number, LEVELS[level].code, Some(since), None)?;
         wages.put(&number, wage, first, last)?;
@@ -176,6 +177,61 @@ pub fn write_linked(config: &LinkedConfig, folder: &Path) -> io::Result<()> {
     }
     let registers = [Some(education), Some(wages), Some(at_registry), at_third];
     registers.into_iter().flatten().try_for_each(|register| register.finish().map(|_| ()))
+}
+
+/// What one owner has of people: everybody's sex and birth, an education that every other had changed, wages of three in four.
+fn write_single(people: u32, seed: u64, folder: &Path) -> io::Result<()> {
+    let about = ("Befolkning", "Population");
+    let sex = general("Kjønn", "Sex", "FIXED", about, Measure::codes(&SEXES));
+    let birth =
+        general("Fødselsår og -måned", "Year and month of birth", "FIXED", about, Measure::YearAndMonth);
+    let mut sexes = Rows::create(SEX, &sex.metadata(), folder)?;
+    let mut births = Rows::create(BIRTH, &birth.metadata(), folder)?;
+    let mut educations = Rows::create(EDUCATION, &education().metadata(), folder)?;
+    let mut all_wages = Rows::create(WAGES, &wages().metadata(), folder)?;
+    let (mut draw, mut numbers) = (Draw::seeded(seed), Numbers::new());
+    let (first, last) = (Some(calendar(2020, 1, 1)), Some(calendar(2020, 12, 31)));
+    for _ in 0..people {
+        let (year, month) = (draw.between(FIRST_YEAR + 20, 1999), draw.between(1, 12) as u32);
+        let (number, _) = numbers.next(year, month).ok_or_else(|| io::Error::other(UnusableConfig))?;
+        sexes.put(&number, SEXES[usize::from(draw.chance(0.5))].code, None, None)?;
+        births.put(&number, year as u32 * 100 + month, None, None)?;
+        let level = draw.between(0, LEVELS.len() as i32 - 1) as usize;
+        let since = calendar(draw.between(2000, 2020), 1, 1);
+        if draw.chance(0.5) {
+            let before = LEVELS[draw.between(0, level as i32) as usize].code;
+            let until = within_calendar(since.days() - 1);
+            educations.put(&number, before, Some(calendar(1990, 1, 1)), Some(until))?;
+        }
+        educations.put(&number, LEVELS[level].code, Some(since), None)?;
+        if draw.chance(0.75) {
+            all_wages.put(&number, wage_of(level, &mut draw), first, last)?;
+        }
+    }
+    [sexes, births, educations, all_wages].into_iter().try_for_each(|register| register.finish().map(|_| ()))
+}
+
+fn general(
+    nb: &'static str,
+    en: &'static str,
+    temporality: &'static str,
+    subject: (&'static str, &'static str),
+    measure: Measure,
+) -> Facts {
+    Facts { nb, en, unit: "PERSON", temporality, sensitivity: "PERSON_GENERAL", subject, measure }
+}
+
+fn education() -> Facts {
+    let levels = Measure::codes(&LEVELS);
+    general("Utdanningsnivå", "Level of education", "EVENT", ("Utdanning", "Education"), levels)
+}
+
+fn wages() -> Facts {
+    general("Lønnsinntekter", "Wages", "ACCUMULATED", ("Inntekt", "Income"), Measure::Kroner)
+}
+
+fn wage_of(level: usize, draw: &mut Draw) -> u32 {
+    draw.normal(300_000.0 + 50_000.0 * level as f64, 120_000.0).max(0.0) as u32
 }
 
 fn within_calendar(days: i32) -> Day {
@@ -217,6 +273,20 @@ mod tests {
             let rows = fs::read_to_string(file).expect("a text file").lines().count();
             assert!((200..700).contains(&rows), "{name}: {rows}");
         }
+    }
+
+    #[test]
+    fn a_single_owner_has_everybodys_sex_and_some_educations_that_changed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = LinkedConfig { case: Case::SingleOwner, people: 1000, linked: 0, seed: 3 };
+        write_linked(&config, folder.path()).expect("written");
+        let rows = |name: &str| {
+            let file = folder.path().join("ssb").join(name).join(name).with_extension("csv");
+            fs::read_to_string(file).expect("a text file").lines().count()
+        };
+        assert_eq!((rows(SEX), rows(BIRTH)), (1000, 1000));
+        assert!((1400..1600).contains(&rows(EDUCATION)) && (650..850).contains(&rows(WAGES)));
+        assert!(!folder.path().join("krg").exists());
     }
 
     #[test]

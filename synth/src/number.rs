@@ -30,34 +30,49 @@ impl Numbers {
     /// A new number for someone born in this month, and the day of birth. None when the month is used up, after
     /// about 11 500 people.
     pub fn next(&mut self, year: i32, month: u32) -> Option<(Number, u32)> {
-        let used = &mut self.used[(year - FIRST_YEAR) as usize * 12 + month as usize - 1];
-        let days = month_length(year, month);
-        let slots = days * PER_DAY;
-        while *used < slots {
-            // 7919 is prime and no divisor of the number of slots: each slot comes once.
-            let slot = (*used * 7919 + month * 131 + year as u32 * 17) % slots;
+        let used = &mut self.used[month_index(year, month)];
+        let places = places(year, month);
+        while *used < places {
             *used += 1;
-            let (day, individual) = (slot % days + 1, slot / days + if year < 2000 { 0 } else { PER_DAY });
-            let test_month = month + 80;
-            let year = year.rem_euclid(100) as u32;
-            let nine = [
-                day / 10,
-                day % 10,
-                test_month / 10,
-                test_month % 10,
-                year / 10,
-                year % 10,
-                individual / 100,
-                individual / 10 % 10,
-                individual % 10,
-            ];
-            if let Some(number) = with_control_digits(nine) {
-                let digits = number.into_bytes().try_into().expect("a number has eleven digits");
-                return Some((digits, day));
+            if let Some(number) = number_at(year, month, *used - 1) {
+                return Some(number);
             }
         }
         None
     }
+}
+
+/// The place of a month among all that have numbers.
+pub fn month_index(year: i32, month: u32) -> usize {
+    (year - FIRST_YEAR) as usize * 12 + month as usize - 1
+}
+
+/// How many places a month has.
+pub fn places(year: i32, month: u32) -> u32 {
+    month_length(year, month) * PER_DAY
+}
+
+/// The number at a place of a month's order, and the day of birth. None where no control digits fit.
+pub fn number_at(year: i32, month: u32, place: u32) -> Option<(Number, u32)> {
+    let days = month_length(year, month);
+    // 7919 is prime and no divisor of the number of places: each slot comes once.
+    let slot = (place * 7919 + month * 131 + year as u32 * 17) % places(year, month);
+    let (day, individual) = (slot % days + 1, slot / days + if year < 2000 { 0 } else { PER_DAY });
+    let test_month = month + 80;
+    let year = year.rem_euclid(100) as u32;
+    let nine = [
+        day / 10,
+        day % 10,
+        test_month / 10,
+        test_month % 10,
+        year / 10,
+        year % 10,
+        individual / 100,
+        individual / 10 % 10,
+        individual % 10,
+    ];
+    let digits = with_control_digits(nine)?.into_bytes();
+    Some((digits.try_into().expect("a number has eleven digits"), day))
 }
 
 /// Days of a month.

@@ -1,4 +1,4 @@
-//! People into files: all datasets of all owners in one pass, so that memory does not grow with the nation.
+//! People into files: all datasets of all owners in one pass, and kinship after it, so that memory hardly grows with the nation.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -6,13 +6,16 @@ use std::path::Path;
 
 use kobling_model::Day;
 
+use crate::chance::Key;
 use crate::dataset::{Dataset, Metadata, OWNERS};
+use crate::derived::{JOB_YEARS, jobs, stays};
 use crate::facts::cancer::{BASES, SITES, STAGES};
 use crate::facts::country::COUNTRIES;
 use crate::facts::death::CAUSES;
 use crate::facts::education::EDUCATIONS;
 use crate::facts::municipality::MUNICIPALITIES;
-use crate::facts::{CARE, CIVIL_STATUSES, CONDITIONS, DOSES, SEXES};
+use crate::facts::{CARE, CIVIL_STATUSES, CONDITIONS, DOSES, SECTORS, SEXES};
+use crate::kin::{FAMILY_YEARS, Kin, Related};
 use crate::population::{Config, INCOME_YEARS, Person, Population, STATUS_YEARS};
 
 /// What was written.
@@ -37,7 +40,7 @@ impl Summary {
 
 /// Writes the three owners' registers as `<folder>/<owner>/<NAME>/<NAME>.csv` and `.json`.
 ///
-/// Files that are there are overwritten. Time is about 10 µs a person; memory is a few buffers.
+/// Files that are there are overwritten. Time is about 10 µs a person; memory is a few buffers, and a byte or so a person.
 ///
 /// # Errors
 /// From the file system; `InvalidInput` for a configuration that [`Population::generate`] refuses.
@@ -51,13 +54,17 @@ pub fn write_registers(config: &Config, folder: &Path) -> io::Result<Summary> {
             files.push(Rows::create(dataset.name(), &dataset.metadata(), &folder)?);
         }
     }
-    let mut registers = Registers { files, cases: 0, episodes: 0 };
-    let (mut people, mut in_population) = (0, 0);
+    let key = Key::seeded(config.seed);
+    let mut registers = Registers { files, key: key.of("person"), people: 0, jobs: 0, cases: 0, episodes: 0 };
+    let mut kin = Kin::new(key.of("kin"));
+    let mut in_population = 0;
     for person in population {
-        people += 1;
         in_population += u64::from(person.in_population);
         registers.person(&person)?;
+        kin.add(&person);
     }
+    kin.relate(|related| registers.related(related))?;
+    let people = registers.people;
     let mut rows = Vec::with_capacity(Dataset::ALL.len());
     for (dataset, file) in Dataset::ALL.into_iter().zip(registers.files) {
         rows.push((dataset, file.finish()?));
@@ -68,6 +75,10 @@ pub fn write_registers(config: &Config, folder: &Path) -> io::Result<Summary> {
 struct Registers {
     /// By [`Dataset`].
     files: Vec<Rows>,
+    /// Draws what is derived from people.
+    key: Key,
+    people: u64,
+    jobs: u64,
     cases: u64,
     episodes: u64,
 }
@@ -104,11 +115,48 @@ impl Registers {
     }
 
     fn person(&mut self, person: &Person) -> io::Result<()> {
+        let key = self.key.at(self.people);
+        self.people += 1;
         if person.in_population {
             self.ssb(person)?;
+            self.work(person, key)?;
         }
         self.krg(person)?;
-        self.fhi(person)
+        self.fhi(person, key)
+    }
+
+    fn work(&mut self, person: &Person, key: Key) -> io::Result<()> {
+        for job in jobs(person, key) {
+            self.jobs += 1;
+            let id = format!("J{:09}", self.jobs);
+            let unit = id.as_bytes();
+            self.fixed(Dataset::JobPerson, unit, &person.number[..])?;
+            for (year, held) in JOB_YEARS.into_iter().zip(job.held) {
+                let Some(terms) = held else { continue };
+                let day = Some(calendar(year, 11, 16));
+                self.put(Dataset::JobPercent, unit, terms.percent, day, day)?;
+                self.put(Dataset::JobWage, unit, terms.wages, day, day)?;
+                self.put(Dataset::JobSector, unit, SECTORS[job.sector].0.code, day, day)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn related(&mut self, related: &Related) -> io::Result<()> {
+        let unit = &related.number[..];
+        if let Some(mother) = &related.mother {
+            self.fixed(Dataset::Mother, unit, &mother[..])?;
+        }
+        if let Some(father) = &related.father {
+            self.fixed(Dataset::Father, unit, &father[..])?;
+        }
+        for (year, family) in FAMILY_YEARS.into_iter().zip(&related.families) {
+            if let Some(family) = family {
+                let day = Some(calendar(year, 1, 1));
+                self.put(Dataset::Family, unit, &family[..], day, day)?;
+            }
+        }
+        Ok(())
     }
 
     fn ssb(&mut self, person: &Person) -> io::Result<()> {
@@ -158,11 +206,13 @@ impl Registers {
             self.fixed(Dataset::CasePerson, case.as_bytes(), unit)?;
             self.fixed(Dataset::CaseDiagnosis, case.as_bytes(), cancer.diagnosed)?;
             self.fixed(Dataset::CaseSite, case.as_bytes(), SITES[cancer.site].code.code)?;
+            self.fixed(Dataset::CaseStage, case.as_bytes(), STAGES[cancer.stage].code)?;
+            self.fixed(Dataset::CaseBasis, case.as_bytes(), BASES[cancer.basis].0.code)?;
         }
         Ok(())
     }
 
-    fn fhi(&mut self, person: &Person) -> io::Result<()> {
+    fn fhi(&mut self, person: &Person, key: Key) -> io::Result<()> {
         let unit = &person.number[..];
         let doses = person.doses.iter().zip(&DOSES).map(|(day, dose)| (*day, dose.code));
         self.event(Dataset::VaccineDose, unit, doses)?;
@@ -176,6 +226,10 @@ impl Registers {
             self.fixed(Dataset::EpisodeDate, id.as_bytes(), episode.begun)?;
             self.fixed(Dataset::EpisodeCondition, id.as_bytes(), CONDITIONS[episode.condition].0.code)?;
             self.fixed(Dataset::EpisodeCare, id.as_bytes(), CARE[episode.care].code)?;
+        }
+        for stay in stays(person, key) {
+            let condition = CONDITIONS[stay.condition].0.code;
+            self.put(Dataset::Stay, unit, condition, Some(stay.from), Some(stay.to))?;
         }
         Ok(())
     }
@@ -424,7 +478,10 @@ mod tests {
         assert_eq!(population.len(), 20_000);
         assert_eq!(summary.in_population, 20_000);
         for dataset in OWNERS[0].datasets {
-            assert!(units(*dataset).is_subset(&population));
+            let metadata = metadata(folder.path(), *dataset);
+            if metadata["identifierVariables"][0]["unitType"] == "PERSON" {
+                assert!(units(*dataset).is_subset(&population));
+            }
         }
         let patients = units(Dataset::FirstDiagnosis);
         assert!(patients.intersection(&population).count() > 500);
@@ -443,6 +500,12 @@ mod tests {
         let pointed: HashSet<String> =
             rows(folder.path(), Dataset::CasePerson).into_iter().map(|(_, person, _, _)| person).collect();
         assert_eq!(patients, pointed);
+        let population: HashSet<String> =
+            rows(folder.path(), Dataset::Sex).into_iter().map(|(unit, _, _, _)| unit).collect();
+        for dataset in [Dataset::Mother, Dataset::Father, Dataset::Family, Dataset::JobPerson] {
+            let rows = rows(folder.path(), dataset);
+            assert!(rows.len() > 8000 && rows.iter().all(|(_, to, _, _)| population.contains(to)));
+        }
         let cases = summary.rows.iter().find(|(dataset, _)| *dataset == Dataset::CaseSite).expect("there").1;
         assert!(cases > patients.len() as u64, "some have two");
     }

@@ -2,9 +2,9 @@
 
 use kobling_model::Day;
 
-use super::chance::{Draws, Key};
 use super::metadata::Code;
 use super::units::Unit;
+use crate::chance::{Draws, Key};
 
 /// Largest table of weights, in entries; larger code lists do not depend on who has the code.
 const ENTRIES_MAX: usize = 4 << 20;

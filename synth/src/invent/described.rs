@@ -9,12 +9,12 @@ use std::io::Write;
 use kobling_model::Day;
 use kobling_model::catalogue::DataType;
 
-use super::chance::{Draws, Key};
 use super::fault::FaultKind;
 use super::metadata::Words;
 use super::period::Period;
 use super::ranges::Range;
 use super::units::Unit;
+use crate::chance::{Draws, Key};
 use crate::write::Value;
 
 /// Distinct texts of a described STRING.

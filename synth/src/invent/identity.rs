@@ -3,7 +3,7 @@
 use kobling_model::Day;
 use kobling_model::identity::{canary_persons, with_control_digits};
 
-use super::chance::{Key, Order};
+use crate::chance::{Key, Order};
 use crate::number::month_length;
 
 /// First and last year of birth that has numbers.

@@ -12,12 +12,12 @@ use kobling_model::UnitType;
 use serde::Serialize;
 
 use super::Settings;
-use super::chance::Key;
 use super::fault::{Fault, Faults};
 use super::metadata::Variable;
 use super::people::{PEOPLE_MAX, People, TooManyPeople};
 use super::rows::{Lines, Maker};
 use super::units::{Units, UnusableCount};
+use crate::chance::Key;
 
 /// So many bytes are written at once.
 const BLOCK: usize = 1 << 18;

@@ -15,9 +15,9 @@ use std::ops::Range;
 
 use kobling_model::Day;
 
-use super::chance::{Draws, Key};
 use super::identity::{Numbers, YEARS};
 use super::period::Period;
+use crate::chance::{Draws, Key};
 
 /// Most people there can be.
 pub const PEOPLE_MAX: u32 = 10_000_000;

@@ -9,7 +9,6 @@
 use kobling_model::catalogue::Temporality;
 use kobling_model::{Day, UnitType};
 
-use super::chance::{Draws, Key};
 use super::codes::{CodeList, Drawn};
 use super::described::Described;
 use super::fault::FaultKind;
@@ -17,6 +16,7 @@ use super::metadata::{Domain, Variable, Words};
 use super::period::{Period, later};
 use super::ranges::Range;
 use super::units::{Unit, Units};
+use crate::chance::{Draws, Key};
 use crate::write::Value;
 
 /// The share of units without a row, or of a unit's days and years, where nothing is said; of births, sexes and pointers

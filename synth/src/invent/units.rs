@@ -24,11 +24,11 @@ use std::io::Write;
 
 use kobling_model::{Day, UnitType};
 
-use super::chance::{Key, Order};
 use super::identity::OrganisationNumbers;
 use super::metadata::Words;
 use super::people::{People, Traits};
 use super::period::{Period, later};
+use crate::chance::{Key, Order};
 use crate::facts::municipality::MUNICIPALITIES;
 
 /// Of sixteen places in a row, how many units each gets.

@@ -15,15 +15,15 @@ fn mix(bits: u64) -> u64 {
 
 /// What is drawn, from the seed downwards: a purpose, a variable, a unit, a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Key(u64);
+pub(crate) struct Key(u64);
 
 impl Key {
-    pub(super) fn seeded(seed: u64) -> Self {
+    pub(crate) fn seeded(seed: u64) -> Self {
         Self(mix(seed.wrapping_add(STEP)))
     }
 
     /// The key of a purpose or a variable below this one.
-    pub(super) fn of(self, word: &str) -> Self {
+    pub(crate) fn of(self, word: &str) -> Self {
         // FNV-1a tells words apart; the mixing spreads them.
         let hash = word.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
@@ -32,23 +32,23 @@ impl Key {
     }
 
     /// The key of a number below this one.
-    pub(super) fn at(self, number: u64) -> Self {
+    pub(crate) fn at(self, number: u64) -> Self {
         Self(mix(self.0 ^ mix(number.wrapping_add(STEP))))
     }
 
-    pub(super) fn draws(self) -> Draws {
+    pub(crate) fn draws(self) -> Draws {
         Draws(self.0)
     }
 
     /// The only draw of this key: below `bound`.
-    pub(super) fn below(self, bound: u64) -> u64 {
+    pub(crate) fn below(self, bound: u64) -> u64 {
         self.draws().below(bound)
     }
 }
 
 /// The draws of one key, one after the other.
 #[derive(Clone, Debug)]
-pub(super) struct Draws(u64);
+pub(crate) struct Draws(u64);
 
 impl Draws {
     fn bits(&mut self) -> u64 {
@@ -57,28 +57,28 @@ impl Draws {
     }
 
     /// Uniform below `bound`, which is not 0. Off by less than `bound` in 2⁶⁴.
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         ((u128::from(self.bits()) * u128::from(bound)) >> 64) as u64
     }
 
     /// Uniform in `low..=high`.
-    pub(super) fn between(&mut self, low: i32, high: i32) -> i32 {
+    pub(crate) fn between(&mut self, low: i32, high: i32) -> i32 {
         let width = (i64::from(high) - i64::from(low)).max(0) as u64 + 1;
         (i64::from(low) + self.below(width) as i64) as i32
     }
 
     /// Uniform in [0, 1).
-    pub(super) fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// True with this probability.
-    pub(super) fn chance(&mut self, probability: f64) -> bool {
+    pub(crate) fn chance(&mut self, probability: f64) -> bool {
         self.unit() < probability
     }
 
     /// Near the standard normal distribution: a sum of eight uniforms, at most 4.9 away from 0.
-    pub(super) fn normal(&mut self) -> f64 {
+    pub(crate) fn normal(&mut self) -> f64 {
         let mut sum = 0;
         for _ in 0..2 {
             let bits = self.bits();
@@ -93,29 +93,29 @@ impl Draws {
 /// A Feistel network of four rounds over an even number of bits, walked until it is back in range (J. Black, P. Rogaway,
 /// "Ciphers with arbitrary finite domains", CT-RSA 2002, section 3).
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Order {
+pub(crate) struct Order {
     key: Key,
     size: u64,
     half: u32,
 }
 
 impl Order {
-    pub(super) fn new(key: Key, size: u64) -> Self {
+    pub(crate) fn new(key: Key, size: u64) -> Self {
         let bits = 64 - size.saturating_sub(1).leading_zeros();
         Self { key, size, half: bits.div_ceil(2).max(1) }
     }
 
-    pub(super) fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
     /// The number at this place of the order. The place is below the size.
-    pub(super) fn at(&self, place: u64) -> u64 {
+    pub(crate) fn at(&self, place: u64) -> u64 {
         self.walk(place, |left, right, round| (right, left ^ self.round(right, round)), [0, 1, 2, 3])
     }
 
     /// The place of this number.
-    pub(super) fn place(&self, number: u64) -> u64 {
+    pub(crate) fn place(&self, number: u64) -> u64 {
         self.walk(number, |left, right, round| (right ^ self.round(left, round), left), [3, 2, 1, 0])
     }
 
