@@ -36,8 +36,16 @@ pub enum Command {
     /// Registers are of people who do not exist. The table is held against a plain reference, and the same join and
     /// group-by is done by one engine in clear. Figures mean something in a release build only.
     Bench(BenchArguments),
+    /// The single-owner case by DataFusion alone, with what it cost this process: what `bench` compares with.
+    #[command(hide = true)]
+    BenchDirect(DirectArguments),
     /// Run a script and show its tables.
     Run(RunArguments),
+    /// Type a script line by line, with completion and history, and keep its datasets.
+    ///
+    /// A line that makes or changes a dataset is checked and kept; a statistic is asked at once. What is wrong, refused or interrupted
+    /// leaves the datasets as they were. Without a terminal, lines are read from standard input, and the exit code is 1 if one failed.
+    Shell(ShellArguments),
     /// Check scripts without running them: names, types and dates against the catalogue, or with --syntax the text alone.
     Check(CheckArguments),
     /// Show what a script would ask, of whom, under which rules, and roughly what it costs, without running it.
@@ -91,7 +99,7 @@ pub struct BenchArguments {
     /// People in the population register, from 20000 to 6000000.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(20_000..=6_000_000))]
     pub people: u32,
-    /// The part of them whom the other owner has too, from 0.01 to 1.
+    /// The part of them whom the other owner has too, from 0.01 to 1; not for a single owner.
     #[arg(long, value_name = "PART", default_value_t = 0.8, value_parser = overlap)]
     pub overlap: f64,
     /// Print JSON.
@@ -111,6 +119,25 @@ pub enum BenchCase {
     ThreeOwners,
     /// Months from diagnosis to death (61 classes), dates at two owners, by education (10) at a third.
     SurvivalTime,
+    /// Education (10) by sex (2) by age group (4) of those with a wage, all at one owner; the same by DataFusion on the same files.
+    SingleOwner,
+}
+
+/// Data files of a node, as the benchmark's own process is told them.
+#[derive(Debug, Args)]
+pub struct DirectArguments {
+    /// Of sexes.
+    #[arg(long, value_name = "FILE")]
+    pub sex: PathBuf,
+    /// Of years and months of birth.
+    #[arg(long, value_name = "FILE")]
+    pub birth: PathBuf,
+    /// Of educations.
+    #[arg(long, value_name = "FILE")]
+    pub education: PathBuf,
+    /// Of wages.
+    #[arg(long, value_name = "FILE")]
+    pub wages: PathBuf,
 }
 
 /// The language that people are spoken to in.
@@ -142,6 +169,21 @@ pub struct RunArguments {
     /// Print events, tables and problems as JSON, one a line.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ShellArguments {
+    #[command(flatten)]
+    pub platform: PlatformArguments,
+    /// Language of messages.
+    #[arg(long, value_enum, default_value_t)]
+    pub lang: Language,
+    /// Remember what is typed in this file, in place of kobling/history in the user's state folder. Nobody else can read it.
+    #[arg(long, value_name = "FILE", conflicts_with = "no_history")]
+    pub history: Option<PathBuf>,
+    /// Remember nothing.
+    #[arg(long)]
+    pub no_history: bool,
 }
 
 /// Exit codes: 0 nothing is wrong; 1 a script has an error, or without `--syntax` asks for what is not available yet; 64 a file cannot be

@@ -5,12 +5,14 @@
 //! 2. The case's script is run twice in one session: once cold, so that units are linked, and once more.
 //! 3. The kernel's own account of every process is read before, between and after: processor seconds, memory, and the
 //!    bytes that each party counted on its sockets.
-//! 4. For two owners, the same join and group-by is done in this process by DataFusion, pooled and in clear.
-//! 5. Both tables are held against the plain reference, byte for byte. A benchmark of a wrong answer is none.
+//! 4. For two owners, the same join and group-by is done in this process by DataFusion, pooled and in clear. For one, [`single`] has
+//!    it done in a process of its own, on the node's own files.
+//! 5. All tables are held against the plain reference, byte for byte. A benchmark of a wrong answer is none.
 
 mod check;
 mod meter;
 mod report;
+mod single;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -31,8 +33,11 @@ use crate::federation::parties::{self, Parties};
 use crate::federation::place::Place;
 use crate::render::progress::Progress;
 use crate::render::whole;
+use check::Clear;
 use meter::{Meter, Reading, cpu_seconds};
 use report::{Report, Stage};
+
+pub use single::direct;
 
 impl BenchCase {
     /// Its name in the report, its script, and the registers that it needs.
@@ -46,6 +51,9 @@ impl BenchCase {
             }
             Self::SurvivalTime => {
                 ("survival-time", include_str!("../scripts/survival-time.kob"), Case::SurvivalTime)
+            }
+            Self::SingleOwner => {
+                ("single-owner", include_str!("../scripts/single-owner.kob"), Case::SingleOwner)
             }
         }
     }
@@ -62,7 +70,10 @@ pub async fn run(arguments: BenchArguments) -> anyhow::Result<Exit> {
     let progress = if arguments.json { Progress::quiet() } else { Progress::new() };
     let keep = arguments.keep.as_deref();
     federation::while_it_lasts("bench", keep, progress, async |place, parties, progress| {
-        let report = measure(&arguments, place, parties, progress).await?;
+        let report = match arguments.case {
+            BenchCase::SingleOwner => single::measure(arguments.people, place, parties, progress).await?,
+            _ => measure(&arguments, place, parties, progress).await?,
+        };
         progress.clear();
         if arguments.json {
             print_json(&report)?;
@@ -87,23 +98,11 @@ async fn measure(
 
     // 1.
     let config = LinkedConfig { case, people, linked, seed: SEED };
-    stages.begin("registers", progress, format!("Registers of {} people", whole(people.into())));
-    let registers = place.registers();
-    tokio::task::spawn_blocking(move || write_linked(&config, &registers)).await?.context("registers")?;
-    stages.begin("import", progress, "Keys, certificates, registers imported".to_owned());
-    let ground = parties::found(place, "bench").await?;
-    parties::open_metrics(place)?;
-    parties::import_all(place).await?;
-    stages.begin("start", progress, "Three nodes and a broker".to_owned());
-    parties.start(place, ground)?;
-    let client = federation::ready(place, parties, &linked::owners(case)).await?;
-    let meter = Meter::new(parties, &parties::metrics(place)?)?;
-    stages.end(progress);
+    let (client, meter) = stand(config, place, parties, &mut stages, progress).await?;
 
     // 2, 3.
     progress.begin("The question, cold, then once more");
-    let required = kobling_script::required_datastores(script)
-        .map_err(|_| anyhow::anyhow!("the case's script is wrong"))?;
+    let required = required(script)?;
     meter.settle()?;
     let begun = meter.read()?;
     let clock = Instant::now();
@@ -136,13 +135,14 @@ async fn measure(
     // 4.
     let pooled = match case {
         Case::LinkedTable => Some(pooled(place, &mut stages, progress).await?),
-        Case::ThreeOwners | Case::SurvivalTime => None,
+        Case::ThreeOwners | Case::SurvivalTime | Case::SingleOwner => None,
     };
     stages.begin("check", progress, "Both tables against the reference".to_owned());
 
     // 5.
     let (cells, clear) = pooled.unzip();
-    check(&client, place, (script, case), &required, [&cold.table, &further.table], cells).await?;
+    let clear_cells = cells.map(Clear::Pooled);
+    check(&client, place, (script, case), &required, &[&cold.table, &further.table], clear_cells).await?;
     stages.end(progress);
 
     let parties = meter.between(&zero.reading, &marks.ended.reading);
@@ -156,7 +156,37 @@ async fn measure(
         bytes_per_row: bytes as f64 / f64::from(people),
         pooled_clear_cpu_s: clear,
         ratio_to_pooled: clear.map(|clear| cpu / clear),
+        single: None,
     })
+}
+
+/// Writes registers and runs a federation over them, up to its first question.
+async fn stand(
+    config: LinkedConfig,
+    place: &Place,
+    parties: &mut Parties,
+    stages: &mut Stages,
+    progress: &mut Progress,
+) -> anyhow::Result<(Client, Meter)> {
+    let people = whole(config.people.into());
+    stages.begin("registers", progress, format!("Registers of {people} people"));
+    let registers = place.registers();
+    tokio::task::spawn_blocking(move || write_linked(&config, &registers)).await?.context("registers")?;
+    stages.begin("import", progress, "Keys, certificates, registers imported".to_owned());
+    let ground = parties::found(place, "bench").await?;
+    parties::open_metrics(place)?;
+    parties::import_all(place).await?;
+    stages.begin("start", progress, "Three nodes and a broker".to_owned());
+    parties.start(place, ground)?;
+    let client = federation::ready(place, parties, &linked::owners(config.case)).await?;
+    let meter = Meter::new(parties, &parties::metrics(place)?)?;
+    stages.end(progress);
+    Ok((client, meter))
+}
+
+/// The datastores that a case's script is about.
+fn required(script: &str) -> anyhow::Result<Vec<(DatastoreId, u32)>> {
+    kobling_script::required_datastores(script).map_err(|_| anyhow::anyhow!("the case's script is wrong"))
 }
 
 /// The cells of the linked table by one engine that has all in clear, and its processor seconds.
@@ -185,18 +215,20 @@ async fn check(
     place: &Place,
     (script, case): (&str, Case),
     required: &[(DatastoreId, u32)],
-    tables: [&Table; 2],
-    pooled: Option<Vec<PooledCell>>,
+    tables: &[&Table],
+    clear: Option<Clear>,
 ) -> anyhow::Result<()> {
     let catalogue = client.catalogue_for(script, required).await?;
     let plan = kobling_script::plan(script, &catalogue)
         .map_err(|_| anyhow::anyhow!("the case's script does not fit its registers"))?;
     let files = check::Files::of(place, client.federation())?;
     let expected =
-        tokio::task::spawn_blocking(move || check::expected(&plan, &files, case, pooled.as_deref()))
-            .await??;
+        tokio::task::spawn_blocking(move || check::expected(&plan, &files, case, clear.as_ref())).await??;
     for table in tables {
-        ensure!(*table == expected, "a table is not what the reference says: the figures would mean nothing");
+        ensure!(
+            **table == expected,
+            "a table is not what the reference says: the figures would mean nothing"
+        );
     }
     Ok(())
 }
@@ -263,21 +295,13 @@ impl Run {
     ) -> anyhow::Result<Self> {
         let job = client.submit(session, &Uuid::new_v4().to_string(), script).await?;
         let mut events = Vec::new();
-        let mut failed = Ok(());
-        client
-            .watch(&job.id, |event| {
-                if let JobEvent::Stage { question, party, stage, .. } = event {
-                    match meter.read() {
-                        Ok(reading) => {
-                            let moment = Moment { reading, after: clock.elapsed().as_secs_f64() };
-                            events.push((party, stage, question, moment));
-                        }
-                        Err(error) => failed = Err(error),
-                    }
-                }
-            })
-            .await?;
-        failed?;
+        let mut watch = client.watch(&job.id);
+        while let Some(event) = watch.next().await? {
+            if let JobEvent::Stage { question, party, stage, .. } = event {
+                let moment = Moment { reading: meter.read()?, after: clock.elapsed().as_secs_f64() };
+                events.push((party, stage, question, moment));
+            }
+        }
         let job = client.job(&job.id).await?;
         if let Some(problem) = job.problem {
             return Err(problem.into());

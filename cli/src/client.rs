@@ -2,6 +2,8 @@
 //!
 //! Wire types stay in here. What goes wrong is a [`ClientError`] that names a party where one is concerned.
 
+mod watch;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,6 +27,7 @@ use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use crate::exit::{Exit, unusable_because};
+pub use watch::Watch;
 
 /// How long to wait for a connection.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,8 +35,6 @@ const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long opening a session may take: nodes agree on keys.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(300);
-/// How often a broken stream of events is taken up again before the broker is given up.
-const RESUMES_MAX: u32 = 3;
 
 /// A platform file: who asks, and whom.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -282,6 +283,18 @@ impl Client {
         script: &str,
         required: &[(DatastoreId, u32)],
     ) -> Result<Catalogue, ClientError> {
+        let mut catalogue = self.listed(required).await?;
+        // Names that bindings make stand nowhere in the script itself.
+        let written = kobling_script::written_out(script);
+        self.describe_all(&mut catalogue, required, |_, name| written.contains(name)).await?;
+        Ok(catalogue)
+    }
+
+    /// The newest release of each datastore, without code lists.
+    ///
+    /// # Errors
+    /// [`ClientError`], also where a node that may have what is required does not answer.
+    pub async fn listed(&self, required: &[(DatastoreId, u32)]) -> Result<Catalogue, ClientError> {
         let (releases, mut missing) = self.datastores().await?;
         let has = |id: &DatastoreId, major: u32| {
             releases.iter().any(|release| release.id == *id && release.version.major == major)
@@ -289,28 +302,33 @@ impl Client {
         if !required.iter().all(|(id, major)| has(id, *major)) && !missing.is_empty() {
             return Err(missing.remove(0));
         }
-        // Names that bindings make stand nowhere in the script itself.
-        let written = kobling_script::written_out(script);
-        let mut catalogue = Catalogue { datastores: Vec::new() };
-        for datastore in self.variables(None).await? {
-            let mut described = datastore;
-            let wanted =
-                required.iter().any(|(id, major)| described.id == *id && described.version.major == *major);
-            if wanted {
-                for variable in &mut described.variables {
-                    let name = variable.name.as_str();
-                    if written.contains(name) {
-                        let release =
-                            self.describe(described.id.as_str(), described.version.major, name).await?;
-                        let full =
-                            release.variable(&variable.name).ok_or_else(|| self.broken("catalogue"))?;
-                        *variable = full.clone();
-                    }
+        Ok(Catalogue { datastores: self.variables(None).await? })
+    }
+
+    /// Fetches the code lists of chosen variables of required datastores.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn describe_all(
+        &self,
+        catalogue: &mut Catalogue,
+        required: &[(DatastoreId, u32)],
+        mut chosen: impl FnMut(&DatastoreId, &str) -> bool,
+    ) -> Result<(), ClientError> {
+        for datastore in &mut catalogue.datastores {
+            let (id, major) = (datastore.id.clone(), datastore.version.major);
+            if !required.iter().any(|(wanted, version)| *wanted == id && *version == major) {
+                continue;
+            }
+            for variable in &mut datastore.variables {
+                if chosen(&id, variable.name.as_str()) {
+                    let release = self.describe(id.as_str(), major, variable.name.as_str()).await?;
+                    let full = release.variable(&variable.name).ok_or_else(|| self.broken("catalogue"))?;
+                    *variable = full.clone();
                 }
             }
-            catalogue.datastores.push(described);
         }
-        Ok(catalogue)
+        Ok(())
     }
 
     /// Opens a session over datastores, or returns the one opened under the same key.
@@ -378,40 +396,8 @@ impl Client {
     }
 
     /// Follows a job to its end. A broken stream is taken up where it broke.
-    ///
-    /// # Errors
-    /// [`ClientError`] where the broker is gone, or `on_event` fails.
-    pub async fn watch(&self, job: &str, mut on_event: impl FnMut(JobEvent)) -> Result<(), ClientError> {
-        let mut seen = 0;
-        let mut resumes = 0;
-        loop {
-            let request = wire::WatchJobRequest { job: job.to_owned(), after: seen };
-            let broke = match self.jobs().watch_job(request).await {
-                Err(status) => status,
-                Ok(answer) => {
-                    let mut events = answer.into_inner();
-                    loop {
-                        match events.message().await {
-                            Ok(None) => return Ok(()),
-                            Ok(Some(message)) => {
-                                if message.number != seen + 1 {
-                                    return Err(self.broken("watch"));
-                                }
-                                seen = message.number;
-                                resumes = 0;
-                                on_event(self.read_event(message)?);
-                            }
-                            Err(status) => break status,
-                        }
-                    }
-                }
-            };
-            resumes += 1;
-            if resumes > RESUMES_MAX {
-                return Err(self.failed(&broke, "watch"));
-            }
-            tokio::time::sleep(Duration::from_millis(300)).await;
-        }
+    pub fn watch(&self, job: &str) -> Watch<'_> {
+        Watch::new(self, job)
     }
 
     /// Fetches a protected table.

@@ -16,17 +16,20 @@ mod account;
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use kobling_model::plan::Listing;
+use kobling_model::table::Table;
 use kobling_synth::OWNERS;
 use serde_json::json;
 
 use crate::arguments::{DemoArguments, Language};
 use crate::client::{Client, JobEvent, JobState};
 use crate::command::print;
-use crate::command::run::{Ending, Watcher, ask};
+use crate::command::run::{Ending, ask};
 use crate::exit::Exit;
 use crate::federation::parties::Parties;
 use crate::federation::place::Place;
 use crate::federation::{self, parties};
+use crate::job::Watcher;
 use crate::render::progress::Progress;
 use crate::render::{self, counted, plain, whole};
 use crate::script_file::Script;
@@ -140,6 +143,9 @@ async fn question(
         let (line, message) = (warning.line, plain(&warning.message));
         eprintln!("kobling: {}: line {line}: warning: {message}", plain(&script.name));
     }
+    for listing in &plan.listings {
+        print(&format!("\n{}", render::table::listing(listing, Language::En)));
+    }
     for table in &tables {
         print(&format!("\n{}", render::table::table(table, Language::En)));
     }
@@ -163,6 +169,8 @@ struct Nobody;
 
 impl Watcher for Nobody {
     fn job(&mut self, _: &JobEvent) {}
+    fn listing(&mut self, _: &Listing) {}
+    fn table(&mut self, _: u32, _: &Table) {}
 }
 
 /// Tells programs where everything is, once everything is there.
@@ -194,6 +202,7 @@ The federation stays up until you press Ctrl-C. In another terminal, try:
   {program} catalogue list --platform {platform}
   {program} catalogue search kreft --platform {platform}
   {program} catalogue show no.krg.kreft/KRG_LOKALISASJON --platform {platform}
+  {program} shell --platform {platform}
   {program} run {script} --platform {platform}
   {program} check {script} --platform {platform} --lang nb
   {program} node {ssb} status

@@ -1,6 +1,6 @@
 //! `kobling`: one program for researchers, auditors, operators and the demo.
 //!
-//! `run`, `check`, `explain` and `catalogue` speak to a broker as the platform does; `audit` reads logs; `demo` makes a federation
+//! `run`, `shell`, `check`, `explain` and `catalogue` speak to a broker as the platform does; `audit` reads logs; `demo` makes a federation
 //! of four processes of this very program; `node …` and `broker …` are what those processes run.
 //!
 //! Results go to standard output, progress and errors to standard error. An error is one line.
@@ -13,8 +13,11 @@ mod demo;
 mod exit;
 mod family;
 mod federation;
+mod job;
+mod pages;
 mod render;
 mod script_file;
+mod shell;
 mod signals;
 
 use std::process::ExitCode;
@@ -61,7 +64,9 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     let exit = match command {
         Command::Demo(arguments) => demo::run(arguments).await?,
         Command::Bench(arguments) => bench::run(arguments).await?,
+        Command::BenchDirect(arguments) => bench::direct(arguments).await?,
         Command::Run(arguments) => command::run::run(arguments).await?,
+        Command::Shell(arguments) => shell::run(arguments).await?,
         Command::Check(arguments) => command::check::run(arguments).await?,
         Command::Explain(arguments) => command::explain::run(arguments).await?,
         Command::Catalogue(arguments) => command::catalogue::run(arguments).await?,

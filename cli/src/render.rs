@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod catalogue;
+pub mod page;
 pub mod progress;
 pub mod table;
 

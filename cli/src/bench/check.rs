@@ -6,11 +6,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use kobling_model::DatastoreId;
+use kobling_model::expression::Value;
 use kobling_model::federation::Federation;
-use kobling_model::plan::Plan;
+use kobling_model::plan::{Category, Plan};
 use kobling_model::rules::Rules;
-use kobling_model::table::Table;
+use kobling_model::table::{Layout, Table};
 use kobling_node::config::Config;
+use kobling_node::direct::DirectCell;
 use kobling_node::pooled::PooledCell;
 use kobling_node::secrets::Secrets;
 use kobling_node::serve::seal_key;
@@ -59,16 +61,19 @@ impl Files {
     }
 }
 
-/// The one table that the plan must come to. `pooled` is what the clear engine found: it must count the same people.
+/// What an engine found that has all in clear.
+pub enum Clear {
+    /// Over two owners' registers, pooled.
+    Pooled(Vec<PooledCell>),
+    /// Over one owner's own data files.
+    Direct(Vec<DirectCell>),
+}
+
+/// The one table that the plan must come to. What the clear engine found must count the same people.
 ///
 /// # Errors
 /// Where the reference refuses, or the clear engine counts others.
-pub fn expected(
-    plan: &Plan,
-    files: &Files,
-    case: Case,
-    pooled: Option<&[PooledCell]>,
-) -> anyhow::Result<Table> {
+pub fn expected(plan: &Plan, files: &Files, case: Case, clear: Option<&Clear>) -> anyhow::Result<Table> {
     let mut registers = Registers::default();
     for owner in linked::owners(case) {
         let folder = files.registers.join(owner.owner);
@@ -80,17 +85,30 @@ pub fn expected(
         _ => None,
     });
     let (table, cells) = table.context("the reference refuses the case's table; ask for more people")?;
-    let Some(pooled) = pooled else { return Ok(table) };
-    // Margins stand in the last column and the last row.
-    let mut counts = vec![0; linked::LEVELS.len() * linked::SITE_COUNT];
-    for cell in pooled {
-        let level = linked::LEVELS.iter().position(|level| level.code == cell.left);
-        let site = linked::site_codes().iter().position(|site| *site == cell.right);
-        let (level, site) = level.zip(site).context("the clear engine found a category that there is not")?;
-        counts[level * linked::SITE_COUNT + site] = cell.count;
+    let Some(clear) = clear else { return Ok(table) };
+    let sizes: Vec<usize> = table.axes.iter().map(|axis| axis.categories.len()).collect();
+    let unknown = "the clear engine found a category that there is not";
+    let mut counts = vec![0; sizes.iter().product()];
+    let mut put = |values: &[Value], count: u64| -> anyhow::Result<()> {
+        ensure!(values.len() == table.axes.len(), unknown);
+        let cell = table.axes.iter().zip(values).try_fold(0, |cell, (axis, value)| {
+            let same = |category: &Category| category.value.as_ref() == Some(value);
+            Some(cell * axis.categories.len() + axis.categories.iter().position(same)?)
+        });
+        counts[cell.context(unknown)?] = count;
+        Ok(())
+    };
+    let text = |text: &String| Value::Text(text.clone());
+    match clear {
+        Clear::Pooled(cells) => {
+            cells.iter().try_for_each(|cell| put(&[text(&cell.left), text(&cell.right)], cell.count))?;
+        }
+        Clear::Direct(cells) => cells.iter().try_for_each(|cell| {
+            let age = Value::Number(f64::from(cell.age));
+            put(&[text(&cell.education), text(&cell.sex), age], cell.count)
+        })?,
     }
-    let inner = cells.chunks(linked::SITE_COUNT + 1).take(linked::LEVELS.len());
-    let inner = inner.flat_map(|row| row[..linked::SITE_COUNT].iter().map(|cell| cell.count));
-    ensure!(inner.eq(counts), "the clear engine and the reference count different people");
+    let inner = Layout::of(&sizes).inner().map(|at| cells[at].count).collect::<Vec<_>>();
+    ensure!(inner == counts, "the clear engine and the reference count different people");
     Ok(table)
 }

@@ -28,6 +28,33 @@ pub struct Report {
     /// All parties' processor seconds for those of the pooled engine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio_to_pooled: Option<f64>,
+    /// Of a case over one owner: what it is held against.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub single: Option<Single>,
+}
+
+/// A question over one owner, and the same by DataFusion on that owner's data files.
+#[derive(Serialize)]
+pub struct Single {
+    /// Ways to ask, from cold to kept.
+    pub runs: Vec<SingleRun>,
+    /// Processor seconds of DataFusion in a process of its own, all of it, from its start to its first table.
+    pub direct_cold_cpu_s: f64,
+    /// The same, for the table once more in that process.
+    pub direct_warm_cpu_s: f64,
+}
+
+/// One way to ask it.
+#[derive(Serialize)]
+pub struct SingleRun {
+    /// Its name: also that of its stage.
+    pub name: &'static str,
+    /// Processor seconds of all parties.
+    pub cpu_s: f64,
+    /// Those of them that protection takes: from the first worker's protection of each question until what follows.
+    pub protection_cpu_s: f64,
+    /// The rest, for those of DataFusion: its first table for a cold question, the second for the others.
+    pub ratio: f64,
 }
 
 /// A part of a case.
@@ -45,12 +72,14 @@ pub struct Stage {
 impl Report {
     /// For people.
     pub fn text(&self) -> String {
-        let mut out = format!(
-            "{}: {} people, {} of them at the second owner\n\n",
-            self.case,
-            whole(self.people.into()),
-            whole(self.linked.into())
-        );
+        let mut out = format!("{}: {} people", self.case, whole(self.people.into()));
+        match self.single {
+            Some(_) => out.push_str(" at one owner\n\n"),
+            None => {
+                let linked = whole(self.linked.into());
+                writeln!(out, ", {linked} of them at the second owner\n").expect("a string takes it");
+            }
+        }
         let mut line = |text: std::fmt::Arguments<'_>| {
             writeln!(out, "{text}").expect("writing to memory does not fail");
         };
@@ -72,13 +101,33 @@ impl Report {
                 party.name, party.cpu_s, party.peak_rss_mb, sent, received
             ));
         }
-        line(format_args!("\nbetween nodes, after linkage: {:.1} bytes a person", self.bytes_per_row));
+        match &self.single {
+            None => {
+                line(format_args!(
+                    "\nbetween nodes, after linkage: {:.1} bytes a person",
+                    self.bytes_per_row
+                ));
+            }
+            Some(single) => {
+                line(format_args!("\n{:<16}{:>9}{:>13}{:>13}", "question", "CPU s", "protection", "ratio"));
+                for run in &single.runs {
+                    line(format_args!(
+                        "{:<16}{:>9.2}{:>13.2}{:>13.2}",
+                        run.name, run.cpu_s, run.protection_cpu_s, run.ratio
+                    ));
+                }
+                line(format_args!(
+                    "the same by DataFusion on the same files: {:.2} CPU s, then {:.2}; ratios are without protection",
+                    single.direct_cold_cpu_s, single.direct_warm_cpu_s
+                ));
+            }
+        }
         if let Some((clear, ratio)) = self.pooled_clear_cpu_s.zip(self.ratio_to_pooled) {
             line(format_args!(
                 "the same join and group-by pooled in clear: {clear:.2} CPU s; ratio {ratio:.1}"
             ));
         }
-        line(format_args!("both tables are what the reference says"));
+        line(format_args!("all tables are what the reference says"));
         out
     }
 }

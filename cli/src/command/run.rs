@@ -2,29 +2,25 @@
 //!
 //! 1. The script is checked here against the broker's catalogue, so that one with errors costs nobody a session.
 //! 2. A session is opened over the datastores that it requires.
-//! 3. The job is submitted and followed. Each table is fetched when the job has ended.
+//! 3. The job is submitted and followed. Each table is fetched and shown when it is there, each warning when it comes.
 //! 4. The session is closed, whatever happened. An interruption cancels the job first.
 
 use std::path::Path;
-use std::time::Duration;
 
-use kobling_model::plan::Plan;
+use kobling_model::plan::{Listing, Plan};
 use kobling_model::table::Table;
 use kobling_script::Diagnostic;
 use serde_json::json;
-use uuid::Uuid;
 
 use super::{print, print_json};
 use crate::arguments::{Language, RunArguments};
 use crate::client::{Client, ClientError, JobEvent, JobState, Warning};
 use crate::exit::Exit;
+use crate::job::{Course, Followed, Watcher};
 use crate::render::progress::Progress;
 use crate::render::{self, plain};
 use crate::script_file::{Script, diagnostic_json};
 use crate::signals;
-
-/// How long nodes and broker get to take leave after an interruption.
-const FAREWELL: Duration = Duration::from_secs(10);
 
 /// Runs a script.
 ///
@@ -32,7 +28,7 @@ const FAREWELL: Duration = Duration::from_secs(10);
 /// For files that cannot be used, and where a party fails.
 pub async fn run(arguments: RunArguments) -> anyhow::Result<Exit> {
     let script = Script::read(&arguments.file)?;
-    let mut output = Output { json: arguments.json, language: arguments.lang };
+    let mut output = Output { name: script.name.clone(), json: arguments.json, language: arguments.lang };
     // What the script says of itself is checked before anybody is asked.
     let Some(required) = required(&script, &mut output)? else { return Ok(Exit::REJECTED) };
     let client = match Client::connect(&arguments.platform.platform).await {
@@ -58,7 +54,7 @@ pub enum Ending {
     /// It was run to its end, or as far as it went.
     Ended {
         /// What it asked, as derived here.
-        plan: Plan,
+        plan: Box<Plan>,
         /// How the job ended.
         state: JobState,
         /// Tables that were released.
@@ -72,12 +68,6 @@ pub enum Ending {
     },
     /// A signal ended it, by the number.
     Interrupted(u8),
-}
-
-/// What happens on the way.
-pub trait Watcher {
-    /// Something has happened to the job.
-    fn job(&mut self, event: &JobEvent);
 }
 
 /// Checks a script, runs it in a session of its own and fetches its tables.
@@ -95,10 +85,11 @@ pub async fn ask(
     progress.detail("checking the script");
     let catalogue = client.catalogue_for(&script.text, required).await?;
     let plan = match kobling_script::plan(&script.text, &catalogue) {
-        Ok(plan) => plan,
+        Ok(plan) => Box::new(plan),
         Err(diagnostics) => return Ok(Ending::Rejected(diagnostics)),
     };
     if plan.questions.is_empty() {
+        plan.listings.iter().for_each(|listing| progress.aside(|| watcher.listing(listing)));
         return Ok(Ending::Ended {
             plan,
             state: JobState::Done,
@@ -108,98 +99,23 @@ pub async fn ask(
             line: 0,
         });
     }
-    let keys = [Uuid::new_v4().to_string(), Uuid::new_v4().to_string()];
-    let mut course = Course { client, session: None, job: None };
+    let mut course = Course::new(client, required);
     let ended = tokio::select! {
-        ended = course.follow(script, required, &keys, progress, watcher) => ended,
+        ended = course.follow(&script.text, &plan, progress, watcher) => ended,
         signal = signals::received() => {
             progress.detail("ending the job at all parties");
-            let _ = tokio::time::timeout(FAREWELL, course.abandon(required, &keys[0])).await;
+            course.abandon().await;
             return Ok(Ending::Interrupted(signal));
         }
     };
-    // 4. A session that cannot be closed ends by itself, when idle.
-    if let Some(session) = &course.session {
-        let _ = tokio::time::timeout(FAREWELL, client.close_session(session)).await;
-    }
+    // 4.
+    course.close().await;
     let followed = ended?;
     if followed.state == JobState::Rejected {
         return Ok(Ending::RejectedByBroker(followed.diagnostics));
     }
     let Followed { state, tables, warnings, problem, line, .. } = followed;
     Ok(Ending::Ended { plan, state, tables, warnings, problem, line })
-}
-
-/// How far a script has come, so that it can be ended from outside.
-struct Course<'a> {
-    client: &'a Client,
-    session: Option<String>,
-    job: Option<String>,
-}
-
-struct Followed {
-    state: JobState,
-    tables: Vec<Table>,
-    warnings: Vec<Warning>,
-    problem: Option<ClientError>,
-    diagnostics: Vec<(u32, u32, String)>,
-    line: u32,
-}
-
-impl Course<'_> {
-    async fn follow(
-        &mut self,
-        script: &Script,
-        required: &[(kobling_model::DatastoreId, u32)],
-        [session_key, job_key]: &[String; 2],
-        progress: &Progress,
-        watcher: &mut impl Watcher,
-    ) -> Result<Followed, ClientError> {
-        // 2.
-        progress.detail("opening a session");
-        let session = self.client.open_session(session_key, required).await?;
-        self.session = Some(session.clone());
-        // 3.
-        let job = self.client.submit(&session, job_key, &script.text).await?;
-        self.job = Some(job.id.clone());
-        self.client
-            .watch(&job.id, |event| {
-                progress.job(&event);
-                watcher.job(&event);
-            })
-            .await?;
-        let job = self.client.job(&job.id).await?;
-        self.job = None;
-        progress.detail("fetching tables");
-        let mut tables = Vec::new();
-        for index in 0..job.tables {
-            tables.push(self.client.table(&job.id, index).await?);
-        }
-        Ok(Followed {
-            state: job.state,
-            tables,
-            warnings: job.warnings,
-            problem: job.problem,
-            diagnostics: job.diagnostics,
-            line: job.line,
-        })
-    }
-
-    /// Leaves nothing running. A session that was being opened is asked for once more under its key.
-    async fn abandon(
-        &self,
-        required: &[(kobling_model::DatastoreId, u32)],
-        session_key: &str,
-    ) -> Result<(), ClientError> {
-        if let Some(job) = &self.job {
-            self.client.cancel(job).await?;
-        }
-        let session = match &self.session {
-            Some(session) => session.clone(),
-            None => self.client.open_session(session_key, required).await?,
-        };
-        self.client.close_session(&session).await
-    }
 }
 
 /// What a script requires; none where its `require` statements are wrong, which is said then.
@@ -223,6 +139,8 @@ fn file_name(path: &Path) -> String {
 
 /// Where results go.
 struct Output {
+    /// As people named the script.
+    name: String,
     json: bool,
     language: Language,
 }
@@ -232,6 +150,25 @@ impl Watcher for Output {
         if self.json {
             // A reader that has gone away does not end the job.
             let _ = print_json(event);
+        } else if let JobEvent::Warning(Warning { line, message, .. }) = event {
+            eprintln!("kobling: {}: line {line}: warning: {}", plain(&self.name), plain(message));
+        }
+    }
+
+    fn listing(&mut self, listing: &Listing) {
+        if self.json {
+            let Listing { line, name, labels } = listing;
+            let _ = print_json(&json!({ "event": "listing", "line": line, "name": name, "labels": labels }));
+        } else {
+            print(&format!("{}\n", render::table::listing(listing, self.language)));
+        }
+    }
+
+    fn table(&mut self, index: u32, table: &Table) {
+        if self.json {
+            let _ = print_json(&json!({ "event": "table", "index": index, "table": table }));
+        } else {
+            print(&format!("{}\n", render::table::table(table, self.language)));
         }
     }
 }
@@ -270,9 +207,9 @@ impl Output {
                 }
                 Ok(Exit::REJECTED)
             }
-            Ending::Ended { state, tables, warnings, problem, line, .. } => {
-                self.warn(script, &warnings);
-                self.ended(script, state, &tables, problem, line)
+            Ending::Ended { plan, state, tables, problem, line, .. } => {
+                let nothing = tables.is_empty() && plan.listings.is_empty();
+                self.ended(script, state, nothing, problem, line)
             }
             Ending::Interrupted(signal) => {
                 if self.json {
@@ -285,28 +222,14 @@ impl Output {
         }
     }
 
-    /// Says what rules did to the script. In JSON each warning has been told as it came.
-    fn warn(&self, script: &Script, warnings: &[Warning]) {
-        for Warning { line, message, .. } in warnings.iter().filter(|_| !self.json) {
-            eprintln!("kobling: {}: line {line}: warning: {}", plain(&script.name), plain(message));
-        }
-    }
-
     fn ended(
         &mut self,
         script: &Script,
         state: JobState,
-        tables: &[Table],
+        nothing_shown: bool,
         problem: Option<ClientError>,
         line: u32,
     ) -> anyhow::Result<Exit> {
-        for (index, table) in tables.iter().enumerate() {
-            if self.json {
-                print_json(&json!({ "event": "table", "index": index, "table": table }))?;
-            } else {
-                print(&format!("{}\n", render::table::table(table, self.language)));
-            }
-        }
         if self.json {
             if let Some(problem) = &problem {
                 print_json(&problem_json(problem, line))?;
@@ -318,7 +241,7 @@ impl Output {
                 line => format!("{}: line {line}: ", plain(&script.name)),
             };
             eprintln!("kobling: {place}{}", plain(&problem.to_string()));
-        } else if state == JobState::Done && tables.is_empty() {
+        } else if state == JobState::Done && nothing_shown {
             eprintln!("The script asks for no table.");
         }
         Ok(match state {

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use kobling_model::plan::Plan;
 
 use super::plain;
 use crate::client::{JobEvent, JobState};
@@ -66,17 +67,25 @@ impl Progress {
         }
     }
 
-    /// Shows where a job is.
-    pub fn job(&self, event: &JobEvent) {
+    /// Shows where a job is: which question of how many, at which line of the script, and which stage at which party.
+    pub fn job(&self, event: &JobEvent, plan: &Plan) {
         match event {
             JobEvent::State { state: JobState::Queued } => self.detail("waiting"),
             JobEvent::State { .. } | JobEvent::Ready { .. } | JobEvent::Warning(_) => {}
-            JobEvent::Stage { question, questions, party, stage } => self.detail(format!(
-                "question {} of {questions}, {} at {}",
-                question.saturating_add(1),
-                plain(stage),
-                plain(party)
-            )),
+            JobEvent::Stage { question, questions, party, stage } => {
+                let asked = plan.questions.get(*question as usize);
+                let line = asked.map_or(String::new(), |asked| format!(", line {}", asked.line));
+                let (number, stage, party) = (question.saturating_add(1), plain(stage), plain(party));
+                self.detail(format!("question {number} of {questions}{line}, {stage} at {party}"));
+            }
+        }
+    }
+
+    /// Does something that writes to the terminal, with what is shown of the stage out of the way.
+    pub fn aside<T>(&self, work: impl FnOnce() -> T) -> T {
+        match &self.current {
+            Some((bar, ..)) => bar.suspend(work),
+            None => work(),
         }
     }
 }

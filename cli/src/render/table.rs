@@ -1,7 +1,7 @@
 //! A protected table as people read it.
 
 use comfy_table::{Cell as Shown, CellAlignment, ContentArrangement, Table as Sheet, presets};
-use kobling_model::plan::{Category, Show};
+use kobling_model::plan::{Category, Listing, Show};
 use kobling_model::table::{Axis, Cell, Layout, Statistics, Table, percent};
 
 use super::{grouped, plain, whole};
@@ -55,6 +55,21 @@ pub fn table(table: &Table, language: Language) -> String {
         notes.push_str(words.suppressed);
     }
     format!("{statement}\n{}\n{notes}\n", sheet.trim_fmt())
+}
+
+/// Values with their labels, as `list-labels` shows them.
+pub fn listing(listing: &Listing, language: Language) -> String {
+    let mut sheet = Sheet::new();
+    sheet.load_preset(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);
+    sheet.set_header(match language {
+        Language::En => ["Value", "Label"],
+        Language::Nb => ["Verdi", "Etikett"],
+    });
+    for (value, label) in &listing.labels {
+        sheet.add_row([plain(value), plain(label)]);
+    }
+    let line = Words::of(language).line;
+    format!("{line} {}: list-labels {}\n{}\n", listing.line, plain(&listing.name), sheet.trim_fmt())
 }
 
 /// The one row of a table without variables: the number's name, and each thing shown in a column of its own.
