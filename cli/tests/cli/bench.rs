@@ -73,6 +73,29 @@ fn cases_over_three_owners_are_measured_and_take_less_than_two_kilobytes_a_row()
 }
 
 #[test]
+fn a_question_over_one_owner_is_measured_beside_the_same_by_one_engine_that_counts_the_same() {
+    // That the clear engine's counts are the reference's, and the tables what it makes of them, the command checks itself.
+    let ended = run(["bench", "--case", "single-owner", "--people", "20000", "--json"]).with(0);
+    let report: Value = serde_json::from_str(ended.out.trim()).expect("JSON, and nothing else");
+    assert_eq!((&report["case"], &report["people"]), (&"single-owner".into(), &20_000.into()));
+    let single = &report["single"];
+    let seconds = |value: &Value| value.as_f64().expect("a number");
+    assert!(seconds(&single["direct_cold_cpu_s"]) > 0.0);
+    assert!(seconds(&single["direct_warm_cpu_s"]) >= 0.0);
+    let runs = single["runs"].as_array().expect("runs");
+    let names: Vec<_> = runs.iter().filter_map(|run| run["name"].as_str()).collect();
+    assert_eq!(names, ["cold", "new-session", "same-session"]);
+    let stages = report["stages"].as_array().expect("stages");
+    for run in runs {
+        assert!((0.0..=seconds(&run["cpu_s"])).contains(&seconds(&run["protection_cpu_s"])));
+        let stage = stages.iter().find(|stage| stage["name"] == run["name"]).expect("a stage of this name");
+        let parties = stage["parties"].as_array().expect("parties");
+        let all: f64 = parties.iter().map(|party| seconds(&party["cpu_s"])).sum();
+        assert!((all - seconds(&run["cpu_s"])).abs() < 1e-6);
+    }
+}
+
+#[test]
 fn figures_that_make_no_case_are_refused() {
     for arguments in [["--people", "19999"], ["--people", "many"], ["--people", "6000001"]] {
         run(["bench"].into_iter().chain(arguments)).with(64);

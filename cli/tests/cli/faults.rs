@@ -41,7 +41,13 @@ fn killed_in_the_middle_of_a_question(party: &'static str, text: &str) {
     let mut run = federation.begin(&script);
     let mut events = run.json_lines();
     // The third question is under way, and many are to come.
-    let stage = events.find(|event| event["event"] == "stage" && event["question"].as_u64() >= Some(2));
+    // Tables are shown as they come: some before it.
+    let mut shown = 0;
+    let is_table = |event: &Value| event["event"] == "table";
+    let stage = events.find(|event| {
+        shown += usize::from(is_table(event));
+        event["event"] == "stage" && event["question"].as_u64() >= Some(2)
+    });
     assert!(stage.is_some(), "the script ended too soon: {}", run.errors());
     federation.kill(party);
     let killed = Instant::now();
@@ -69,21 +75,15 @@ fn killed_in_the_middle_of_a_question(party: &'static str, text: &str) {
     let failed = failed.unwrap_or_else(|| panic!("no attempt failed: {attempts:?}"));
     let released =
         attempts[..failed].iter().filter(|(_, outcome)| outcome.as_deref() == Some("released")).count();
-    let shown = rest.iter().filter(|event| event["event"] == "table").count();
+    shown += rest.iter().filter(|event| is_table(event)).count();
     if party == "broker" {
-        assert_eq!(shown, 0, "nobody hands out tables any more");
+        // What was released last it may not have handed out any more.
+        assert!((released.saturating_sub(1)..=released).contains(&shown), "{shown} of {released}");
     } else {
         assert_eq!(attempts[failed].1.as_deref(), Some("failed"));
         assert_eq!(shown, released);
     }
-    records_fit(&federation);
-}
-
-/// The logs of all parties fit together, but for what a crash may leave.
-fn records_fit(federation: &Federation) {
-    for finding in federation.reconcile() {
-        assert_eq!(finding["finding"], "ended-at-nodes-only", "{finding}");
-    }
+    federation.logs_fit();
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn an_interrupted_run_cancels_the_job_and_leaves_the_parties_free() {
     assert_eq!(rest.last().map(|event| event["state"].clone()), Some("cancelled".into()), "{rest:?}");
     let short = file(federation.folder(), "short.kob", SHORT);
     federation.run(&short).with(0);
-    records_fit(&federation);
+    federation.logs_fit();
 }
 
 #[test]

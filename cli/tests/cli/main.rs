@@ -11,4 +11,5 @@ mod faults;
 mod federation;
 mod logs;
 mod program;
+mod shell;
 mod synth;

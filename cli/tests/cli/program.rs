@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -70,13 +70,20 @@ pub fn run<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) ->
 
 /// Waits for something, at most so long.
 #[track_caller]
-pub fn wait_for<T>(what: &str, longest: Duration, mut check: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(what: &str, longest: Duration, check: impl FnMut() -> Option<T>) -> T {
+    has_come(longest, check).unwrap_or_else(|| panic!("waited {longest:?} in vain for {what}"))
+}
+
+/// Waits for something, and gives it up after so long.
+pub fn has_come<T>(longest: Duration, mut check: impl FnMut() -> Option<T>) -> Option<T> {
     let begun = Instant::now();
     loop {
         if let Some(found) = check() {
-            return found;
+            return Some(found);
         }
-        assert!(begun.elapsed() < longest, "waited {longest:?} in vain for {what}");
+        if begun.elapsed() >= longest {
+            return None;
+        }
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -127,6 +134,26 @@ impl Running {
         BufReader::new(out)
             .lines()
             .map(|line| serde_json::from_str(&line.expect("UTF-8")).expect("a line of JSON"))
+    }
+
+    /// Its standard input.
+    pub fn input(&mut self) -> ChildStdin {
+        self.0.stdin.take().expect("standard input is a pipe")
+    }
+
+    /// Waits until its standard output has a line that begins so.
+    pub fn line(&mut self, beginning: &str) {
+        let out = self.0.stdout.take().expect("standard output is a pipe");
+        let found = BufReader::new(out).lines().any(|line| line.expect("UTF-8").starts_with(beginning));
+        assert!(found, "no line begins with {beginning:?}");
+    }
+
+    /// All of its standard output, and of its standard error.
+    pub fn said(&mut self) -> (String, String) {
+        let out = self.0.stdout.take().expect("standard output is a pipe");
+        let out = std::thread::spawn(move || std::io::read_to_string(out).expect("UTF-8"));
+        let errors = self.errors();
+        (out.join().expect("read"), errors)
     }
 
     /// All of its standard error.

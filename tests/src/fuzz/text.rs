@@ -204,6 +204,7 @@ pub(super) fn plan_seeds() -> Vec<Vec<u8>> {
     let with = |plan: &Plan, question: &Question| Plan {
         releases: plan.releases.clone(),
         edits: plan.edits.clone(),
+        listings: plan.listings.clone(),
         questions: vec![question.clone()],
     };
     let each = |plan: &'static Plan| plan.questions.iter().map(move |question| with(plan, question));

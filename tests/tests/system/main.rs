@@ -6,6 +6,8 @@
 //! | `across_owners` | the same of columns over several owners' values |
 //! | `many_owners` | the same of three owners and more |
 //! | `prepared` | the same of what owners prepare of their registers |
+//! | `long_script` | the same of a whole script of 400 lines |
+//! | `examples` | the user documentation's examples run |
 //! | `views` | what each party sees says nothing |
 //! | `views_across` | the same for three owners and classes of sums |
 //! | `attacks` | attacks 1 to 3, 20b to 23 and 25 of the catalogue of attacks fail |
@@ -23,8 +25,10 @@ mod attacks;
 mod attacks_across;
 mod attacks_on_sums;
 mod edits;
+mod examples;
 mod fuzzed;
 mod layering;
+mod long_script;
 mod many_owners;
 mod prepared;
 mod protected;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use kobling_model::table::Cell;
+use kobling_model::table::{Cell, Table};
 use kobling_proto::platform::v1::JobState;
 use kobling_tests::registers::{Mix, standard};
 use kobling_tests::world::{JobResult, World};
@@ -17,7 +17,7 @@ use super::script;
 const CASES: usize = 5000;
 
 /// The standard registers, with mothers at the first owner and cases at the second.
-fn world(seed: u64) -> (World, TempDir) {
+pub(super) fn world(seed: u64) -> (World, TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     let mut owners = standard(Mix::of(seed));
     let [ssb, krg] = ["ssb", "krg"].map(|owner| folder.path().join(owner));
@@ -97,10 +97,15 @@ fn check(world: &World, rest: &str, tables: usize) -> JobResult {
     let ran = world.check(&script(world, rest));
     assert_eq!((ran.state(), ran.tables.len()), (JobState::Done, tables), "{rest}\n{:?}", ran.job);
     for table in &ran.tables {
-        let shown = table.cells.iter().filter(|cell| matches!(cell, Cell::Count(1..))).count();
-        assert!(shown >= 2 || table.summary.is_some(), "a case where nothing is told apart: {}", table.text);
+        assert!(tells_apart(table), "a case where nothing is told apart: {}", table.text);
     }
     ran
+}
+
+/// Whether not everything is hidden or in one cell.
+pub(super) fn tells_apart(table: &Table) -> bool {
+    let shown = table.cells.iter().filter(|cell| matches!(cell, Cell::Count(1..))).count();
+    shown >= 2 || table.summary.is_some()
 }
 
 #[test]
@@ -184,6 +189,31 @@ fn samples_parts_of_equal_size_copies_and_merged_datasets_equal_the_reference() 
          generate femdel = quantile(l, 5)\nmerge femdel into d\n\
          create-dataset syke\nimport krg/STADIUM as t\nimport krg/STED as s\ngenerate sen = t >= 3\nkeep sen\nmerge sen into d\n\
          use d\ntabulate femdel sen, missing\ntabulate k sen\nuse rike\ntabulate k",
+        3,
+    );
+}
+
+#[test]
+fn panels_become_people_again_whatever_way() {
+    let (world, _registers) = world(94);
+    // By person, of rows that were compared with those of their town and year.
+    check(
+        &world,
+        "import-panel ssb/LONN ssb/BOSTED 2020-01-01 2021-01-01 as l b\naggregate (mean) l -> snitt, by(b date@panel)\n\
+         generate over = l > snitt\nreplace l = 0 if l < 200000 & date@panel == date(2021, 1, 1)\n\
+         tabulate b if date@panel == date(2020, 1, 1)\n\
+         collapse (sum) over (mean) l (count) l -> år (max) b -> sist, by(PERSONID_1)\n\
+         recode over år (0 = 0) (1 = 1) (2 = 2)\nimport krg/STED as s\ntabulate over s, missing\ntabulate år sist\n\
+         tabulate s, summarize(l)",
+        4,
+    );
+    // There and back, with rows that went, and another owner's variables on the way.
+    check(
+        &world,
+        "import ssb/KJOENN as k\nimport ssb/LONN 2020-05-01 as l2020\nimport ssb/LONN 2021-05-01 as l2021\n\
+         reshape-to-panel l\nkeep if l > 250000\nimport krg/STADIUM as t\ngenerate tung = t * (1 + (date@panel == 2021))\n\
+         recode tung (1/3 = 1) (4/max = 2)\nreshape-from-panel\ngenerate opp = l2021 > l2020\n\
+         tabulate opp k, missing\ntabulate tung2021 k\nimport krg/STED as s\ntabulate opp s",
         3,
     );
 }
