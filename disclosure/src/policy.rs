@@ -8,7 +8,10 @@ use kobling_model::rules::Rules;
 use serde::Deserialize;
 
 use crate::PerturbationTable;
-use crate::rule::{dominance, few_units, population_floor, small_cells, small_table, statistic_units};
+use crate::rule::{
+    dominance, few_units, hexagons, models, percentiles, population_floor, small_cells, small_table,
+    statistic_units, survival_steps,
+};
 
 /// What the file says. Private: the rest of the node sees [`Policy`].
 #[derive(Deserialize)]
@@ -22,6 +25,17 @@ struct PolicyFile {
     statistic_units_min: Option<u32>,
     two_largest_percent_max: Option<u32>,
     others_percent_of_largest_min: Option<u32>,
+    percentile_neighbours_min: Option<u32>,
+    percentile_digits_max: Option<u32>,
+    model_residual_df_min: Option<u32>,
+    model_units_min: Option<u32>,
+    model_constant_units_min: Option<u32>,
+    model_leverage_percent_max: Option<u32>,
+    model_residual_permille_min: Option<u32>,
+    hexagon_grid_max: Option<u32>,
+    hexagon_groups_max: Option<u32>,
+    hexagon_units_min: Option<u32>,
+    survival_step_units_min: Option<u32>,
     broker_may_deal: Option<bool>,
     decoy_epsilon: Option<String>,
     decoy_delta_exponent: Option<u32>,
@@ -32,11 +46,46 @@ struct PolicyFile {
 pub struct Policy {
     /// Numbers of rules 1, 3, 4, 5, 6, 7 and 10, as this owner has them.
     pub rules: Rules,
+    /// Numbers of the rules on statistics that no command offers yet: they do not travel between owners, since there is nothing that they would be the rules of.
+    pub later: LaterLimits,
     /// Whether the broker may deal randomness where three or more nodes are enrolled. Where there are only two, it
     /// deals in any case.
     pub broker_may_deal: bool,
     /// How well decoys hide the size of an overlap from the broker.
     pub decoys: DecoyPrivacy,
+}
+
+/// Numbers of rules 8, 9, 11 and 12, as an owner has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaterLimits {
+    /// Rule 8.
+    pub percentiles: percentiles::Limits,
+    /// Rule 9.
+    pub models: models::Limits,
+    /// Rule 11.
+    pub hexagons: hexagons::Limits,
+    /// Rule 12.
+    pub survival_steps: survival_steps::Limits,
+}
+
+impl LaterLimits {
+    /// What `init` writes.
+    pub const LOOSEST: Self = Self {
+        percentiles: percentiles::Limits::LOOSEST,
+        models: models::Limits::LOOSEST,
+        hexagons: hexagons::Limits::LOOSEST,
+        survival_steps: survival_steps::Limits::LOOSEST,
+    };
+
+    /// Of each number the stricter.
+    pub fn stricter(self, other: Self) -> Self {
+        Self {
+            percentiles: self.percentiles.stricter(other.percentiles),
+            models: self.models.stricter(other.models),
+            hexagons: self.hexagons.stricter(other.hexagons),
+            survival_steps: self.survival_steps.stricter(other.survival_steps),
+        }
+    }
 }
 
 /// ε and δ of the numbers of decoys (design §3): what the broker sees of an overlap is (ε, δ)-differentially
@@ -115,7 +164,7 @@ impl Policy {
                 population_floor::LOOSEST,
                 "a population of fewer than 1000 units says too much about each of them; write 1000 or more",
             )?,
-            perturbation_table: table(file.perturbation_table)?,
+            perturbation_table: table(file.perturbation_table.clone())?,
             small_cell_units_max: at_least(
                 "small_cell_units_max",
                 file.small_cell_units_max,
@@ -153,8 +202,15 @@ impl Policy {
                 "a sum that one unit nearly makes up tells what it has; write 10 or more",
             )?,
         };
+        let later = LaterLimits {
+            percentiles: percentiles(&file)?,
+            models: models(&file)?,
+            hexagons: hexagons(&file)?,
+            survival_steps: survival_steps(&file)?,
+        };
         Ok(Self {
             rules,
+            later,
             broker_may_deal: required("broker_may_deal", file.broker_may_deal)?,
             decoys: DecoyPrivacy {
                 epsilon: epsilon(file.decoy_epsilon)?,
@@ -195,6 +251,42 @@ two_largest_percent_max = {two}
 # Rule 10: and where the others have less than this of what the largest has. Whole percent, at least {others}.
 others_percent_of_largest_min = {others}
 
+# Rules 8, 9, 11 and 12 concern percentiles, models, hexagon plots and survival curves. No command shows these yet;
+# what will is held to these numbers. Medians and quartiles that become values of a group are means of ten in any case.
+
+# Rule 8: a percentile is the mean of at least so many neighbouring values. At least {neighbours}.
+percentile_neighbours_min = {neighbours}
+
+# Rule 8: and is shown with at most so many significant digits. From 1 to {digits}.
+percentile_digits_max = {digits}
+
+# Rule 9: a model with fewer residual degrees of freedom, by the perturbed count, is refused. At least {df}.
+model_residual_df_min = {df}
+
+# Rule 9: and one with a dummy that a smaller perturbed count of units has, or lacks. At least {model_units}.
+model_units_min = {model_units}
+
+# Rule 9: the constant is hidden where a combination of dummies has a smaller perturbed count. At least {constant}.
+model_constant_units_min = {constant}
+
+# Rule 9: a model is refused where one unit may have more of a coefficient. Whole percent, at most {leverage}.
+model_leverage_percent_max = {leverage}
+
+# Rule 9: and where it leaves less of the outcome unexplained. Whole per mille, at least {residual}.
+model_residual_permille_min = {residual}
+
+# Rule 11: hexagons across in a plot. From 1 to {grid}.
+hexagon_grid_max = {grid}
+
+# Rule 11: groups of a plot. From 1 to {groups}.
+hexagon_groups_max = {groups}
+
+# Rule 11: a hexagon with a smaller perturbed count is not shown. At least {hexagon_units}.
+hexagon_units_min = {hexagon_units}
+
+# Rule 12: steps of a survival curve are merged until so many, by their perturbed count, fail or leave. At least {step}.
+survival_step_units_min = {step}
+
 # Whether the broker may deal randomness although there are nodes enough to do it. A broker that
 # deals knows the masks of the question, so it then must see nothing of the workers' traffic.
 broker_may_deal = false
@@ -213,10 +305,112 @@ decoy_delta_exponent = 9
             statistic = statistic_units::LOOSEST,
             two = dominance::LOOSEST_TWO_LARGEST,
             others = dominance::LOOSEST_OTHERS,
+            neighbours = percentiles::LOOSEST_NEIGHBOURS,
+            digits = percentiles::LOOSEST_DIGITS,
+            df = models::LOOSEST_RESIDUAL_DF,
+            model_units = models::LOOSEST_UNITS,
+            constant = models::LOOSEST_CONSTANT_UNITS,
+            leverage = models::LOOSEST_LEVERAGE_PERCENT,
+            residual = models::LOOSEST_RESIDUAL_PERMILLE,
+            grid = hexagons::LOOSEST_GRID,
+            groups = hexagons::LOOSEST_GROUPS,
+            hexagon_units = hexagons::LOOSEST_UNITS,
+            step = survival_steps::LOOSEST,
             delta_min = Self::DELTA_EXPONENT_MIN,
             delta_max = Self::DELTA_EXPONENT_MAX,
         )
     }
+}
+
+fn percentiles(file: &PolicyFile) -> Result<percentiles::Limits, PolicyError> {
+    Ok(percentiles::Limits {
+        neighbours_min: at_least(
+            "percentile_neighbours_min",
+            file.percentile_neighbours_min,
+            percentiles::LOOSEST_NEIGHBOURS,
+            "a percentile of fewer than 10 neighbours is nearly what one unit has; write 10 or more",
+        )?,
+        digits_max: within(
+            "percentile_digits_max",
+            file.percentile_digits_max,
+            percentiles::LOOSEST_DIGITS,
+            "a percentile with more than 3 digits is what one unit has; write 3 or less",
+            "a whole number from 1 to 3",
+        )?,
+    })
+}
+
+fn models(file: &PolicyFile) -> Result<models::Limits, PolicyError> {
+    Ok(models::Limits {
+        residual_df_min: at_least(
+            "model_residual_df_min",
+            file.model_residual_df_min,
+            models::LOOSEST_RESIDUAL_DF,
+            "a model with nearly as many coefficients as units says what each of them has; write 15 or more",
+        )?,
+        units_min: at_least(
+            "model_units_min",
+            file.model_units_min,
+            models::LOOSEST_UNITS,
+            "a coefficient of fewer than 10 true units says too much about each of them; write 15 or more",
+        )?,
+        constant_units_min: at_least(
+            "model_constant_units_min",
+            file.model_constant_units_min,
+            models::LOOSEST_CONSTANT_UNITS,
+            "a constant is the mean of a group, and of fewer than 5 true units says too much about each; write 10 or more",
+        )?,
+        leverage_percent_max: at_most(
+            "model_leverage_percent_max",
+            file.model_leverage_percent_max,
+            models::LOOSEST_LEVERAGE_PERCENT,
+            "a coefficient that one unit has much of tells what it has; write 10 or less",
+        )?,
+        residual_permille_min: within_from(
+            "model_residual_permille_min",
+            file.model_residual_permille_min,
+            models::LOOSEST_RESIDUAL_PERMILLE,
+            1000,
+            "a model that leaves nothing unexplained says what each unit has; write 1 or more",
+            "a whole number from 1 to 1000",
+        )?,
+    })
+}
+
+fn hexagons(file: &PolicyFile) -> Result<hexagons::Limits, PolicyError> {
+    Ok(hexagons::Limits {
+        grid_max: within(
+            "hexagon_grid_max",
+            file.hexagon_grid_max,
+            hexagons::LOOSEST_GRID,
+            "a grid of more than 25 hexagons across shows single units; write 25 or less",
+            "a whole number from 1 to 25",
+        )?,
+        groups_max: within(
+            "hexagon_groups_max",
+            file.hexagon_groups_max,
+            hexagons::LOOSEST_GROUPS,
+            "a plot of more than 10 groups shows small groups one by one; write 10 or less",
+            "a whole number from 1 to 10",
+        )?,
+        units_min: at_least(
+            "hexagon_units_min",
+            file.hexagon_units_min,
+            hexagons::LOOSEST_UNITS,
+            "a hexagon of fewer than 10 true units is a place where few are; write 15 or more",
+        )?,
+    })
+}
+
+fn survival_steps(file: &PolicyFile) -> Result<survival_steps::Limits, PolicyError> {
+    Ok(survival_steps::Limits {
+        step_units_min: at_least(
+            "survival_step_units_min",
+            file.survival_step_units_min,
+            survival_steps::LOOSEST,
+            "a step of fewer than 10 true units says when each of them failed or left; write 15 or more",
+        )?,
+    })
 }
 
 fn required<T>(setting: &'static str, value: Option<T>) -> Result<T, PolicyError> {
@@ -249,6 +443,33 @@ fn at_most(
     } else {
         Err(PolicyError::ProtectsNobody { setting, value: value.to_string(), why })
     }
+}
+
+/// At most this, and at least 1: with 0 there would be nothing to show.
+fn within(
+    setting: &'static str,
+    value: Option<u32>,
+    most: u32,
+    why: &'static str,
+    expected: &'static str,
+) -> Result<u32, PolicyError> {
+    match at_most(setting, value, most, why)? {
+        0 => Err(PolicyError::Form { setting, expected }),
+        value => Ok(value),
+    }
+}
+
+/// At least this, and at most what a share can be.
+fn within_from(
+    setting: &'static str,
+    value: Option<u32>,
+    least: u32,
+    most: u32,
+    why: &'static str,
+    expected: &'static str,
+) -> Result<u32, PolicyError> {
+    let value = at_least(setting, value, least, why)?;
+    if value > most { Err(PolicyError::Form { setting, expected }) } else { Ok(value) }
 }
 
 fn table(value: Option<String>) -> Result<Hash, PolicyError> {
@@ -305,7 +526,7 @@ pub(crate) mod tests {
         Policy::parse(&Policy::init_text()).expect("what init writes is valid")
     }
 
-    const SETTINGS: [&str; 11] = [
+    const SETTINGS: [&str; 22] = [
         "population_units_min",
         "perturbation_table",
         "small_cell_units_max",
@@ -314,6 +535,17 @@ pub(crate) mod tests {
         "statistic_units_min",
         "two_largest_percent_max",
         "others_percent_of_largest_min",
+        "percentile_neighbours_min",
+        "percentile_digits_max",
+        "model_residual_df_min",
+        "model_units_min",
+        "model_constant_units_min",
+        "model_leverage_percent_max",
+        "model_residual_permille_min",
+        "hexagon_grid_max",
+        "hexagon_groups_max",
+        "hexagon_units_min",
+        "survival_step_units_min",
         "broker_may_deal",
         "decoy_epsilon",
         "decoy_delta_exponent",
@@ -343,6 +575,7 @@ pub(crate) mod tests {
                 others_percent_of_largest_min: 10,
             }
         );
+        assert_eq!(policy.later, LaterLimits::LOOSEST);
         assert!(!policy.broker_may_deal);
         assert_eq!(policy.decoys, DecoyPrivacy { epsilon: (1, 10), delta_exponent: 9 });
         assert!(
@@ -373,6 +606,17 @@ pub(crate) mod tests {
             ("statistic_units_min", "14"),
             ("two_largest_percent_max", "91"),
             ("others_percent_of_largest_min", "9"),
+            ("percentile_neighbours_min", "9"),
+            ("percentile_digits_max", "4"),
+            ("model_residual_df_min", "14"),
+            ("model_units_min", "14"),
+            ("model_constant_units_min", "9"),
+            ("model_leverage_percent_max", "11"),
+            ("model_residual_permille_min", "0"),
+            ("hexagon_grid_max", "26"),
+            ("hexagon_groups_max", "11"),
+            ("hexagon_units_min", "14"),
+            ("survival_step_units_min", "14"),
             ("perturbation_table", other_table.as_str()),
             ("decoy_epsilon", "\"3/2\""),
             ("decoy_delta_exponent", "5"),
@@ -395,11 +639,28 @@ pub(crate) mod tests {
             ("statistic_units_min", "30"),
             ("two_largest_percent_max", "0"),
             ("others_percent_of_largest_min", "50"),
+            ("percentile_neighbours_min", "30"),
+            ("percentile_digits_max", "1"),
+            ("model_residual_df_min", "100"),
+            ("model_units_min", "30"),
+            ("model_constant_units_min", "20"),
+            ("model_leverage_percent_max", "1"),
+            ("model_residual_permille_min", "100"),
+            ("hexagon_grid_max", "10"),
+            ("hexagon_groups_max", "1"),
+            ("hexagon_units_min", "30"),
+            ("survival_step_units_min", "30"),
             ("decoy_epsilon", "\"1/100\""),
             ("decoy_delta_exponent", "12"),
         ] {
             let policy = with(setting, value).expect("tighter");
             assert!(crate::rule::is_at_least_as_strict(&policy.rules, &init_policy().rules));
+            // Whoever is stricter, whichever is asked first.
+            assert_eq!(policy.later.stricter(LaterLimits::LOOSEST), policy.later, "{setting}");
+            assert_eq!(LaterLimits::LOOSEST.stricter(policy.later), policy.later, "{setting}");
+            let unchanged = policy.later == LaterLimits::LOOSEST;
+            let of_later = ["percentile", "model", "hexagon", "survival"];
+            assert_eq!(unchanged, !of_later.iter().any(|rule| setting.starts_with(rule)), "{setting}");
         }
     }
 
@@ -423,6 +684,10 @@ pub(crate) mod tests {
             ("decoy_epsilon", "\"0/10\""),
             ("decoy_epsilon", "\"1/0\""),
             ("decoy_delta_exponent", "16"),
+            ("percentile_digits_max", "0"),
+            ("hexagon_grid_max", "0"),
+            ("hexagon_groups_max", "0"),
+            ("model_residual_permille_min", "1001"),
         ] {
             assert!(matches!(with(setting, value), Err(PolicyError::Form { .. })), "{setting} = {value}");
         }

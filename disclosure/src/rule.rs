@@ -1,16 +1,40 @@
-//! The rules that this version applies, one file each, and which of two owners' numbers is the stricter.
+//! The rules, one file each: what it does, its source, why its number, where it is carried out, and what an owner may tighten. And which of two
+//! owners' numbers is the stricter.
 //!
-//! Every rule judges **perturbed** counts: an exact threshold would be an oracle for one person. The numbers
-//! stay the rules' numbers of `docs/PROTECTION.md`; rule 2 is kept where values enter, at the node's
-//! extraction; rules that are not here do not apply to tables of counts and sums.
+//! | rule | file | carried out |
+//! | --- | --- | --- |
+//! | 1 population floor | [`population_floor`] | on shares, `crypto/src/protocol/protect.rs` |
+//! | 2 winsorising | [`winsorising`] | at import and extraction, `node/` |
+//! | 3 perturbed counts | [`perturbed_counts`] | on shares |
+//! | 4 small cells | [`small_cells`] | on shares |
+//! | 5 tables of small cells | [`small_table`] | on shares |
+//! | 6 edits of few units | [`few_units`] | on shares |
+//! | 7 small subgroups | [`statistic_units`] | on shares, `crypto/src/protocol/protect_sums.rs` |
+//! | 8 percentiles | [`percentiles`] | groups' at their owner, `node/src/extract/blur.rs`; shown ones are not offered yet |
+//! | 9 models | [`models`] | here; models are not offered yet |
+//! | 10 dominance | [`dominance`] | on shares |
+//! | 11 hexagons | [`hexagons`] | here; plots are not offered yet |
+//! | 12 survival curves | [`survival_steps`] | here; curves are not offered yet |
+//! | 15 key variables | [`key_variables`] | in the language, `script/` |
+//!
+//! Rules 13 and 14 are the memory of what was released, not of a table.
+//!
+//! Every rule judges **perturbed** counts: an exact threshold would be an oracle for one person. The numbers are those of
+//! `docs/PROTECTION.md`, section 7.
 
 pub mod dominance;
 pub mod few_units;
+pub mod hexagons;
+pub mod key_variables;
+pub mod models;
+pub mod percentiles;
 pub mod perturbed_counts;
 pub mod population_floor;
 pub mod small_cells;
 pub mod small_table;
 pub mod statistic_units;
+pub mod survival_steps;
+pub mod winsorising;
 
 use kobling_model::rules::Rules;
 

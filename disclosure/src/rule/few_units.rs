@@ -6,6 +6,12 @@
 //!   noise as those of a cell). Of a keep or drop those touched are the units that go; the others are judged by rule 1.
 //! - Effect: the edit is not carried out, with warning `edit-not-carried-out`, and the script goes on. Only the bit is
 //!   opened, and it is recorded first.
+//! - Carried out: on shares, `crypto/src/protocol/protect.rs` (program `Edit`); which edits are asked, and what follows: `script/src/edit.rs`.
+//!
+//! Why ten: the units behind every other statistic (rule 7). Two populations that differ by fewer are two questions about those who make the difference, and "none"
+//! would be an answer about somebody who might be the one.
+//! Source: D. E. Denning, P. J. Denning and M. D. Schwartz, "The Tracker: A Threat to Statistical Database Security", ACM TODS 4, 1979, for why sets with few outside
+//! are asked as well as sets with few inside.
 
 use kobling_model::plan::Rest;
 use kobling_model::rules::{Refusal, Rules, Warning};

@@ -5,6 +5,14 @@
 //!   key comes from the *set* of units in the cell, so the same set has the same noise whoever asks, whenever, in
 //!   whatever words. Zeros stay zero; 1 and 2 are never shown; margins need not add up.
 //! - Never refuses.
+//! - Carried out: on shares, `crypto/src/protocol/protect.rs`, `aes.rs` and `lookup.rs`. The table is made by [`crate::generator`]. An owner cannot tighten it alone: two tables would be
+//!   two noises of one count.
+//!
+//! Why D = 5 and V = 3: the smallest noise that leaves whoever knows everybody else in a cell right in about six of ten cases; why no 1 or 2: such a count names people
+//! (`docs/PROTECTION.md`, section 5, and `docs/decisions/08-perturbation-table.md`).
+//! Source: B. Fraser and J. Wooton, "A proposed method for confidentialising tabular output to protect against differencing", UNECE work session, 2005; G. Thompson, S. Broadfoot and
+//! D. Elazar, "Methodology for the automatic confidentialisation of statistical outputs from remote servers at the Australian Bureau of Statistics", 2013; S. Giessing,
+//! "Computational issues in the design of transition probabilities and disclosure risk estimation for additive noise", PSD 2016.
 
 use crate::PerturbationTable;
 

@@ -4,6 +4,11 @@
 //! - Judged: after every import, and after every keep and drop that rule 6 lets be carried out, on the dataset's perturbed count (fingerprint and noise as those
 //!   of a cell). A `tabulate` with an `if` makes no dataset and is not judged.
 //! - Effect: the question is refused with code `population-floor`. Only the bit is opened, and it is recorded first.
+//! - Carried out: on shares, `crypto/src/protocol/protect.rs` (program `Population`).
+//!
+//! Why 1000: of a population that everybody knows (a village, a firm's staff) any table is about acquaintances. It is the floor of microdata.no for datasets. The noise of 5 is
+//! half a per cent of it, so the perturbed count says as much as the true one.
+//! Source: microdata.no, "Confidentiality" in the user manual; on why exact thresholds are oracles: A. Gadotti et al., "When the Signal is in the Noise", USENIX Security 2019.
 
 use kobling_model::rules::{Refusal, Rules};
 

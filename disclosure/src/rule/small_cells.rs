@@ -3,7 +3,11 @@
 //! - Setting: `small_cell_units_max`, at least 4.
 //! - Judged: every cell, margins included, on its perturbed count.
 //! - Effect: a cell with a perturbed count from 1 to the setting is shown as `·`. A perturbed 0 is shown as 0: it may be a
-//!   true 1 or 2, and it is not small.
+//!   true 1 to 5, and it is not small.
+//! - Carried out: on shares, `crypto/src/protocol/protect.rs` (program `Table`); the suppressed number is replaced by a constant before anything is opened.
+//!
+//! Why 4: with five in a cell, one of them who knows two of the others still faces two. It is the usual minimum frequency of three to five, at the stricter end.
+//! Source: A. Hundepool et al., "Statistical Disclosure Control", 2012, section 5.2 (minimum frequency rule).
 
 use kobling_model::rules::Rules;
 

@@ -4,6 +4,11 @@
 //! - Judged: the number of suppressed inner cells against the number of inner cells. Margins are not counted.
 //! - Effect: refused with code `small-cells` where 100 × suppressed > setting × inner cells. Only the bit is opened, and
 //!   it is recorded first.
+//! - Carried out: on shares, `crypto/src/protocol/protect.rs` (program `Table`).
+//!
+//! Why a half: where most cells are small, what is shown is a pattern of who is alone, and margins and suppressed cells together say more than the numbers do. The number is what
+//! microdata.no is reported to refuse at.
+//! Source: microdata.no, "Confidentiality" in the user manual; A. Hundepool et al., "Statistical Disclosure Control", 2012, section 5.3 (table redesign before suppression).
 
 use kobling_model::rules::{Refusal, Rules};
 

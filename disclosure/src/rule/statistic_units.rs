@@ -4,6 +4,11 @@
 //! - Judged: the perturbed count of the units of the cell that have a value.
 //! - Effect: mean, standard deviation and sum of the cell are hidden. The sum too, though rule 7 does not name it: beside its
 //!   count it is the mean.
+//! - Carried out: on shares, `crypto/src/protocol/protect_sums.rs`.
+//!
+//! Why ten: a mean tells one of ten, who knows himself, the mean of nine. It is ACRO's `safe_threshold` and that of the guidelines.
+//! Source: W. E. Fox et al., "Guidelines for the checking of output based on microdata research" (Data without Boundaries, 2015), class "means";
+//! `acro` 1.0, `safe_threshold`. A test holds the two together (`disclosure/tests/acro.rs`).
 
 use kobling_model::rules::Rules;
 

@@ -18,12 +18,13 @@
 //! rows' record keys, which no researcher knows. The same rows always have the same noise, whoever asks, in whatever place and words.
 //! Smaller groups (a family's income, a person's cases) stay exact: what they say is a value of a few units, which tables protect as any value.
 
+use kobling_disclosure::rule::percentiles;
 use kobling_model::Hash;
 use kobling_model::interval::Interval;
 use kobling_model::preparation::{SampleSize, Statistic};
 
-/// Neighbours that a value in an ordering is the mean of (rule 8).
-const NEIGHBOURS: usize = 10;
+/// Neighbours that a value in an ordering is the mean of (rule 8): the same for every question.
+const NEIGHBOURS: usize = percentiles::LOOSEST_NEIGHBOURS as usize;
 /// Parts of a value's bounds that a fingerprint tells apart.
 const PARTS: f64 = (1 << 21) as f64;
 
@@ -147,11 +148,7 @@ pub(super) fn smooth(of: Statistic, of_codes: bool, dates: usize, values: &[f64]
     let neighbours = NEIGHBOURS * dates;
     let mean =
         |values: &[f64]| (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
-    let about = |share: f64| {
-        let middle = (share * (values.len().max(1) - 1) as f64).round() as usize;
-        let first = middle.saturating_sub(neighbours / 2).min(values.len().saturating_sub(neighbours));
-        mean(&values[first..(first + neighbours).min(values.len())])
-    };
+    let about = |share: f64| percentiles::smoothed(values, share, neighbours);
     let tenth = neighbours.min(values.len());
     match of {
         Statistic::Min if of_codes => values.get(tenth.checked_sub(1)?).copied(),
@@ -184,13 +181,8 @@ fn gini(values: &[f64]) -> Option<f64> {
 pub(super) fn quantiles(values: &[f64], parts: u32) -> Vec<f64> {
     let mut sorted: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
     sorted.sort_by(f64::total_cmp);
-    let border = |part: u32| {
-        let middle = (f64::from(part) / f64::from(parts) * (sorted.len() - 1) as f64).round() as usize;
-        let first = middle.saturating_sub(NEIGHBOURS / 2).min(sorted.len().saturating_sub(NEIGHBOURS));
-        let about = &sorted[first..(first + NEIGHBOURS).min(sorted.len())];
-        about.iter().sum::<f64>() / about.len() as f64
-    };
-    let borders: Vec<f64> = if sorted.is_empty() { vec![] } else { (1..parts).map(border).collect() };
+    let border = |part: u32| percentiles::smoothed(&sorted, f64::from(part) / f64::from(parts), NEIGHBOURS);
+    let borders: Vec<f64> = (1..parts).filter_map(border).collect();
     let part = |value: &f64| match value.is_nan() {
         true => f64::NAN,
         false => borders.partition_point(|border| border < value) as f64,

@@ -15,6 +15,7 @@
 
 use std::fmt;
 
+use kobling_disclosure::rule::winsorising;
 use kobling_model::value::Range;
 use serde::{Deserialize, Serialize};
 
@@ -46,9 +47,8 @@ impl Winsorised {
         count: u64,
         mut pass: impl FnMut(&mut dyn FnMut(&[f64])) -> Result<(), E>,
     ) -> Result<Option<Self>, E> {
-        let Some(last) = count.checked_sub(1) else { return Ok(None) };
-        let high_rank = (u128::from(last) * 99).div_ceil(100) as u64;
-        let mut sought = [Selection::new(last / 100), Selection::new(high_rank)];
+        let Some(ranks) = winsorising::ranks(count) else { return Ok(None) };
+        let mut sought = ranks.map(Selection::new);
         for shift in [48, 32, 16, 0] {
             pass(&mut |values| {
                 for value in values {
