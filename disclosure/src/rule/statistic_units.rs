@@ -8,7 +8,7 @@
 //!
 //! Why ten: a mean tells one of ten, who knows himself, the mean of nine. It is ACRO's `safe_threshold` and that of the guidelines.
 //! Source: W. E. Fox et al., "Guidelines for the checking of output based on microdata research" (Data without Boundaries, 2015), class "means";
-//! `acro` 1.0, `safe_threshold`. A test holds the two together (`disclosure/tests/acro.rs`).
+//! `acro` 1.0, `safe_threshold`. A test holds the two together (`disclosure/tests/oracles/acro.rs`).
 
 use kobling_model::rules::Rules;
 
