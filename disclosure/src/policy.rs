@@ -584,6 +584,18 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn every_setting_is_explained_to_operators_and_every_rules_number_to_auditors() {
+        let operators = include_str!("../../docs/OPERATING.md");
+        let auditors = include_str!("../../docs/PROTECTION.md");
+        for setting in SETTINGS {
+            let named = format!("`{setting}`");
+            assert!(operators.contains(&named), "{setting}");
+            let of_a_rule = !setting.starts_with("decoy") && setting != "broker_may_deal";
+            assert!(!of_a_rule || auditors.contains(&named), "{setting}");
+        }
+    }
+
+    #[test]
     fn a_missing_setting_stops_the_start_and_is_named() {
         for setting in SETTINGS {
             let text: String = (Policy::init_text().lines())
