@@ -92,8 +92,25 @@ pub struct Asker {
     pub researcher: String,
     /// The institution, as the platform asserts.
     pub institution: String,
+    /// What the answers are wanted for, as the platform asserts. Empty in records from before purposes were told.
+    #[serde(default)]
+    pub purpose: String,
     /// Whether the assertion carries the researcher's or the platform's signature. Always false so far.
     pub signed: bool,
+}
+
+impl Asker {
+    /// Longest researcher, institution and purpose, in characters: each is written into every log.
+    pub const TEXT_CHARACTERS_MAX: usize = 200;
+
+    /// Whether a text may stand for a researcher, an institution or a purpose: 1 to [`Self::TEXT_CHARACTERS_MAX`] characters, none of
+    /// them a control character, and no blanks around it, so that one text is written in one way.
+    pub fn may_say(text: &str) -> bool {
+        let characters = text.chars().take(Self::TEXT_CHARACTERS_MAX + 1).count();
+        (1..=Self::TEXT_CHARACTERS_MAX).contains(&characters)
+            && text == text.trim()
+            && !text.chars().any(char::is_control)
+    }
 }
 
 /// How a question ended at a party.

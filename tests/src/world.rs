@@ -688,6 +688,7 @@ impl World {
             key: self.fresh_key(),
             researcher: "Kari Nordmann".into(),
             institution: "A university".into(),
+            purpose: "Tests of the whole system".into(),
             datastores: self.owners.iter().map(|(_, datastore, _)| format!("{datastore}:1")).collect(),
         };
         let mut client = SessionServiceClient::new(self.platform());

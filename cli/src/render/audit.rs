@@ -52,9 +52,10 @@ fn question(out: &mut String, row: &QuestionRow<'_>) {
     line(
         out,
         format_args!(
-            "         asked by \"{}\" of \"{}\" ({signed}), platform certificate {}",
+            "         asked by \"{}\" of \"{}\" ({signed}), for \"{}\", platform certificate {}",
             plain(&asked_by.researcher),
             plain(&asked_by.institution),
+            plain(&asked_by.purpose),
             short(&asked_by.platform_certificate.to_string())
         ),
     );
