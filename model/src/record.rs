@@ -93,7 +93,7 @@ pub struct Asker {
     /// The institution, as the platform asserts.
     pub institution: String,
     /// What the answers are wanted for, as the platform asserts. Empty in records from before purposes were told.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub purpose: String,
     /// Whether the assertion carries the researcher's or the platform's signature. Always false so far.
     pub signed: bool,
