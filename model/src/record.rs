@@ -38,6 +38,20 @@ pub enum Event {
         /// Hash of its manifest.
         manifest: Hash,
     },
+    /// A policy came into force: at a start with another file than before, or while the node served.
+    PolicyInForce {
+        /// Hash of the file.
+        policy: Hash,
+        /// Hash of the file before it; none at the first start.
+        before: Option<Hash>,
+    },
+    /// The operator stopped the node: from here on it answers nothing.
+    Stopped {
+        /// Why, in the operator's words.
+        reason: String,
+    },
+    /// The operator lets a stopped node answer again.
+    Resumed,
     /// A question is about to be computed; what it may open is decided after this record.
     Opening(Box<Execution>),
     /// A question has ended; what leaves is hashed here, before it leaves.

@@ -29,6 +29,16 @@ pub fn log(log: &VerifiedLog) -> String {
                 release.version,
                 short(&manifest.to_string())
             ),
+            Event::PolicyInForce { policy, before } => {
+                let before = before.map(|before| format!(", before it {}", short(&before.to_string())));
+                format!(
+                    "put the policy {} in force{}",
+                    short(&policy.to_string()),
+                    before.unwrap_or_default()
+                )
+            }
+            Event::Stopped { reason } => format!("stopped the node: \"{}\"", plain(reason)),
+            Event::Resumed => "let the node answer again".to_owned(),
             Event::Opening(_) | Event::Outcome { .. } => continue,
         };
         line(&mut out, format_args!("  {:>5}  {}  {act}", entry.index, utc(entry.record.written_ms)));
