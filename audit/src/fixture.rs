@@ -44,6 +44,8 @@ pub fn execution(number: u8) -> Execution {
             platform_certificate: Hash::of(b"certificate"),
             researcher: "Åse \"Æ\" Øy\u{7}\u{7f}\u{2028}".into(),
             institution: "Universitetet i Bergen".into(),
+            // A record of before purposes were told.
+            purpose: String::new(),
             signed: false,
         },
         script: Hash::of(b"script"),

@@ -254,7 +254,12 @@ impl<'a> Account<'a> {
                         findings.insert(Finding::Repeated { party: party.clone(), attempt });
                     }
                 }
-                Event::Enrolled { .. } | Event::PeerAccepted { .. } | Event::Imported { .. } => {}
+                Event::Enrolled { .. }
+                | Event::PeerAccepted { .. }
+                | Event::Imported { .. }
+                | Event::PolicyInForce { .. }
+                | Event::Stopped { .. }
+                | Event::Resumed => {}
             }
         }
         account

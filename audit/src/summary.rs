@@ -60,16 +60,26 @@ pub fn questions(log: &VerifiedLog) -> Vec<QuestionRow<'_>> {
                     });
                 }
             }
-            Event::Enrolled { .. } | Event::PeerAccepted { .. } | Event::Imported { .. } => {}
+            Event::Enrolled { .. }
+            | Event::PeerAccepted { .. }
+            | Event::Imported { .. }
+            | Event::PolicyInForce { .. }
+            | Event::Stopped { .. }
+            | Event::Resumed => {}
         }
     }
     rows
 }
 
-/// What the operator did: enrolled, let peers in, imported releases.
+/// What the operator did: enrolled, let peers in, imported releases, put policies in force, stopped and resumed.
 pub fn operator_acts(log: &VerifiedLog) -> impl Iterator<Item = &Entry> {
     log.entries().iter().filter(|entry| match entry.record.event {
-        Event::Enrolled { .. } | Event::PeerAccepted { .. } | Event::Imported { .. } => true,
+        Event::Enrolled { .. }
+        | Event::PeerAccepted { .. }
+        | Event::Imported { .. }
+        | Event::PolicyInForce { .. }
+        | Event::Stopped { .. }
+        | Event::Resumed => true,
         Event::Opening(_) | Event::Outcome { .. } => false,
     })
 }

@@ -258,7 +258,7 @@ async fn work(run: &Run<'_>, node: &dyn NodeClient, order: &ComputeOrder) -> Res
                 run.progress.stage(order.question, party, &name).await?;
             }
             ComputeEvent::Failed(problem) => {
-                return Err(RunError::Reported { party: party.clone(), problem: problem.tamed() });
+                return Err(RunError::reported(party.clone(), problem.tamed()));
             }
             ComputeEvent::Shared if shares => return Ok(OwnerEnding::Shared),
             ComputeEvent::Shared => return Err(misbehaved("it shared its columns where it should compute")),
@@ -330,8 +330,8 @@ async fn record(
     }
 }
 
-/// Ends an attempt at all its parties, and finds the cause of what went wrong: where a party is gone, the others
-/// can only report what follows from that.
+/// Ends an attempt at all its parties, and finds the cause of what went wrong: where a party is gone, or its owner does not let it go on, the
+/// others can only report what follows from that.
 async fn abort(run: &Run<'_>, roles: &Roles, index: u32, attempt: AttemptId, error: RunError) -> RunError {
     let broker = run.broker;
     let mut parties: Vec<&OwnerId> = vec![&roles.left, &roles.right, &roles.dealer];
@@ -346,10 +346,11 @@ async fn abort(run: &Run<'_>, roles: &Roles, index: u32, attempt: AttemptId, err
     if error.is_first_hand() || at_will {
         return error;
     }
-    let gone =
+    let cause =
         answers.into_iter().filter_map(Result::ok).filter_map(Result::err).find_map(|answer| match answer {
             RunError::Unreachable { party, .. } => Some(RunError::Unreachable { party, step: "compute" }),
+            denied @ RunError::Denied { .. } => Some(denied),
             _ => None,
         });
-    gone.unwrap_or(error)
+    cause.unwrap_or(error)
 }

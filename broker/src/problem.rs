@@ -7,6 +7,7 @@ use std::fmt;
 
 use kobling_model::OwnerId;
 use kobling_model::rules::Refusal;
+use kobling_proto::convert::problem::code;
 use serde::{Deserialize, Serialize};
 
 use crate::combine::CombineError;
@@ -106,7 +107,7 @@ pub enum RunError {
         /// What it reports.
         problem: Problem,
     },
-    /// An owner does not take part. Asking the same again cannot help.
+    /// An owner does not take part. Asking the same again cannot help, unless its node was stopped and answers again.
     #[error("{} refuses: {}", party, problem.message)]
     Denied {
         /// The owner.
@@ -194,6 +195,16 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// What a node says went wrong: its owner does not take part, or something else.
+    pub fn reported(party: OwnerId, problem: Problem) -> Self {
+        let code = problem.code.as_str();
+        if code == code::OWNER_STOPPED || code::REFUSED_BY_OWNER.contains(&code) {
+            Self::Denied { party, problem }
+        } else {
+            Self::Reported { party, problem }
+        }
+    }
+
     /// What a researcher is told.
     pub fn problem(&self) -> Problem {
         let message = self.to_string();

@@ -1,5 +1,6 @@
 //! What a client may send, checked once; and what it is told where that, or the work, fails.
 
+use kobling_model::record::Asker;
 use kobling_model::{JobId, SessionId};
 use kobling_proto::observe::log::Line;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -98,16 +99,18 @@ pub(crate) fn client_key(text: &str) -> Result<String, RequestError> {
     }
 }
 
-/// A name that the platform asserts: trimmed, 1 to 200 characters, none of them a control character.
-pub(crate) fn asserted_name(field: &'static str, text: &str) -> Result<String, RequestError> {
+/// A text that the platform asserts, trimmed.
+pub(crate) fn asserted(field: &'static str, text: &str) -> Result<String, RequestError> {
     let trimmed = text.trim();
-    let valid = (1..=200).contains(&trimmed.chars().count()) && !trimmed.chars().any(char::is_control);
-    if valid {
+    if Asker::may_say(trimmed) {
         Ok(trimmed.to_owned())
     } else {
         Err(RequestError::invalid(
             field,
-            format!("the {field} has 1 to 200 characters, none a control character"),
+            format!(
+                "the {field} has 1 to {} characters, none a control character",
+                Asker::TEXT_CHARACTERS_MAX
+            ),
         ))
     }
 }
@@ -136,9 +139,9 @@ mod tests {
 
     #[test]
     fn names_are_trimmed_and_bounded() {
-        assert_eq!(asserted_name("researcher", "  Kari Nordmann \n").as_deref(), Ok("Kari Nordmann"));
+        assert_eq!(asserted("researcher", "  Kari Nordmann \n").as_deref(), Ok("Kari Nordmann"));
         for bad in ["", "   ", "a\u{7}b", "a\nb", &"x".repeat(201)] {
-            assert!(matches!(asserted_name("researcher", bad), Err(RequestError::Invalid(_))));
+            assert!(matches!(asserted("researcher", bad), Err(RequestError::Invalid(_))));
         }
         for bad in ["", "a\n", &"x".repeat(65)] {
             assert!(client_key(bad).is_err());

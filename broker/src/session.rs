@@ -34,7 +34,7 @@ use crate::job::QueuedJob;
 use crate::linkage;
 use crate::observe::cause_of_store;
 use crate::problem::{Problem, RunError};
-use crate::request::{RequestError, asserted_name, client_key, random_id};
+use crate::request::{RequestError, asserted, client_key, random_id};
 use crate::roster::{Incarnation, SessionOffer};
 use crate::store::{SessionKey, SessionRow, SessionState};
 
@@ -223,12 +223,13 @@ impl Broker {
         // 1.
         let key = SessionKey {
             key: client_key(&request.key)?,
-            researcher: asserted_name("researcher", &request.asker.researcher)?,
-            institution: asserted_name("institution", &request.asker.institution)?,
+            researcher: asserted("researcher", &request.asker.researcher)?,
+            institution: asserted("institution", &request.asker.institution)?,
         };
         let mut request = request;
         request.asker.researcher.clone_from(&key.researcher);
         request.asker.institution.clone_from(&key.institution);
+        request.asker.purpose = asserted("purpose", &request.asker.purpose)?;
         let wanted = wanted(&request.datastores)?;
 
         let turn = Arc::clone(lock(&self.opening).entry(key.clone()).or_default());
@@ -252,12 +253,12 @@ impl Broker {
         wanted: &BTreeSet<(DatastoreId, u32)>,
     ) -> Result<SessionRow, RequestError> {
         if let Some(existing) = self.store.session_by_key(key.clone()).await? {
-            return if existing.datastores == texts(wanted) {
+            return if existing.datastores == texts(wanted) && existing.purpose == request.asker.purpose {
                 Ok(existing)
             } else {
                 Err(RequestError::conflict(
                     "key-reused",
-                    "this key has opened a session over other datastores",
+                    "this key has opened a session over other datastores, or for another purpose",
                 ))
             };
         }
@@ -276,6 +277,7 @@ impl Broker {
         let row = SessionRow {
             id: session,
             key: key.clone(),
+            purpose: request.asker.purpose.clone(),
             datastores: texts(wanted),
             releases: releases(&catalogue),
             parties: parties.clone(),

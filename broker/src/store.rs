@@ -50,7 +50,9 @@ pub struct SessionRow {
     pub id: SessionId,
     /// Client's key.
     pub key: SessionKey,
-    /// What the client asked for, to tell a repeat from another request under the same key.
+    /// What the answers are wanted for. With [`Self::datastores`] it tells a repeat from another request under the same key.
+    pub purpose: String,
+    /// What the client asked for.
     pub datastores: Vec<String>,
     /// Exact versions.
     pub releases: Vec<Release>,
@@ -214,13 +216,13 @@ pub enum Inserted {
     Existing(Box<JobRow>),
 }
 
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 const SCHEMA: &str = "
     CREATE TABLE sessions (
         id TEXT PRIMARY KEY, key TEXT NOT NULL, researcher TEXT NOT NULL, institution TEXT NOT NULL,
         datastores TEXT NOT NULL, releases TEXT NOT NULL, parties TEXT NOT NULL,
-        state TEXT NOT NULL, problem TEXT, ended_ms INTEGER,
+        state TEXT NOT NULL, problem TEXT, ended_ms INTEGER, purpose TEXT NOT NULL DEFAULT '',
         UNIQUE (key, researcher, institution)
     ) STRICT;
     CREATE TABLE jobs (
@@ -236,6 +238,9 @@ const SCHEMA: &str = "
         job TEXT NOT NULL, number INTEGER NOT NULL, content TEXT NOT NULL, PRIMARY KEY (job, number)
     ) STRICT;
 ";
+
+/// From format 1, which knew no purposes, to format 2.
+const SINCE_1: &str = "ALTER TABLE sessions ADD COLUMN purpose TEXT NOT NULL DEFAULT ''";
 
 /// The broker's store. Cheap to clone; every call runs on a blocking thread.
 #[derive(Clone)]
@@ -270,6 +275,10 @@ impl Store {
                 transaction.execute_batch(SCHEMA)?;
                 transaction.pragma_update(None, "user_version", FORMAT)?;
             }
+            1 => {
+                transaction.execute_batch(SINCE_1)?;
+                transaction.pragma_update(None, "user_version", FORMAT)?;
+            }
             FORMAT => {}
             _ => return Err(StoreError::Newer { found, known: FORMAT }),
         }
@@ -300,8 +309,8 @@ impl Store {
     pub async fn insert_session(&self, session: SessionRow) -> Result<(), StoreError> {
         self.run(move |t| {
             t.execute(
-                "INSERT INTO sessions (id, key, researcher, institution, datastores, releases, parties, state)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT INTO sessions (id, key, researcher, institution, datastores, releases, parties, state, purpose)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                 params![
                     session.id.to_string(),
                     session.key.key,
@@ -311,6 +320,7 @@ impl Store {
                     json(&session.releases),
                     json(&session.parties),
                     json(&session.state),
+                    session.purpose,
                 ],
             )?;
             Ok(())
@@ -603,8 +613,7 @@ impl Store {
     }
 }
 
-const SELECT_SESSION: &str =
-    "SELECT id, key, researcher, institution, datastores, releases, parties, state, problem FROM sessions";
+const SELECT_SESSION: &str = "SELECT id, key, researcher, institution, datastores, releases, parties, state, problem, purpose FROM sessions";
 const SELECT_JOB: &str =
     "SELECT id, session, key, script, plan, state, problem, diagnostics, line, tables FROM jobs";
 
@@ -666,6 +675,7 @@ fn session_row(row: &Row<'_>) -> Result<SessionRow, StoreError> {
         parties: read(&row.get::<_, String>(6)?, what)?,
         state: read(&row.get::<_, String>(7)?, what)?,
         problem: problem.map(|problem| read(&problem, what)).transpose()?,
+        purpose: row.get(9)?,
     })
 }
 
@@ -700,4 +710,27 @@ fn read<T: DeserializeOwned>(text: &str, what: &'static str) -> Result<T, StoreE
 /// SQLite's integers are signed.
 fn millis(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_store_from_before_purposes_is_taken_over() {
+        let folder = tempfile::tempdir().expect("a folder");
+        drop(Store::open(folder.path()).expect("begins"));
+        let session = SessionId([7; 16]);
+        let old = Connection::open(folder.path().join("broker.sqlite")).expect("opens");
+        let text = format!(
+            "ALTER TABLE sessions DROP COLUMN purpose; PRAGMA user_version = 1;
+             INSERT INTO sessions (id, key, researcher, institution, datastores, releases, parties, state)
+             VALUES ('{session}', 'k', 'Kari', 'UiB', '[]', '[]', '[]', '\"ended\"')"
+        );
+        old.execute_batch(&text).expect("the form it had");
+        drop(old);
+        let store = Store::open(folder.path()).expect("opens");
+        let row = store.session(session).await.expect("readable").expect("there");
+        assert_eq!((row.key.researcher.as_str(), row.purpose.as_str()), ("Kari", ""));
+    }
 }

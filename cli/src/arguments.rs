@@ -152,7 +152,7 @@ pub enum Language {
 
 #[derive(Debug, Args)]
 pub struct PlatformArguments {
-    /// The platform's file: federation, certificate, key, researcher and institution.
+    /// The platform's file: federation, certificate, key, researcher, institution and purpose.
     #[arg(long, global = true, value_name = "FILE", default_value = "platform.toml")]
     pub platform: PathBuf,
 }
@@ -163,6 +163,9 @@ pub struct RunArguments {
     pub file: PathBuf,
     #[command(flatten)]
     pub platform: PlatformArguments,
+    /// What the answers are wanted for, in place of the purpose in the platform's file.
+    #[arg(long, value_name = "TEXT")]
+    pub purpose: Option<String>,
     /// Language of messages.
     #[arg(long, value_enum, default_value_t)]
     pub lang: Language,
@@ -175,6 +178,9 @@ pub struct RunArguments {
 pub struct ShellArguments {
     #[command(flatten)]
     pub platform: PlatformArguments,
+    /// What the answers are wanted for, in place of the purpose in the platform's file.
+    #[arg(long, value_name = "TEXT")]
+    pub purpose: Option<String>,
     /// Language of messages.
     #[arg(long, value_enum, default_value_t)]
     pub lang: Language,

@@ -50,6 +50,8 @@ pub struct Profile {
     pub researcher: String,
     /// The institution, as the platform asserts.
     pub institution: String,
+    /// What the answers are wanted for, as the platform asserts.
+    pub purpose: String,
 }
 
 /// What did not happen, and why.
@@ -70,7 +72,8 @@ impl ClientError {
     /// How the program ends over it.
     pub fn exit(&self) -> Exit {
         match self.code.as_str() {
-            "population-floor" | "small-cells" | "refused-by-owner" | code::REFUSED_BY_NODE => Exit::REFUSED,
+            "population-floor" | "small-cells" | code::REFUSED_BY_NODE | code::OWNER_STOPPED => Exit::REFUSED,
+            text if code::REFUSED_BY_OWNER.contains(&text) => Exit::REFUSED,
             "invalid-request" => Exit::USAGE,
             _ => Exit::FAILED,
         }
@@ -213,6 +216,13 @@ impl Client {
         Ok(Self { federation, channel, profile })
     }
 
+    /// Asks for another purpose than the platform file's, if one is given.
+    #[must_use]
+    pub fn with_purpose(mut self, purpose: Option<String>) -> Self {
+        self.profile.purpose = purpose.unwrap_or(self.profile.purpose);
+        self
+    }
+
     /// The federation that the platform file names.
     pub fn federation(&self) -> &Federation {
         &self.federation
@@ -344,6 +354,7 @@ impl Client {
             key: key.to_owned(),
             researcher: self.profile.researcher.clone(),
             institution: self.profile.institution.clone(),
+            purpose: self.profile.purpose.clone(),
             datastores: datastores.iter().map(|(id, major)| format!("{id}:{major}")).collect(),
         };
         let mut request = Request::new(request);

@@ -54,7 +54,7 @@ pub fn unusable_because(message: impl Into<String>, source: impl Into<anyhow::Er
 
 /// The code for an error.
 pub fn of(error: &anyhow::Error) -> Exit {
-    if error.is::<Unusable>() {
+    if error.is::<Unusable>() || error.is::<kobling_node::cli::Missing>() {
         return Exit::USAGE;
     }
     match error.downcast_ref::<ClientError>() {

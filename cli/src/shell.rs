@@ -28,7 +28,7 @@ use session::Session;
 /// # Errors
 /// For files that cannot be used, and where the broker does not answer at the start.
 pub async fn run(arguments: ShellArguments) -> anyhow::Result<Exit> {
-    let client = Client::connect(&arguments.platform.platform).await?;
+    let client = Client::connect(&arguments.platform.platform).await?.with_purpose(arguments.purpose.clone());
     let mut signals = Signals::new()?;
     let session = Session::begin(&client, arguments.lang).await?;
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();

@@ -38,6 +38,20 @@ pub enum Event {
         /// Hash of its manifest.
         manifest: Hash,
     },
+    /// A policy came into force: at a start with another file than before, or while the node served.
+    PolicyInForce {
+        /// Hash of the file.
+        policy: Hash,
+        /// Hash of the file before it; none at the first start.
+        before: Option<Hash>,
+    },
+    /// The operator stopped the node: from here on it answers nothing.
+    Stopped {
+        /// Why, in the operator's words.
+        reason: String,
+    },
+    /// The operator lets a stopped node answer again.
+    Resumed,
     /// A question is about to be computed; what it may open is decided after this record.
     Opening(Box<Execution>),
     /// A question has ended; what leaves is hashed here, before it leaves.
@@ -92,8 +106,25 @@ pub struct Asker {
     pub researcher: String,
     /// The institution, as the platform asserts.
     pub institution: String,
+    /// What the answers are wanted for, as the platform asserts. Empty in records from before purposes were told.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub purpose: String,
     /// Whether the assertion carries the researcher's or the platform's signature. Always false so far.
     pub signed: bool,
+}
+
+impl Asker {
+    /// Longest researcher, institution and purpose, in characters: each is written into every log.
+    pub const TEXT_CHARACTERS_MAX: usize = 200;
+
+    /// Whether a text may stand for a researcher, an institution or a purpose: 1 to [`Self::TEXT_CHARACTERS_MAX`] characters, none of
+    /// them a control character, and no blanks around it, so that one text is written in one way.
+    pub fn may_say(text: &str) -> bool {
+        let characters = text.chars().take(Self::TEXT_CHARACTERS_MAX + 1).count();
+        (1..=Self::TEXT_CHARACTERS_MAX).contains(&characters)
+            && text == text.trim()
+            && !text.chars().any(char::is_control)
+    }
 }
 
 /// How a question ended at a party.

@@ -1,30 +1,34 @@
 //! The commands of a node, for `kobling node …` and `kobling-node` alike.
 
+mod policy;
+
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use kobling_model::plan::Release;
 use kobling_model::{DatastoreId, OwnerId, VariableName, Version};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
 use crate::operate::{self, OperateError, Step};
-use crate::register::{DraftItem, ImportError, ImportReport};
-use crate::serve::{self, StartOptions};
+use crate::operator::commands::{self, Stopping};
+use crate::register::{DraftItem, ImportError, ImportReport, RegisterStore};
+use crate::serve::{self, RunningNode, StartOptions};
 use crate::state::StateDir;
 use crate::status;
 
 /// A node of a data owner.
 #[derive(Debug, Args)]
 pub struct NodeArgs {
-    /// Configuration file; `init` writes it.
-    #[arg(long, value_name = "FILE")]
-    pub config: PathBuf,
-    /// Folder with everything the node keeps.
-    #[arg(long, value_name = "DIR")]
-    pub state: PathBuf,
+    /// Configuration file; `init` writes it. Every command but `policy check FILE` needs it.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder with everything the node keeps. Every command but `policy check` needs it.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state: Option<PathBuf>,
     /// What to do.
     #[command(subcommand)]
     pub command: NodeCommand,
@@ -91,6 +95,19 @@ pub enum NodeCommand {
         #[arg(long)]
         end_with_parent: bool,
     },
+    /// Stop at once: answer nothing and end what runs, until `resume`. Works while the node serves, and while it does not.
+    Stop {
+        /// Why, for the audit log.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Answer again after `stop`.
+    Resume,
+    /// The owner's policy: is it sound, what would a script come to, put it in force.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Print the public metadata of this node's releases as JSON, for `policy explain` at another owner.
+    Catalogue,
     /// Who am I, what do I have, who answers, what was asked last.
     Status {
         /// Print as JSON.
@@ -123,6 +140,40 @@ pub enum ReleaseCommand {
     Bump,
 }
 
+/// Commands about the owner's policy.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Say everything that is wrong with a policy. Exit code 0 where nothing is, else 1.
+    ///
+    /// With --config and --state, names are held against the node's registers and federation file.
+    Check {
+        /// The policy; without it, the one that the configuration names.
+        file: Option<PathBuf>,
+    },
+    /// Say of each question of a script whether it would be answered here, and by which rule not. Exit code 2 where one would not.
+    Explain {
+        /// The script.
+        script: PathBuf,
+        /// Institution of who asks.
+        #[arg(long, value_name = "TEXT")]
+        institution: String,
+        /// What the answers are wanted for.
+        #[arg(long, value_name = "TEXT")]
+        purpose: String,
+        /// Releases of other owners, as `kobling node catalogue` or `kobling catalogue show … --json` prints them.
+        #[arg(long, value_name = "FILE")]
+        catalogue: Vec<PathBuf>,
+        /// A policy in place of the one that the configuration names.
+        #[arg(long, value_name = "FILE")]
+        policy: Option<PathBuf>,
+        /// Print as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put the policy in force that the file says now, in the node that serves. SIGHUP does the same.
+    Reload,
+}
+
 /// Commands about peers.
 #[derive(Debug, Subcommand)]
 pub enum PeerCommand {
@@ -146,29 +197,30 @@ fn variable(text: &str) -> Result<VariableName, String> {
     VariableName::new(text).map_err(|error| error.to_string())
 }
 
+/// The command line does not say which node.
+#[derive(Debug, thiserror::Error)]
+#[error("say which node: {option} is missing")]
+pub struct Missing {
+    option: &'static str,
+}
+
 /// Runs a command.
 ///
 /// # Errors
 /// One line for the operator, with what to do.
 pub async fn run(args: NodeArgs) -> anyhow::Result<ExitCode> {
-    let state = StateDir::new(&args.state);
-    if let NodeCommand::Init { owner, listen, like } = &args.command {
-        let made = match like {
-            None => operate::init(&args.config, &state, owner, *listen)?,
-            Some(path) => {
-                let like = std::fs::read_to_string(path)
-                    .with_context(|| format!("{} cannot be read", path.display()))?;
-                operate::init_like(&like, path, &args.config, &state, owner, *listen)?
-            }
-        };
-        println!("signing_key = \"{}\"", made.signing_key);
-        println!("certificate_request = {:?}", made.certificate_request);
-        println!("certificate = {:?}", made.certificate);
-        return Ok(ExitCode::SUCCESS);
+    let NodeArgs { config, state, command } = args;
+    if let NodeCommand::Policy(command) = command {
+        return policy::run(config, state, command).await;
     }
-    let config = Config::load(&args.config)?;
-    match args.command {
-        NodeCommand::Init { .. } => {}
+    let config = config.ok_or(Missing { option: "--config FILE" })?;
+    let state = StateDir::new(state.ok_or(Missing { option: "--state DIR" })?);
+    if let NodeCommand::Init { owner, listen, like } = &command {
+        return init(&config, &state, owner, *listen, like.as_deref());
+    }
+    let config = Config::load(&config)?;
+    match command {
+        NodeCommand::Init { .. } | NodeCommand::Policy(_) => {}
         NodeCommand::Enrol { federation } => {
             let federation = operate::enrol(&config, &state, &federation)?;
             println!("{} is enrolled in {}", config.owner, federation.name);
@@ -190,9 +242,19 @@ pub async fn run(args: NodeArgs) -> anyhow::Result<ExitCode> {
             }
             let listener = if listen_stdin { Some(listener_from_stdin()?) } else { None };
             let options = StartOptions { listener, ..StartOptions::default() };
+            let mut hangups = signal(SignalKind::hangup())?;
             let running = serve::start(config, state, options).await?;
-            told_to_stop().await?;
+            told_to_stop(&running, &mut hangups).await?;
             running.stop().await;
+        }
+        NodeCommand::Stop { reason } => return stop(&config, &state, &reason).await,
+        NodeCommand::Resume => match commands::resume(&config, &state).await? {
+            true => println!("{} answers again, and its audit log says so", config.owner),
+            false => println!("{} was not stopped", config.owner),
+        },
+        NodeCommand::Catalogue => {
+            let store = RegisterStore::open(state.root())?;
+            println!("{}", serde_json::to_string_pretty(&store.catalogue())?);
         }
         NodeCommand::Status { json } => {
             let status = status::status(&config, &state).await?;
@@ -204,6 +266,45 @@ pub async fn run(args: NodeArgs) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn init(
+    config: &Path,
+    state: &StateDir,
+    owner: &OwnerId,
+    listen: SocketAddr,
+    like: Option<&Path>,
+) -> anyhow::Result<ExitCode> {
+    let made = match like {
+        None => operate::init(config, state, owner, listen)?,
+        Some(path) => {
+            let like = std::fs::read_to_string(path)
+                .with_context(|| format!("{} cannot be read", path.display()))?;
+            operate::init_like(&like, path, config, state, owner, listen)?
+        }
+    };
+    println!("signing_key = \"{}\"", made.signing_key);
+    println!("certificate_request = {:?}", made.certificate_request);
+    println!("certificate = {:?}", made.certificate);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Stopped in any case; a stop that the log does not tell of fails the command all the same.
+async fn stop(config: &Config, state: &StateDir, reason: &str) -> anyhow::Result<ExitCode> {
+    let Stopping { already, unrecorded } = commands::stop(config, state, reason).await?;
+    match already {
+        Some(_) => println!("{} was stopped already", config.owner),
+        None => println!("{} is stopped: it answers nothing, and nothing runs", config.owner),
+    }
+    match unrecorded {
+        None => {
+            println!("the audit log says so; `resume` lets it answer again");
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(why) => {
+            anyhow::bail!("{} is stopped, but the audit log does not say so yet: {why}", config.owner)
+        }
+    }
 }
 
 /// Without a version into the draft.
@@ -322,11 +423,15 @@ fn end_with_parent_process() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn told_to_stop() -> anyhow::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        stopped = tokio::signal::ctrl_c() => stopped?,
-        _ = terminate.recv() => {}
+/// Waits until the process is told to stop. Told to read its policy again, the node does, and its log says what came of it.
+async fn told_to_stop(running: &RunningNode, hangups: &mut Signal) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => return Ok(()),
+            _ = terminate.recv() => return Ok(()),
+            _ = hangups.recv() => drop(running.node.reload().await),
+        }
     }
-    Ok(())
 }

@@ -30,10 +30,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::columns::{OwnColumns, own_columns};
 use crate::error::{Ending, NodeError};
+use crate::gate::Allowance;
 use crate::node::Node;
 use crate::peer::{LinkName, LinkTransport, Purpose};
 use crate::protect::{self, Cleared};
-use crate::session::{Granted, Part, Session};
+use crate::session::{Fetchable, Granted, Part, Session};
 use crate::values::{Limbs, step_products};
 use crate::watched::{Failures, Watched};
 
@@ -120,6 +121,7 @@ impl Node {
             Ok(task) => {
                 let (session, attempt, index) = (task.session.clone(), task.attempt, task.index);
                 let (plan, granted, ended) = (task.plan, task.granted.clone(), task.ended.clone());
+                let allowance = task.allowance();
                 let closed = progress.clone();
                 // A broker that no longer listens has given up: the other parties must not wait.
                 let watcher = tokio::spawn(async move {
@@ -128,7 +130,8 @@ impl Node {
                 });
                 let result = task.run(&progress).await;
                 watcher.abort();
-                let report = self.conclude(&session, attempt, index, plan, result).await;
+                let result = self.if_it_may(&allowance, result);
+                let report = self.conclude(&session, attempt, index, plan, allowance, result).await;
                 let ended = match report {
                     Progress::Passed => Some(true),
                     Progress::NotCarriedOut => Some(false),
@@ -147,6 +150,7 @@ impl Node {
 
     /// Step 1: everything that can be refused before anything is computed, then the record.
     async fn begin(self: &Arc<Self>, question: &Question) -> Result<Task, NodeError> {
+        self.gate()?;
         let session = self.sessions.get(question.session, &self.me)?;
         let not_granted = || NodeError::NotGranted { step: "compute" };
         let granted = session.state().granted.get(&question.job).cloned().ok_or_else(not_granted)?;
@@ -186,13 +190,20 @@ impl Node {
         if !session.state().begin(question.attempt, Part::Compute, &ended) {
             return Err(not_granted());
         }
-        // Record before answer: this comes before the first message to anybody.
-        if let Err(error) = self.record(Event::Opening(Box::new(execution))).await {
-            session.state().end(question.attempt, Part::Compute);
+        let (index, attempt) = (question.index, question.attempt);
+        let task =
+            Task { node: self.clone(), session, granted, index, attempt, plan, roles, duty, rules, ended };
+        // Judged only now that a stop would end the attempt: one that came before is seen here.
+        let begun = match self.may_go_on(&task.allowance()) {
+            // Record before answer: this comes before the first message to anybody.
+            Ok(()) => self.record(Event::Opening(Box::new(execution))).await.map(drop),
+            refused => refused,
+        };
+        if let Err(error) = begun {
+            task.session.state().end(attempt, Part::Compute);
             return Err(error);
         }
-        let (index, attempt) = (question.index, question.attempt);
-        Ok(Task { node: self.clone(), session, granted, index, attempt, plan, roles, duty, rules, ended })
+        Ok(task)
     }
 
     /// Rules 1 and 6 are not left to the broker: a question is computed only after every population before it in the
@@ -221,7 +232,7 @@ impl Node {
         let refused = |reason| NodeError::Refused { party: self.me.clone(), reason };
         let rules = kobling_disclosure::rule::strictest(granted)
             .map_err(|_| refused("the owners of this question have pinned different perturbation tables"))?;
-        if kobling_disclosure::rule::is_at_least_as_strict(&rules, &self.policy.rules) {
+        if kobling_disclosure::rule::is_at_least_as_strict(&rules, &self.policy.now().policy.rules) {
             Ok(rules)
         } else {
             Err(refused("the rules in force are looser than this owner's"))
@@ -235,6 +246,7 @@ impl Node {
         attempt: AttemptId,
         question: u32,
         plan: Hash,
+        allowance: Allowance,
         result: Result<Ended, Ending>,
     ) -> Progress {
         let outcome = match &result {
@@ -263,10 +275,10 @@ impl Node {
                 let mut state = session.state();
                 // An attempt that was aborted meanwhile is not handed out.
                 if state.is_running(attempt, Part::Compute) {
-                    state.partials.insert(attempt, (*partial, signature));
+                    state.partials.insert(attempt, Fetchable { partial: *partial, signature, allowance });
                     Progress::Ready(content)
                 } else {
-                    Progress::Failed(NodeError::Aborted)
+                    Progress::Failed(self.gate().err().unwrap_or(NodeError::Aborted))
                 }
             }
             Err(Ending::Refused(rule)) => Progress::Refused(rule),

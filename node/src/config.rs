@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use kobling_disclosure::policy::Policy;
+use kobling_disclosure::policy::{Policy, PolicyFaults};
 use kobling_model::OwnerId;
 use kobling_proto::observe::settings::{TelemetryFile, TelemetrySettings};
 use serde::{Deserialize, Serialize};
+
+use crate::standing::{Against, Standing};
 
 /// What the file says. Private: the rest of the node sees [`Config`].
 #[derive(Deserialize, Serialize)]
@@ -75,6 +77,14 @@ pub enum ConfigError {
         /// Where and what.
         message: String,
     },
+    /// The owner's policy.
+    #[error("{}", of_file(path, faults))]
+    Policy {
+        /// Which file.
+        path: PathBuf,
+        /// Everything that is wrong with it.
+        faults: PolicyFaults,
+    },
     /// A setting that the node cannot work with.
     #[error("{path}: {setting} {reason}")]
     Setting {
@@ -85,6 +95,22 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+impl ConfigError {
+    /// Stable code, for the node's log.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Policy { faults, .. } => faults.first().error.code(),
+            Self::Read { .. } | Self::Syntax { .. } | Self::Setting { .. } => "policy-unreadable",
+        }
+    }
+}
+
+/// Faults, each on a line of its own that names the file.
+fn of_file(path: &Path, faults: &PolicyFaults) -> String {
+    let lines = faults.all().iter().map(|fault| format!("{}: {fault}", path.display()));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Reads a text file, naming it where that fails.
@@ -192,14 +218,12 @@ impl Config {
         toml::to_string_pretty(&file).map_err(|error| wrong(error.to_string()))
     }
 
-    /// Reads and checks the owner's policy.
+    /// Reads and checks the owner's policy by itself, without the node's registers and roster.
     ///
     /// # Errors
-    /// [`ConfigError`] with the sentence that the policy refuses with.
+    /// [`ConfigError`] with the sentences that the policy is refused with.
     pub fn policy(&self) -> Result<Policy, ConfigError> {
-        let text = read_text(&self.policy)?;
-        Policy::parse(&text)
-            .map_err(|error| ConfigError::Syntax { path: self.policy.clone(), message: error.to_string() })
+        Ok(Standing::read(&self.policy, &Against::language())?.policy)
     }
 }
 

@@ -19,7 +19,8 @@ impl Node {
     /// Deals randomness for two workers.
     ///
     /// # Errors
-    /// [`NodeError::NotGranted`] where the roster does not make this node the dealer of these two; what links say.
+    /// [`NodeError::NotGranted`] where the roster does not make this node the dealer of these two; [`NodeError::OwnerStopped`]; what
+    /// links say.
     pub async fn deal(
         self: Arc<Self>,
         session: SessionId,
@@ -27,6 +28,7 @@ impl Node {
         left: OwnerId,
         right: OwnerId,
     ) -> Result<(), NodeError> {
+        self.gate()?;
         let session = self.sessions.get(session, &self.me)?;
         let dealer = self.federation.roles(&left, Some(&right)).map(|roles| roles.dealer);
         if dealer.as_ref() != Some(&self.me) {
@@ -35,6 +37,11 @@ impl Node {
         let ended = session.ended.child_token();
         if !session.state().begin(attempt, Part::Deal, &ended) {
             return Err(NodeError::NotGranted { step: "deal" });
+        }
+        // Only now that a stop would end it: one that came before is seen here.
+        if let Err(stopped) = self.gate() {
+            session.state().end(attempt, Part::Deal);
+            return Err(stopped);
         }
         // Cancels when the broker drops the request, too.
         let _guard = ended.clone().drop_guard();
@@ -52,6 +59,7 @@ impl Node {
             }
         };
         session.state().end(attempt, Part::Deal);
+        self.gate()?;
         result
     }
 

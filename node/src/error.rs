@@ -2,10 +2,11 @@
 //! identifier, a value or a count: the broker and the researcher read these texts.
 
 use kobling_crypto::channel::ChannelError;
+use kobling_disclosure::policy::PolicyRefusal;
 use kobling_model::OwnerId;
 use kobling_model::rules::Refusal;
 use kobling_proto::common::v1::Problem;
-use kobling_proto::convert::problem::status;
+use kobling_proto::convert::problem::{code, status};
 use tonic::{Code, Status};
 
 /// Why a node did not do what it was asked.
@@ -109,6 +110,20 @@ pub enum NodeError {
         /// In words.
         reason: &'static str,
     },
+    /// The owner's policy does not allow the question.
+    #[error("the owner {party} does not allow this question by its policy, {refusal}")]
+    NotAllowed {
+        /// The owner.
+        party: OwnerId,
+        /// By which part of its policy.
+        refusal: PolicyRefusal,
+    },
+    /// The owner's operator has stopped its node.
+    #[error("the owner {party} has stopped its node: it answers no questions until it lets it answer again")]
+    OwnerStopped {
+        /// The owner.
+        party: OwnerId,
+    },
     /// The node lacks federation secrets.
     #[error("the node of {party} is not ready: federation secrets are missing")]
     NotReady {
@@ -182,6 +197,8 @@ impl NodeError {
             Self::UnknownSession { .. } => "unknown-session",
             Self::PlanDiffers { .. } => "plan-differs",
             Self::Refused { .. } => "refused-by-owner",
+            Self::NotAllowed { refusal, .. } => refusal.code(),
+            Self::OwnerStopped { .. } => code::OWNER_STOPPED,
             Self::NotReady { .. } => "not-ready",
             Self::Registers { .. } => "registers",
             Self::Log { .. } => "log",
@@ -209,9 +226,11 @@ impl NodeError {
             | Self::NotReady { party } => (Some(party), "session".into()),
             Self::Misaligned { party } => (Some(party), "link".into()),
             Self::BadAlignment => (None, "link".into()),
-            Self::PlanDiffers { party } | Self::Refused { party, .. } | Self::TooLarge { party } => {
-                (Some(party), "judge".into())
-            }
+            Self::PlanDiffers { party }
+            | Self::Refused { party, .. }
+            | Self::NotAllowed { party, .. }
+            | Self::TooLarge { party } => (Some(party), "judge".into()),
+            Self::OwnerStopped { party } => (Some(party), "stop".into()),
             Self::Log { party } => (Some(party), "record".into()),
             Self::Aborted => (None, "abort".into()),
             Self::Invalid { .. } => (None, "request".into()),
@@ -234,9 +253,10 @@ impl NodeError {
             Self::Unreachable { .. } => Code::Unavailable,
             Self::TimedOut { .. } => Code::DeadlineExceeded,
             Self::Certificate { .. } => Code::Unauthenticated,
-            Self::NotAPeer { .. } | Self::NotOnTheRoster { .. } | Self::Refused { .. } => {
-                Code::PermissionDenied
-            }
+            Self::NotAPeer { .. }
+            | Self::NotOnTheRoster { .. }
+            | Self::Refused { .. }
+            | Self::NotAllowed { .. } => Code::PermissionDenied,
             Self::Invalid { .. } => Code::InvalidArgument,
             Self::UnknownSession { .. } => Code::NotFound,
             Self::Aborted => Code::Aborted,

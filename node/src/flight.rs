@@ -22,6 +22,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::error::NodeError;
 use crate::node::Node;
 use crate::service::only_broker;
+use crate::session::Fetchable;
 
 /// The Flight service. Admits the broker's certificate only.
 pub struct Columns {
@@ -80,8 +81,11 @@ impl FlightService for Columns {
                 let attempt = convert::attempt(&asked.attempt).map_err(|error| invalid(error.field))?;
                 let session = self.node.sessions.get(session, &self.node.me)?;
                 // Handed out once: its outcome was recorded before it was put here.
-                let partial = session.state().partials.remove(&attempt);
-                let (partial, signature) = partial.ok_or(NodeError::NotGranted { step: "combine" })?;
+                self.node.gate()?;
+                let fetched = session.state().partials.remove(&attempt);
+                let fetched = fetched.ok_or(NodeError::NotGranted { step: "combine" })?;
+                self.node.may_go_on(&fetched.allowance)?;
+                let Fetchable { partial, signature, .. } = fetched;
                 let metadata = BTreeMap::from([
                     ("signature".to_owned(), hex::encode(signature)),
                     ("transcript.sent".to_owned(), partial.sent.to_string()),

@@ -9,7 +9,6 @@ use kobling_audit::log::SharedLog;
 use kobling_crypto::pseudonym::RecordKeySecret;
 use kobling_crypto::seeds::Ledger;
 use kobling_crypto::sign::SigningKey;
-use kobling_disclosure::policy::Policy;
 use kobling_model::catalogue::{Catalogue, Datastore};
 use kobling_model::federation::Federation;
 use kobling_model::plan::Release;
@@ -29,6 +28,9 @@ use crate::keep::{Keep, Kept};
 use crate::linkage::{self, Tokens};
 use crate::peer::{Connector, LinkName, LinkTransport, Purpose};
 use crate::session::{Granted, Offered, Opening, Session, Sessions, compare_canaries, map_state};
+use crate::standing::InForce;
+use crate::state::StateDir;
+use crate::switch::Switch;
 
 /// How long an owner that has shared waits for the workers to take leave: as long as the broker waits for a question.
 const SHARING_PATIENCE: Duration = Duration::from_secs(3600);
@@ -39,8 +41,14 @@ pub struct Node {
     pub me: OwnerId,
     /// The pinned roster.
     pub federation: Arc<Federation>,
-    /// The owner's policy.
-    pub policy: Policy,
+    /// The owner's policy in force.
+    pub policy: InForce,
+    /// Whether the operator has stopped this node.
+    pub switch: Arc<Switch>,
+    /// Where it keeps what it keeps.
+    pub state: StateDir,
+    /// The operator's acts come one at a time.
+    pub acts: tokio::sync::Mutex<()>,
     /// Peers let in, and federation secrets.
     pub founding: Arc<Founding>,
     /// Releases offered, in order of id, then version.
@@ -146,6 +154,7 @@ impl Node {
         releases: Vec<Release>,
         asker: Asker,
     ) -> Result<(), NodeError> {
+        self.gate()?;
         if !self.founding.missing().is_empty() {
             return Err(NodeError::NotReady { party: self.me.clone() });
         }
@@ -167,6 +176,7 @@ impl Node {
         let links = linking.len() >= 2 && linking.contains(&self.me);
         let maps = UnitType::ALL
             .map(|unit_type| map_state(secrets.own(), unit_type, &self.units_of(unit_type).map_hash));
+        let decoys = self.policy.now().policy.decoys;
         let opening = Arc::new(Opening {
             me: self.me.clone(),
             session: id,
@@ -175,7 +185,7 @@ impl Node {
             secrets,
             contribution: links.then(Opening::contribute),
             maps: maps.to_vec(),
-            law: (self.policy.decoys.epsilon, self.policy.decoys.delta_exponent),
+            law: (decoys.epsilon, decoys.delta_exponent),
         });
         let name = LinkName { session: id, attempt: AttemptId([0; 16]), purpose: Purpose::Session };
         let talks = members.iter().filter(|peer| **peer != self.me).map(|peer| {
@@ -192,6 +202,11 @@ impl Node {
         let said: Vec<_> = futures::future::try_join_all(talks).await?;
         let link = opening.conclude(said.into_iter().flatten().collect())?;
         let session = Session::new(id, linking, releases, asker, link, self.keep.shelf(id));
+        self.gate()?;
+        if !decoys.is_at_least_as_strict(self.policy.now().policy.decoys) {
+            let reason = "its policy has become stricter while the session was opened; open another";
+            return Err(NodeError::Refused { party: self.me.clone(), reason });
+        }
         if self.sessions.add(session) { Ok(()) } else { Err(NodeError::NotGranted { step: "session" }) }
     }
 
@@ -227,6 +242,7 @@ impl Node {
     /// # Errors
     /// [`NodeError`].
     pub fn tokens(&self, session: SessionId, unit_type: UnitType) -> Result<Vec<[u8; 16]>, NodeError> {
+        self.gate()?;
         let session = self.sessions.get(session, &self.me)?;
         let link = session.link.as_ref().ok_or(NodeError::NotGranted { step: "link" })?;
         {
@@ -243,6 +259,7 @@ impl Node {
         let units = self.units_of(unit_type);
         let (tokens, kept) = linkage::tokens(&link.salt, unit_type, &units.map, &decoys, &self.me)?;
         let kept: Tokens = kept;
+        self.gate()?;
         session.state().given.insert(unit_type, kept);
         Ok(tokens)
     }
@@ -258,6 +275,7 @@ impl Node {
         rows: u64,
         row_numbers: &[u32],
     ) -> Result<(), NodeError> {
+        self.gate()?;
         let session = self.sessions.get(session, &self.me)?;
         let given = session.state().given.remove(&unit_type);
         let given = given.ok_or(NodeError::NotGranted { step: "link" })?;
@@ -283,6 +301,7 @@ impl Node {
         session: SessionId,
         unit_type: UnitType,
     ) -> Result<(), NodeError> {
+        self.gate()?;
         let session = self.sessions.get(session, &self.me)?;
         let alignment = session.state().unconfirmed.remove(&unit_type);
         let alignment = alignment.ok_or(NodeError::NotGranted { step: "link" })?;
@@ -318,11 +337,11 @@ impl Node {
         }
     }
 
-    /// Judges an offered script: derives the plan, compares it, and grants it under the owner's numbers.
+    /// Judges an offered script: derives the plan, compares it, and grants it under the owner's policy.
     /// Blocking.
     ///
     /// # Errors
-    /// [`NodeError::PlanDiffers`], [`NodeError::Refused`].
+    /// [`NodeError::PlanDiffers`], [`NodeError::Refused`], [`NodeError::NotAllowed`], [`NodeError::OwnerStopped`].
     pub fn judge(
         &self,
         session: SessionId,
@@ -331,6 +350,7 @@ impl Node {
         catalogue: Catalogue,
         plan_hash: Hash,
     ) -> Result<Rules, NodeError> {
+        self.gate()?;
         let session = self.sessions.get(session, &self.me)?;
         let refused = |reason| NodeError::Refused { party: self.me.clone(), reason };
         let pinned: Vec<_> = catalogue.datastores.iter().map(release_of).collect();
@@ -349,13 +369,18 @@ impl Node {
         if plan.hash() != plan_hash {
             return Err(NodeError::PlanDiffers { party: self.me.clone() });
         }
-        let granted = Granted { plan, script: Hash::of(script.as_bytes()), outcomes: Mutex::default() };
+        let standing = self.policy.now();
+        let commands = kobling_script::commands_used(script);
+        self.judge_plan(&standing.policy, &session.asker, &commands, &plan)?;
+        let script_hash = Hash::of(script.as_bytes());
+        let (policy, outcomes) = (standing.hash, Mutex::default());
+        let granted = Granted { plan, script: script_hash, commands, policy, outcomes };
         let offered = Offered { script: script.to_owned(), catalogue };
         let mut state = session.state();
         state.granted.insert(job, Arc::new(granted));
         state.offered = Some((job, Arc::new(offered)));
         drop(state);
-        Ok(self.policy.rules.clone())
+        Ok(standing.policy.rules.clone())
     }
 
     /// Derives the plan of the job that was offered last anew, given outcomes of its first edits, the last of which was not
@@ -365,7 +390,7 @@ impl Node {
     /// outcomes, the questions asked so far are the same, so that what is known of them still holds.
     ///
     /// # Errors
-    /// [`NodeError::PlanDiffers`], [`NodeError::NotGranted`].
+    /// [`NodeError::PlanDiffers`], [`NodeError::NotGranted`], [`NodeError::NotAllowed`], [`NodeError::OwnerStopped`].
     pub fn revise(
         &self,
         session: SessionId,
@@ -373,6 +398,7 @@ impl Node {
         edits: &[bool],
         plan_hash: Hash,
     ) -> Result<(), NodeError> {
+        self.gate()?;
         let session = self.sessions.get(session, &self.me)?;
         let not_granted = || NodeError::NotGranted { step: "revise" };
         let (granted, offered) = {
@@ -393,16 +419,32 @@ impl Node {
         if !same || !as_seen {
             return Err(not_granted());
         }
-        let revised = Granted { plan, script: granted.script, outcomes: Mutex::new(seen) };
+        // What is asked from here on may use other variables than before. The script stays granted under the policy that it was granted
+        // under: another one in force judges each question at its gates.
+        let policy = &self.policy.now().policy;
+        self.judge_plan(policy, &session.asker, &granted.commands, &plan)?;
+        let revised = Granted {
+            plan,
+            script: granted.script,
+            commands: granted.commands.clone(),
+            policy: granted.policy,
+            outcomes: Mutex::new(seen),
+        };
         session.state().granted.insert(job, Arc::new(revised));
         Ok(())
     }
 
     /// Ends an attempt and forgets what it made.
-    pub fn abort(&self, session: SessionId, attempt: AttemptId) {
-        if let Ok(session) = self.sessions.get(session, &self.me) {
-            session.state().abort(attempt);
-        }
+    ///
+    /// # Errors
+    /// Why this owner has not let it go on, if it has not. The attempt is ended either way.
+    pub fn abort(&self, session: SessionId, attempt: AttemptId) -> Result<(), NodeError> {
+        let withheld = self.sessions.get(session, &self.me).ok().and_then(|session| {
+            let mut state = session.state();
+            state.abort(attempt);
+            state.withheld.remove(&attempt)
+        });
+        withheld.map_or_else(|| self.gate(), Err)
     }
 }
 

@@ -13,13 +13,14 @@ use kobling_crypto::seeds::Ledger;
 use kobling_crypto::sign::SigningKey;
 use kobling_model::UnitType;
 use kobling_model::federation::{Federation, InvalidFederation};
+use kobling_model::record::Event;
 use kobling_proto::node::v1::node_service_server::{NodeServiceServer, SERVICE_NAME};
 use kobling_proto::observe::Telemetry;
 use kobling_proto::observe::export::ExportRefused;
 use kobling_proto::observe::log::Line;
 use kobling_proto::observe::metrics::Page;
 use kobling_proto::observe::port::MetricsPort;
-use kobling_proto::observe::vocabulary::Role;
+use kobling_proto::observe::vocabulary::{Cause, Role};
 use kobling_proto::peer::v1::peer_service_server::PeerServiceServer;
 use kobling_proto::transport::{self, Callers, CertificateFault, Credentials, Traffic, TransportError};
 use kobling_proto::{FILE_DESCRIPTOR_SET, limits};
@@ -34,15 +35,18 @@ use crate::flight::Columns;
 use crate::founding::Founding;
 use crate::identity_map::IdentityMapError;
 use crate::keep::Keep;
-use crate::node::{Node, Units};
+use crate::node::{Node, Units, now_ms};
 use crate::observe::ObservedConnector;
+use crate::operator::{acts, socket};
 use crate::peer::grpc::{GrpcConnector, PeerEndpoint};
 use crate::peer::{Connector, Lobby};
 use crate::random;
 use crate::register::{RegisterStore, StoreError};
 use crate::service::Control;
 use crate::session::Sessions;
+use crate::standing::{Against, InForce, Standing};
 use crate::state::{self, StateDir, StateError};
+use crate::switch::Switch;
 
 /// Why a node does not start. Texts are for its operator.
 #[derive(Debug, thiserror::Error)]
@@ -94,9 +98,6 @@ pub enum StartError {
     /// The collector of spans.
     #[error(transparent)]
     Spans(#[from] ExportRefused),
-    /// The policy's numbers for decoys.
-    #[error("the policy's decoy_epsilon and decoy_delta_exponent make no usable law")]
-    Decoys,
 }
 
 /// Puts something between a node and its links.
@@ -185,9 +186,8 @@ pub async fn start(
     state: StateDir,
     options: StartOptions,
 ) -> Result<RunningNode, StartError> {
-    let policy = config.policy()?;
-    kobling_crypto::decoys::DecoyLaw::new(policy.decoys.epsilon, policy.decoys.delta_exponent)
-        .map_err(|_| StartError::Decoys)?;
+    // What is wrong with the policy by itself is said before anything that takes long.
+    Standing::read(&config.policy, &Against::language())?;
     let federation = Arc::new(pinned_federation(&config, &state)?);
     let credentials = credentials(&config, &federation)?;
     let key_file = state::read(&config.signing_key)?;
@@ -202,6 +202,9 @@ pub async fn start(
     }
     let store = Arc::new(RegisterStore::open(state.root())?);
     let datastores = store.catalogue();
+    let against = Against::node(&datastores, Some(&federation));
+    let policy = InForce::start(config.policy.clone(), against)?;
+    let switch = Arc::new(Switch::new(me.clone(), &state));
     let mut units = BTreeMap::new();
     let key = seal_key(&config)?;
     for unit_type in UnitType::ALL {
@@ -233,6 +236,9 @@ pub async fn start(
         me: me.clone(),
         federation: federation.clone(),
         policy,
+        switch: switch.clone(),
+        state: state.clone(),
+        acts: tokio::sync::Mutex::default(),
         founding: founding.clone(),
         datastores,
         extractor: Extractor::new(store),
@@ -263,6 +269,7 @@ pub async fn start(
         broker: federation.broker.id.clone(),
         me: me.clone(),
         telemetry: telemetry.clone(),
+        switch: switch.clone(),
     };
     let (health_reporter, health) = tonic_health::server::health_reporter();
     health_reporter.set_service_status(SERVICE_NAME, tonic_health::ServingStatus::Serving).await;
@@ -296,6 +303,17 @@ pub async fn start(
             Some(MetricsPort::open(at, page, state.root()).await.map_err(StartError::Metrics)?)
         }
     };
+    // Only now that nothing else can keep the node from answering.
+    record_operators_doing(&node)?;
+    if switch.check().is_err() {
+        Line::OwnerStops.entry().party(&me).say();
+    }
+    match socket::listen(&state.operator()) {
+        Ok(listener) => drop(tokio::spawn(socket::serve(node.clone(), listener, stop.clone()))),
+        // The switch works without it, since it is looked at on disk.
+        Err(error) => Line::OperatorDeaf.entry().party(&me).cause(Cause::of_io(error.kind())).say(),
+    }
+    tokio::spawn(node.clone().watch_switch(stop.clone()));
     let server = tokio::spawn(async move {
         let stopped = stopped.cancelled_owned();
         router.serve_with_incoming_shutdown(transport::incoming(listener, &traffic), stopped).await
@@ -304,6 +322,20 @@ pub async fn start(
     tokio::spawn(tend(node.clone(), config.session_idle, stop.clone()));
     Line::NodeAnswers.entry().party(&me).say();
     Ok(RunningNode { node, address, metrics, stop, server })
+}
+
+/// Records what the operator did while the node did not serve, and no command could record: another policy, and a stop.
+fn record_operators_doing(node: &Node) -> Result<(), StartError> {
+    let (policy, before) = (node.policy.now().hash, acts::recorded_policy(&node.state)?);
+    if before != Some(policy) {
+        node.log.append(Event::PolicyInForce { policy, before }, now_ms())?;
+        acts::note_recorded_policy(&node.state, policy)?;
+    }
+    if let Some(stop) = node.switch.stop()?.filter(|stop| !stop.recorded) {
+        node.log.append(Event::Stopped { reason: stop.reason.clone() }, now_ms())?;
+        node.switch.note_record(&stop)?;
+    }
+    Ok(())
 }
 
 /// Fetches missing federation secrets, then computes what depends on them and on no question.

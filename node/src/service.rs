@@ -198,7 +198,7 @@ impl NodeService for Control {
         let (request, _) = self.of_broker(request)?;
         let session = convert::session(&request.session).map_err(invalid)?;
         let attempt = convert::attempt(&request.attempt).map_err(invalid)?;
-        self.node.abort(session, attempt);
+        self.node.abort(session, attempt)?;
         Ok(Response::new(wire::AbortResponse {}))
     }
 

@@ -18,6 +18,7 @@ use kobling_model::{AttemptId, Hash, JobId, OwnerId, SessionId, UnitType};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::NodeError;
+use crate::gate::Allowance;
 use crate::keep::Shelf;
 use crate::linkage::{Alignment, Decoys, Tokens};
 use crate::once::Once;
@@ -74,8 +75,20 @@ pub struct SessionState {
     begun: HashSet<(AttemptId, Part)>,
     /// Parts under way.
     running: HashMap<(AttemptId, Part), CancellationToken>,
-    /// Partial aggregates computed and not yet fetched, with their signatures.
-    pub partials: HashMap<AttemptId, (PartialAggregate, [u8; 64])>,
+    /// Attempts that this owner has not let go on, and why.
+    pub withheld: HashMap<AttemptId, NodeError>,
+    /// Partial aggregates computed and not yet fetched.
+    pub partials: HashMap<AttemptId, Fetchable>,
+}
+
+/// A partial aggregate that the broker may fetch once.
+pub struct Fetchable {
+    /// What leaves.
+    pub partial: PartialAggregate,
+    /// Of its message, by this node's key.
+    pub signature: [u8; 64],
+    /// What its question was granted with.
+    pub allowance: Allowance,
 }
 
 /// What a node does in an attempt. An owner that shares its columns may deal as well.
@@ -95,6 +108,13 @@ impl SessionState {
             self.running.insert((attempt, part), ended.clone());
         }
         first
+    }
+
+    /// Ends all attempts and forgets what they made.
+    fn abort_all(&mut self) {
+        let running = self.running.keys().map(|(attempt, _)| *attempt);
+        let attempts: HashSet<AttemptId> = running.chain(self.partials.keys().copied()).collect();
+        attempts.into_iter().for_each(|attempt| self.abort(attempt));
     }
 
     /// Whether a part is under way.
@@ -125,6 +145,10 @@ pub struct Granted {
     pub plan: Plan,
     /// Hash of the script's text.
     pub script: Hash,
+    /// Commands that the script uses.
+    pub commands: Vec<&'static str>,
+    /// Hash of the policy that it was granted under.
+    pub policy: Hash,
     /// How questions about populations and edits have ended here, by their index: true for a population that has passed
     /// its floor and an edit that is carried out.
     pub outcomes: Mutex<BTreeMap<u32, bool>>,
@@ -157,6 +181,7 @@ impl Session {
             offered: None,
             begun: HashSet::new(),
             running: HashMap::new(),
+            withheld: HashMap::new(),
             partials: HashMap::new(),
         };
         Self {
@@ -227,6 +252,13 @@ impl Sessions {
         if let Some(session) = self.open().remove(&id) {
             session.ended.cancel();
         }
+    }
+
+    /// Ends all attempts in all sessions; the sessions stay.
+    pub fn abort_all(&self) {
+        // Not under both locks at once: an attempt that ends takes its session's.
+        let open: Vec<Arc<Session>> = self.open().values().cloned().collect();
+        open.iter().for_each(|session| session.state().abort_all());
     }
 
     /// Ends all sessions.

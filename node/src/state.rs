@@ -8,6 +8,9 @@
 //! identity/                sealed identity maps, one for each unit type
 //! registers/               imported releases
 //! audit/                   the node's log
+//! policy.json              hash of the policy that the log names last
+//! stop.json                there while the operator has stopped the node
+//! operator.sock            while the node serves: where its operator's commands reach it
 //! ```
 
 use std::fs::{self, File, OpenOptions};
@@ -84,6 +87,21 @@ impl StateDir {
     /// What sessions keep beyond their memory, sealed under a key that dies with the process.
     pub fn kept(&self) -> PathBuf {
         self.0.join("kept")
+    }
+
+    /// There while the operator has stopped the node.
+    pub fn stop(&self) -> PathBuf {
+        self.0.join("stop.json")
+    }
+
+    /// Socket on which a serving node listens for its operator.
+    pub fn operator(&self) -> PathBuf {
+        self.0.join("operator.sock")
+    }
+
+    /// The policy that the log names last.
+    pub fn policy(&self) -> PathBuf {
+        self.0.join("policy.json")
     }
 
     /// The node's log.

@@ -4,17 +4,20 @@ use std::fmt;
 use std::time::Duration;
 
 use kobling_audit::summary;
-use kobling_model::OwnerId;
 use kobling_model::plan::Release;
+use kobling_model::{Hash, OwnerId};
 use kobling_proto::transport;
 use serde::Serialize;
 
 use crate::config::Config;
 use crate::founding::accepted_peers;
+use crate::operator::{Answer, Order, ask};
 use crate::register::RegisterStore;
 use crate::secrets::Secrets;
 use crate::serve::{StartError, credentials, pinned_federation, seal_key};
+use crate::standing::{Against, Standing};
 use crate::state::StateDir;
+use crate::switch::{Stop, Switch};
 
 /// A node's status.
 #[derive(Debug, Serialize)]
@@ -25,6 +28,10 @@ pub struct Status {
     pub federation: String,
     /// Whether the node's own service answers.
     pub serving: bool,
+    /// Why the operator has stopped the node, if it is stopped.
+    pub stopped: Option<Stop>,
+    /// The owner's policy.
+    pub policy: PolicyStatus,
     /// End of the certificate's validity, UTC.
     pub certificate_expires: String,
     /// Names of federation secrets still missing.
@@ -35,6 +42,17 @@ pub struct Status {
     pub peers: Vec<PeerStatus>,
     /// The question recorded last.
     pub last_question: Option<LastQuestion>,
+}
+
+/// The owner's policy.
+#[derive(Debug, Serialize)]
+pub struct PolicyStatus {
+    /// Hash of the policy in force; none where the node does not serve, or does not say.
+    pub in_force: Option<Hash>,
+    /// Hash of the policy file, where it could be put in force.
+    pub file: Option<Hash>,
+    /// What is wrong with the file, where it could not.
+    pub problem: Option<String>,
 }
 
 /// An imported release.
@@ -85,8 +103,9 @@ pub async fn status(config: &Config, state: &StateDir) -> Result<Status, StartEr
     let missing = secrets.missing(&config.owner, &federation);
     let accepted = accepted_peers(state)?;
     let store = RegisterStore::open(state.root())?;
-    let releases = store.catalogue().into_iter().map(|datastore| ReleaseStatus {
-        release: crate::node::release_of(&datastore),
+    let datastores = store.catalogue();
+    let releases = datastores.iter().map(|datastore| ReleaseStatus {
+        release: crate::node::release_of(datastore),
         variables: datastore.variables.iter().map(|variable| variable.name.to_string()).collect(),
     });
     let patience = config.peer_timeout.min(Duration::from_secs(5));
@@ -105,10 +124,21 @@ pub async fn status(config: &Config, state: &StateDir) -> Result<Status, StartEr
     let mut peers = futures::future::join_all(dials).await;
     let own = peers.iter().position(|peer| peer.party == config.owner);
     let serving = own.map(|at| peers.remove(at).answers).unwrap_or(false);
+    let against = Against::node(&datastores, Some(&federation));
+    let (file, problem) = match Standing::read(&config.policy, &against) {
+        Ok(standing) => (Some(standing.hash), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    let in_force = match ask(&state.operator(), &Order::State).await {
+        Ok(Answer::State { policy, .. }) => Some(policy),
+        _ => None,
+    };
     Ok(Status {
         owner: config.owner.clone(),
         federation: federation.name,
         serving,
+        stopped: Switch::new(config.owner.clone(), state).stop()?,
+        policy: PolicyStatus { in_force, file, problem },
         certificate_expires: summary::utc(u64::try_from(info.not_after_unix_s).unwrap_or(0) * 1000),
         missing_secrets: missing.iter().map(|name| name.to_text()).collect(),
         releases: releases.collect(),
@@ -137,6 +167,21 @@ impl fmt::Display for Status {
         let yes = |flag: bool| if flag { "yes" } else { "no" };
         writeln!(f, "node          {} in {}", self.owner, self.federation)?;
         writeln!(f, "serving       {}", yes(self.serving))?;
+        if let Some(stop) = &self.stopped {
+            writeln!(f, "stopped       since {}: {:?}", summary::utc(stop.since_ms), stop.reason)?;
+        }
+        let PolicyStatus { in_force, file, problem } = &self.policy;
+        if let Some(hash) = in_force {
+            writeln!(f, "policy        {hash} in force")?;
+        }
+        match (file, problem) {
+            (Some(hash), _) if in_force.is_none_or(|in_force| in_force != *hash) => {
+                let until = if self.serving { "reload" } else { "start" };
+                writeln!(f, "policy        {hash} in the file, in force after the next {until}")?;
+            }
+            (None, Some(problem)) => writeln!(f, "policy        the file cannot be put in force: {problem}")?,
+            _ => {}
+        }
         writeln!(f, "certificate   valid until {}", self.certificate_expires)?;
         match self.missing_secrets.as_slice() {
             [] => writeln!(f, "secrets       complete")?,

@@ -252,6 +252,8 @@ impl Task {
             Worker::Right => Engine::right(&step, &mut other, &mut dealer, &dealer_seed, &pair_seed),
         }
         .map_err(explain)?;
+        // Protect before open, and open only what the owner still allows.
+        node.may_go_on(&self.allowance())?;
         let cleared =
             protect::clear(&mut engine, &computation.protect, &shares, &summand).map_err(explain)?;
         drop(engine);

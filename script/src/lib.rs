@@ -119,6 +119,19 @@ pub fn written_out(source: &str) -> String {
     script.statements.iter().flat_map(|statement| [statement.text.as_str(), "\n"]).collect()
 }
 
+/// The commands that a script uses, in order of name: those that are carried out once bindings are in place and loops unrolled, so never
+/// `let`, `for` and `end`. Of use to an owner that allows some commands only.
+pub fn commands_used(source: &str) -> Vec<&'static str> {
+    let (script, _) = parser::parse(source);
+    let word = |statement: &ast::Statement| {
+        let text = statement.text.as_str();
+        let end = text.find(|c: char| !c.is_alphanumeric() && c != '-' && c != '_').unwrap_or(text.len());
+        commands::all().find(|name| *name == &text[..end])
+    };
+    let used: BTreeSet<&'static str> = script.statements.iter().filter_map(word).collect();
+    used.into_iter().collect()
+}
+
 /// Which datastores, at which major versions, the script connects; in order of name, without repetition.
 ///
 /// Needs no catalogue: it is what one must know to open a session. Faults elsewhere in the script are left

@@ -238,3 +238,16 @@ fn names_that_look_the_same_are_the_same() {
     let taken = format!("generate {composed} = lønn\ngenerate {decomposed} = lønn");
     assert_eq!(codes_after_prelude(&taken), ["name-taken"]);
 }
+
+#[test]
+fn the_commands_that_a_script_uses_are_those_that_are_carried_out() {
+    let source = "require no.ssb.fdb:1 as ssb\ncreate-dataset d\nlet x = 3\nfor v in a b\n\
+                  import ssb/KJOENN as $v // tabulate\nend\nimport ssb/KJOENN as k\nsummarize k\n";
+    assert_eq!(
+        kobling_script::commands_used(source),
+        ["create-dataset", "import", "require", "summarize"],
+        "{:?}",
+        texts(source)
+    );
+    assert_eq!(kobling_script::commands_used("tabulate,x\nimport-event y"), ["import-event", "tabulate"]);
+}

@@ -30,6 +30,7 @@ use kobling_model::table::Table;
 use kobling_model::{DatastoreId, JobId, OwnerId, SessionId};
 use kobling_node::config::Config as NodeConfig;
 use kobling_node::operate;
+use kobling_node::operator::{Answer, Order, ask};
 use kobling_node::peer::Connector;
 use kobling_node::state::StateDir;
 use kobling_node::{RunningNode, StartOptions as NodeOptions};
@@ -463,6 +464,22 @@ impl World {
     }
 }
 
+// What operators do while everybody runs.
+impl World {
+    /// Changes an owner's policy file.
+    pub fn rewrite_policy(&self, owner: &str, change: impl FnOnce(&str) -> String) {
+        let path = Place::of(self.folder.path(), owner).config.with_file_name("policy.toml");
+        let text = fs::read_to_string(&path).expect("a policy");
+        fs::write(&path, change(&text)).expect("written");
+    }
+
+    /// Gives an order to a node over its operator's socket.
+    pub fn order(&self, owner: &str, order: &Order) -> Answer {
+        let socket = Place::of(self.folder.path(), owner).state.operator();
+        self.wait(ask(&socket, order)).expect("the node answers its operator")
+    }
+}
+
 // What the test may know.
 impl World {
     /// The authority of a party, the broker or the platform.
@@ -582,7 +599,7 @@ impl World {
     pub fn strictest_rules(&self) -> Rules {
         let mut rules = reference::loosest_rules();
         for node in self.nodes.values() {
-            let own = &node.node.policy.rules;
+            let own = &node.node.policy.now().policy.rules;
             rules.population_units_min = rules.population_units_min.max(own.population_units_min);
             rules.small_cell_units_max = rules.small_cell_units_max.max(own.small_cell_units_max);
             rules.small_cells_percent_max = rules.small_cells_percent_max.min(own.small_cells_percent_max);
@@ -688,6 +705,7 @@ impl World {
             key: self.fresh_key(),
             researcher: "Kari Nordmann".into(),
             institution: "A university".into(),
+            purpose: "Tests of the whole system".into(),
             datastores: self.owners.iter().map(|(_, datastore, _)| format!("{datastore}:1")).collect(),
         };
         let mut client = SessionServiceClient::new(self.platform());

@@ -36,6 +36,7 @@ impl SessionService for SessionApi {
                 platform_certificate,
                 researcher: request.researcher,
                 institution: request.institution,
+                purpose: request.purpose,
                 signed: false,
             },
             datastores: request.datastores,

@@ -170,7 +170,7 @@ fn failure(party: &OwnerId, step: &'static str, status: &Status) -> RunError {
     let said = !status.details().is_empty();
     match problem.code.as_str() {
         UNKNOWN_SESSION if said => RunError::SessionLost { party },
-        REFUSED_BY_OWNER if said => RunError::Denied { party, problem },
+
         code::UNREACHABLE if !said => RunError::Unreachable { party, step },
         code::TIMED_OUT if !said => RunError::TimedOut { party, step },
         code::CERTIFICATE if status.code() != Code::PermissionDenied && !said => {
@@ -179,12 +179,10 @@ fn failure(party: &OwnerId, step: &'static str, status: &Status) -> RunError {
         code::BROKEN_MESSAGE if !said => {
             RunError::Misbehaved { party, step, what: "an answer that is not the one agreed" }
         }
+        _ if said => RunError::reported(party, problem),
         _ => RunError::Reported { party, problem },
     }
 }
-
-/// Code with which a node says that its owner does not allow a question.
-const REFUSED_BY_OWNER: &str = "refused-by-owner";
 
 fn of_wire(problem: kobling_proto::common::v1::Problem) -> Problem {
     Problem {
@@ -501,8 +499,10 @@ mod tests {
             |text| problem::status(Code::NotFound, &problem::problem(text, &ssb(), "offer", "reason"));
         let lost = failure(&ssb(), "offer", &report(UNKNOWN_SESSION));
         assert!(lost.ends_session());
-        let refused = failure(&ssb(), "offer", &report(REFUSED_BY_OWNER));
-        assert!(matches!(refused, RunError::Denied { .. }) && !refused.ends_session());
+        for text in code::REFUSED_BY_OWNER.iter().copied().chain([code::OWNER_STOPPED]) {
+            let refused = failure(&ssb(), "offer", &report(text));
+            assert!(matches!(refused, RunError::Denied { .. }) && !refused.ends_session(), "{text}");
+        }
     }
 
     #[test]

@@ -116,6 +116,7 @@ fn open(key: &str) -> wire::OpenSessionRequest {
         key: key.into(),
         researcher: "Kari".into(),
         institution: "UiB".into(),
+        purpose: "Kreft og utdanning".into(),
         datastores: vec!["no.ssb.fdb:1".into(), "no.krg.kreft:1".into()],
     }
 }
@@ -208,7 +209,8 @@ async fn bad_requests_are_typed_problems_and_the_broker_lives() {
     let mut code = Vec::new();
     let bad_name = wire::OpenSessionRequest { researcher: "a\u{0}b".into(), ..open("s") };
     let bad_datastore = wire::OpenSessionRequest { datastores: vec!["no.ssb.fdb".into()], ..open("s") };
-    for request in [bad_name, bad_datastore, open(""), open(&"k".repeat(65))] {
+    let no_purpose = wire::OpenSessionRequest { purpose: " ".into(), ..open("s") };
+    for request in [bad_name, bad_datastore, no_purpose, open(""), open(&"k".repeat(65))] {
         code.push(sessions.open_session(request).await.expect_err("refused"));
     }
     for session in ["", "zz", "../../etc/passwd"] {

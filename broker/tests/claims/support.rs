@@ -277,6 +277,7 @@ pub fn open_request(key: &str) -> OpenRequest {
             platform_certificate: Hash::of(b"certificate"),
             researcher: " Kari ".into(),
             institution: "UiB".into(),
+            purpose: " Kreft og utdanning".into(),
             signed: false,
         },
         datastores: vec!["no.ssb.fdb:1".into(), "no.krg.kreft:1".into()],
@@ -466,6 +467,7 @@ impl NodeClient for Node {
     async fn open_session(&self, offer: &SessionOffer) -> Result<(), RunError> {
         self.asked("open-session")?;
         assert_eq!(offer.asker.researcher, "Kari", "names are trimmed");
+        assert_eq!(offer.asker.purpose, "Kreft og utdanning", "and purposes");
         assert!(offer.members.contains(&self.me));
         Ok(())
     }

@@ -32,7 +32,7 @@ pub async fn run(arguments: RunArguments) -> anyhow::Result<Exit> {
     // What the script says of itself is checked before anybody is asked.
     let Some(required) = required(&script, &mut output)? else { return Ok(Exit::REJECTED) };
     let client = match Client::connect(&arguments.platform.platform).await {
-        Ok(client) => client,
+        Ok(client) => client.with_purpose(arguments.purpose),
         Err(error) => return output.failed(error),
     };
     let mut progress = if arguments.json { Progress::quiet() } else { Progress::new() };

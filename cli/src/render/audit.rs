@@ -29,6 +29,16 @@ pub fn log(log: &VerifiedLog) -> String {
                 release.version,
                 short(&manifest.to_string())
             ),
+            Event::PolicyInForce { policy, before } => {
+                let before = before.map(|before| format!(", before it {}", short(&before.to_string())));
+                format!(
+                    "put the policy {} in force{}",
+                    short(&policy.to_string()),
+                    before.unwrap_or_default()
+                )
+            }
+            Event::Stopped { reason } => format!("stopped the node: \"{}\"", plain(reason)),
+            Event::Resumed => "let the node answer again".to_owned(),
             Event::Opening(_) | Event::Outcome { .. } => continue,
         };
         line(&mut out, format_args!("  {:>5}  {}  {act}", entry.index, utc(entry.record.written_ms)));
@@ -52,9 +62,10 @@ fn question(out: &mut String, row: &QuestionRow<'_>) {
     line(
         out,
         format_args!(
-            "         asked by \"{}\" of \"{}\" ({signed}), platform certificate {}",
+            "         asked by \"{}\" of \"{}\" ({signed}), for \"{}\", platform certificate {}",
             plain(&asked_by.researcher),
             plain(&asked_by.institution),
+            plain(&asked_by.purpose),
             short(&asked_by.platform_certificate.to_string())
         ),
     );

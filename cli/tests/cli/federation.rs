@@ -161,6 +161,11 @@ impl Federation {
         self.running.get_mut(party).expect("started").kill();
     }
 
+    /// A party's process.
+    pub fn pid(&self, party: &str) -> u32 {
+        self.running.get(party).expect("started").pid()
+    }
+
     /// The end of a party's process, if it comes in time.
     pub fn end_of(&mut self, party: &str) -> std::process::ExitStatus {
         self.running.get_mut(party).expect("started").end(Duration::from_secs(60))

@@ -10,6 +10,7 @@ mod demo;
 mod faults;
 mod federation;
 mod logs;
+mod policy;
 mod program;
 mod shell;
 mod synth;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use kobling_model::federation::Federation;
 use kobling_model::{AttemptId, OwnerId, SessionId};
+use kobling_proto::convert::problem::{code, problem_of};
 use kobling_proto::limits;
 use kobling_proto::observe::context::{Carried, TraceContext, carried};
 use kobling_proto::observe::{Step, Telemetry};
@@ -24,6 +25,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{Connector, Link, LinkName, Lobby, Purpose};
 use crate::error::NodeError;
 use crate::founding::Founding;
+use crate::switch::Switch;
 
 /// Dials peers whose name sorts after this node's, and waits for those before it.
 pub struct GrpcConnector {
@@ -71,7 +73,11 @@ impl GrpcConnector {
 
     async fn dial_link(&self, peer: &OwnerId, name: LinkName) -> Result<Link, NodeError> {
         let step = name.purpose.as_str();
+        let stopped = |status: &Status| {
+            !status.details().is_empty() && problem_of(status, peer, step).code == code::OWNER_STOPPED
+        };
         let failed = |status: &Status| match status.code() {
+            _ if stopped(status) => NodeError::OwnerStopped { party: peer.clone() },
             tonic::Code::Unauthenticated => NodeError::Certificate { party: peer.clone() },
             tonic::Code::PermissionDenied => NodeError::NotAPeer { party: peer.clone() },
             _ => NodeError::Unreachable { party: peer.clone(), step: step.into() },
@@ -156,6 +162,8 @@ pub struct PeerEndpoint {
     pub me: OwnerId,
     /// Counts links.
     pub telemetry: Telemetry,
+    /// Whether the operator has stopped this node.
+    pub switch: Arc<Switch>,
 }
 
 impl PeerEndpoint {
@@ -178,6 +186,7 @@ impl PeerService for PeerEndpoint {
         request: Request<Streaming<wire::ExchangeRequest>>,
     ) -> Result<Response<Self::ExchangeStream>, Status> {
         let peer = self.admit(&request)?;
+        self.switch.check()?;
         let asked_in = TraceContext::of_request(&request);
         let span = self.telemetry.step(Step::PeerAccept).with(&peer).asked_by(asked_in);
         let mut requests = request.into_inner();

@@ -61,15 +61,13 @@ impl TryFrom<wire::Release> for Release {
     }
 }
 
-/// Longest name of a researcher or institution, in bytes: it is written into every log.
-const MAX_NAME_BYTES: usize = 256;
-
 impl From<&Asker> for wire::Asker {
     fn from(asker: &Asker) -> Self {
         Self {
             platform_certificate: hash_bytes(&asker.platform_certificate),
             researcher: asker.researcher.clone(),
             institution: asker.institution.clone(),
+            purpose: asker.purpose.clone(),
         }
     }
 }
@@ -79,14 +77,13 @@ impl TryFrom<wire::Asker> for Asker {
     type Error = InvalidMessage;
 
     fn try_from(asker: wire::Asker) -> Result<Self, InvalidMessage> {
-        let name = |text: String, field| {
-            let printable = text.len() <= MAX_NAME_BYTES && !text.chars().any(char::is_control);
-            if printable { Ok(text) } else { Err(InvalidMessage { field }) }
-        };
+        let said =
+            |text: String, field| if Self::may_say(&text) { Ok(text) } else { Err(InvalidMessage { field }) };
         Ok(Self {
             platform_certificate: hash(&asker.platform_certificate, "asker.platform_certificate")?,
-            researcher: name(asker.researcher, "asker.researcher")?,
-            institution: name(asker.institution, "asker.institution")?,
+            researcher: said(asker.researcher, "asker.researcher")?,
+            institution: said(asker.institution, "asker.institution")?,
+            purpose: said(asker.purpose, "asker.purpose")?,
             signed: false,
         })
     }
@@ -111,6 +108,7 @@ mod tests {
             platform_certificate: Hash::of(b"certificate"),
             researcher: "Åse".into(),
             institution: "Universitetet i Oslo".into(),
+            purpose: "Kreft og utdanning, prosjekt 12".into(),
             signed: false,
         }
     }
@@ -138,6 +136,13 @@ mod tests {
         assert_eq!(Release::try_from(bad), Err(InvalidMessage { field: "release.version" }));
         let bad = wire::Asker { researcher: "a\nb".into(), ..wire::Asker::from(&asker()) };
         assert_eq!(Asker::try_from(bad), Err(InvalidMessage { field: "asker.researcher" }));
+        for purpose in [String::new(), " blanks around ".into(), "x".repeat(201)] {
+            let bad = wire::Asker { purpose, ..wire::Asker::from(&asker()) };
+            assert_eq!(Asker::try_from(bad), Err(InvalidMessage { field: "asker.purpose" }));
+        }
+        // 200 characters of two bytes each.
+        let long = wire::Asker { purpose: "å".repeat(200), ..wire::Asker::from(&asker()) };
+        assert!(Asker::try_from(long).is_ok());
         let bad = wire::Asker { platform_certificate: vec![0; 31].into(), ..wire::Asker::from(&asker()) };
         assert_eq!(Asker::try_from(bad), Err(InvalidMessage { field: "asker.platform_certificate" }));
         let empty = Rules::try_from(wire::Rules::default());

@@ -32,6 +32,11 @@ pub mod code {
     pub const OVERLOADED: &str = "overloaded";
     /// The party failed for a reason of its own.
     pub const FAILED: &str = "failed";
+    /// The operator has stopped the party: it answers nothing.
+    pub const OWNER_STOPPED: &str = "owner-stopped";
+    /// An owner's own settings or policy say no: the codes of all such refusals.
+    pub const REFUSED_BY_OWNER: &[&str] =
+        &["refused-by-owner", "not-open", "kept-apart", "command-not-allowed", "dealer-not-allowed"];
 }
 
 /// A status that carries the problem, for programs in its details and for people in its message.

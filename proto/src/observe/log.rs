@@ -65,6 +65,16 @@ lines!(
     NodeAnswers = INFO "the node answers",
     /// A node cannot take part yet.
     SecretsMissing = INFO "federation secrets are missing; will ask again",
+    /// The operator has stopped the node.
+    OwnerStops = WARN "the owner has stopped this node; it answers nothing",
+    /// The operator lets it answer again.
+    OwnerResumes = WARN "the owner lets this node answer again",
+    /// The operator has changed the policy.
+    PolicyInForce = WARN "another policy is in force",
+    /// The operator wanted to change the policy.
+    PolicyRefused = ERROR "the new policy cannot be used; the one before stays in force",
+    /// The operator's socket.
+    OperatorDeaf = ERROR "the operator's socket cannot be used; commands that need it do not reach this node",
     /// The broker has started.
     BrokerServes = INFO "the broker serves",
     /// The broker was told to stop.

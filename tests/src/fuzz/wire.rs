@@ -70,6 +70,7 @@ pub(super) fn message_seeds() -> Vec<Vec<u8>> {
         platform_certificate: Hash::of(b"certificate"),
         researcher: "Åse".to_owned(),
         institution: "Universitetet i Oslo".to_owned(),
+        purpose: "Kreft og utdanning".to_owned(),
         signed: false,
     };
     seeds.push(seed(3, common::v1::Asker::from(&asker).encode_to_vec()));

@@ -13,6 +13,7 @@
 //! | `attacks` | attacks 1 to 3, 20b to 23 and 25 of the catalogue of attacks fail |
 //! | `attacks_across` | attacks 13, 14c and 14d |
 //! | `edits` | rule 6: edits that touch few units |
+//! | `policy` | an owner's policy and stop switch decide, also while questions run |
 //! | `records` | nothing leaves that is not recorded first |
 //! | `sessions` | many at once, and what they keep |
 //! | `requests` | bad requests get a clear answer |
@@ -30,6 +31,7 @@ mod fuzzed;
 mod layering;
 mod long_script;
 mod many_owners;
+mod policy;
 mod prepared;
 mod protected;
 mod records;

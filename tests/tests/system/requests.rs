@@ -102,6 +102,7 @@ fn requests_that_make_no_sense_are_told_apart() {
             key: world.fresh_key(),
             researcher: "Kari".into(),
             institution: "NTNU".into(),
+            purpose: "Kreft og utdanning".into(),
             datastores: vec!["no.ssb.fdb:1".into()],
         };
         change(&mut request);
@@ -114,6 +115,7 @@ fn requests_that_make_no_sense_are_told_apart() {
     assert!(invalid(request(|request| request.key.clear())));
     assert!(invalid(request(|request| request.researcher = "a\nb".into())));
     assert!(invalid(request(|request| request.institution = " ".into())));
+    assert!(invalid(request(|request| request.purpose = "x".repeat(201))));
     assert!(invalid(request(|request| request.datastores.clear())));
     assert!(invalid(request(|request| request.datastores = vec!["no.ssb.fdb".into()])));
     assert!(invalid(request(|request| request.datastores = vec!["no.ssb.fdb:x".into()])));
@@ -144,6 +146,7 @@ fn a_script_over_a_datastore_that_the_session_has_not_pinned_is_rejected() {
         key: world.fresh_key(),
         researcher: "Kari".into(),
         institution: "NTNU".into(),
+        purpose: "Kreft og utdanning".into(),
         datastores: vec!["no.ssb.fdb:1".into()],
     };
     let session = world.wait(client.open_session(request)).expect("opens").into_inner().session.expect("it");

@@ -74,6 +74,7 @@ impl<'a> Rogue<'a> {
             platform_certificate: Hash::of(b"a certificate"),
             researcher: "Nobody".into(),
             institution: "Nowhere".into(),
+            purpose: "Nothing good".into(),
             signed: false,
         };
         SessionOffer { session, members: linking.clone(), linking, releases, asker }
