@@ -17,7 +17,7 @@
 //! Carried out on shares, `crypto/src/protocol/protect_sums.rs`; the parts and the factors are `node/src/values.rs`' (`cell_values`).
 //!
 //! Why 90 % and 10 %: the defaults of ACRO (`safe_nk_n` 2, `safe_nk_k` 0.90, `safe_pratio_p` 0.10). With a dominated sum the second largest contributor knows the largest to
-//! within a tenth. Source: A. Hundepool et al., "Statistical Disclosure Control", 2012, section 4.2 ((n, k) rule and p % rule). How far the test is stricter, in both directions:
+//! within a tenth. Source: A. Hundepool et al., "Statistical Disclosure Control", 2012, chapter 4 ((n, k) rule and p % rule). How far the test is stricter, in both directions:
 //! `disclosure/tests/oracles/acro.rs`.
 //!
 //! What remains when an owner takes its own part away: where several owners' numbers add up, that is judged too.

@@ -9,7 +9,7 @@
 //!
 //! Why: a point is a person. Why 25 across and ten units: some 740 hexagons, of which those with few are left out, show where the many are and never where the
 //! outlier is; corners are given by the public bounds of the columns (rule 2), not by the data. microdata.no shows `hexbin` plots only, for the same reason.
-//! Source: D. B. Carr et al., "Scatterplot Matrix Techniques for Large N", JASA 82, 1987, section 3.2, for hexagons as the nearer of two
+//! Source: D. B. Carr et al., "Scatterplot Matrix Techniques for Large N", JASA 82, 1987, for hexagons as the nearer of two
 //! rectangular lattices.
 
 /// Hexagons across at most; an owner may only lower it.

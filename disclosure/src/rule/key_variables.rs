@@ -10,5 +10,5 @@
 //!
 //! Why: a number that is one person's own is a key. Whoever may compute with keys can cut out any one person (`identity == …`), or give
 //! each unit its own power of two and read a whole register from one sum; inverting covariances of such columns does the same.
-//! Source: I. Dinur and K. Nissim, "Revealing Information while Preserving Privacy", PODS 2003, section 3: subsets that are anybody's choice are enough to
+//! Source: I. Dinur and K. Nissim, "Revealing Information while Preserving Privacy", PODS 2003: subsets that are anybody's choice are enough to
 //! reconstruct nearly all values; A. Gadotti et al., "When the Signal is in the Noise", USENIX Security 2019, for the same against noise that follows from the set.

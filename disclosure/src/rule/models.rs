@@ -26,9 +26,9 @@
 //! *Saturated*: only dummies, and as many coefficients as groups. Such a model is a table of means without the protection of one: without noise, and one split more
 //! of the population. Its means can be had by `summarize`. *Perfect fit*: what is explained to the last per mille says of each unit what it has.
 //!
-//! Why these numbers: ten residual degrees of freedom is ACRO's `safe_dof_threshold` and the guidelines' (W. E. Fox et al., "Guidelines for the checking of output based on
+//! Why these numbers: ten residual degrees of freedom is ACRO's `safe_dof_threshold` and the guidelines' (S. Bond, M. Brandt and P.-P. de Wolf, "Guidelines for the checking of output based on
 //! microdata research", 2015, class "regression"; F. Ritchie, "Disclosure control for regression outputs", 2012, for saturated models). Ten units is what every other statistic needs
-//! (rule 7), and a tenth is what one of ten has. Partial leverage: D. A. Belsley, E. Kuh and R. E. Welsch, "Regression Diagnostics", 1980, section 2.1. Five units for the constant: the smallest cell that rule 4
+//! (rule 7), and a tenth is what one of ten has. Partial leverage: D. A. Belsley, E. Kuh and R. E. Welsch, "Regression Diagnostics", 1980, chapter 2. Five units for the constant: the smallest cell that rule 4
 //! shows.
 
 /// Perturbed residual degrees of freedom; an owner may only raise it.

@@ -11,8 +11,8 @@
 //! Why: a percentile is the value of one person, or lies between two. The mean of ten neighbours is nobody's, and moving one unit over the place moves it
 //! by a tenth of what lies between neighbours. Why ten: the number of true units behind every other statistic (rule 7), so that a percentile is a
 //! statistic of as many. Why three digits: a salary of 523 456 becomes 523 000, which many have.
-//! Source: W. E. Fox et al., "Guidelines for the checking of output based on microdata research" (Data without Boundaries, 2015), class "percentiles":
-//! unsafe as single values, safe where at least ten units share them.
+//! Source: S. Bond, M. Brandt and P.-P. de Wolf, "Guidelines for the checking of output based on microdata research" (Data without Boundaries, 2015), on
+//! percentiles as values of single units.
 
 use kobling_model::value::three_digits;
 

@@ -8,7 +8,7 @@
 //!
 //! Why 1000: of a population that everybody knows (a village, a firm's staff) any table is about acquaintances. It is the floor of microdata.no for datasets. The noise of 5 is
 //! half a per cent of it, so the perturbed count says as much as the true one.
-//! Source: microdata.no, "Confidentiality" in the user manual; on why exact thresholds are oracles: A. Gadotti et al., "When the Signal is in the Noise", USENIX Security 2019.
+//! Source: microdata.no, "Confidentiality" in the user manual; why it is judged on the perturbed count: attack 7 of `docs/THREAT_MODEL.md`.
 
 use kobling_model::rules::{Refusal, Rules};
 

@@ -7,7 +7,7 @@
 //! - Carried out: on shares, `crypto/src/protocol/protect.rs` (program `Table`); the suppressed number is replaced by a constant before anything is opened.
 //!
 //! Why 4: with five in a cell, one of them who knows two of the others still faces two. It is the usual minimum frequency of three to five, at the stricter end.
-//! Source: A. Hundepool et al., "Statistical Disclosure Control", 2012, section 5.2 (minimum frequency rule).
+//! Source: A. Hundepool et al., "Statistical Disclosure Control", 2012, chapter 5 (minimum frequency rule).
 
 use kobling_model::rules::Rules;
 

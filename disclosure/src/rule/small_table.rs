@@ -8,7 +8,7 @@
 //!
 //! Why a half: where most cells are small, what is shown is a pattern of who is alone, and margins and suppressed cells together say more than the numbers do. The number is what
 //! microdata.no is reported to refuse at.
-//! Source: microdata.no, "Confidentiality" in the user manual; A. Hundepool et al., "Statistical Disclosure Control", 2012, section 5.3 (table redesign before suppression).
+//! Source: microdata.no, "Confidentiality" in the user manual; A. Hundepool et al., "Statistical Disclosure Control", 2012, chapter 5 (table redesign before suppression).
 
 use kobling_model::rules::{Refusal, Rules};
 

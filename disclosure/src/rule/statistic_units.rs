@@ -7,7 +7,7 @@
 //! - Carried out: on shares, `crypto/src/protocol/protect_sums.rs`.
 //!
 //! Why ten: a mean tells one of ten, who knows himself, the mean of nine. It is ACRO's `safe_threshold` and that of the guidelines.
-//! Source: W. E. Fox et al., "Guidelines for the checking of output based on microdata research" (Data without Boundaries, 2015), class "means";
+//! Source: S. Bond, M. Brandt and P.-P. de Wolf, "Guidelines for the checking of output based on microdata research" (Data without Boundaries, 2015), class "means";
 //! `acro` 1.0, `safe_threshold`. A test holds the two together (`disclosure/tests/oracles/acro.rs`).
 
 use kobling_model::rules::Rules;

@@ -13,7 +13,7 @@
 //! of the guidelines below. Why months: with days, a step's border is the day of its last person.
 //! What one person changes: only the counts of the spans in which he fails, leaves or ceases to be at risk, and of each only the noise and the one. So a border comes or goes by one person no more often
 //! than one change of a count has probability, 59 of 256 at most.
-//! Source: J. Smith et al., "ACRO: Semi-automated checking of research outputs" (`acro` 1.0, `survival`); W. E. Fox et al., "Guidelines for the
+//! Source: ACRO (`acro` 1.0, `survival_safe_threshold` 10); S. Bond, M. Brandt and P.-P. de Wolf, "Guidelines for the
 //! checking of output based on microdata research" (2015), class "survival analysis"; E. L. Kaplan and P. Meier, JASA 53, 1958, for the estimate.
 
 use std::ops::Range;
@@ -155,8 +155,8 @@ mod tests {
         }
     }
 
-    /// Men with angina pectoris by year since diagnosis: dead and lost to follow-up (A. J. Gross and V. A. Clark, "Survival Distributions", 1975,
-    /// p. 37; 2418 in all). The years stand for months here.
+    /// Men with angina pectoris by year since diagnosis: dead and lost to follow-up (as in E. T. Lee, "Statistical Methods for Survival Data
+    /// Analysis", 1992; 2418 in all). The years stand for months here.
     fn angina() -> Curve {
         let dead = [456, 226, 152, 171, 135, 125, 83, 74, 51, 42, 43, 34, 18, 9, 6, 0];
         let lost = [0, 39, 22, 23, 24, 107, 133, 102, 68, 64, 45, 53, 33, 27, 23, 30];

@@ -11,7 +11,7 @@
 //!
 //! Why 1 %: it is what microdata.no states of its descriptive statistics ("Winsorization change", 2021). Of 1000 units, the smallest population,
 //! the ten largest share one value then, so no maximum is one person's.
-//! Source of the method: W. J. Dixon, "Simplified estimation from censored normal samples", Annals of Mathematical Statistics 31, 1960, section 5.
+//! Source of the method: W. J. Dixon, "Simplified estimation from censored normal samples", Annals of Mathematical Statistics 31, 1960.
 
 /// Share of the values that is brought to the bound at each end. Whole percent.
 pub const PERCENT_AT_EACH_END: u64 = 1;
