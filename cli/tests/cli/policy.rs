@@ -130,7 +130,7 @@ fn a_script_is_rehearsed_under_a_policy_without_asking_anybody() {
     let asked = ["policy", "explain", script, "--institution", "UiO", "--purpose", "Research"];
     // Another owner's variables are not known here until somebody says what they are.
     let unknown = node(&federation, "ssb", &asked).with(1);
-    assert!(unknown.err.contains("no.krg.kreft is not this node's"), "{}", unknown.err);
+    unknown.shows(&["no.krg.kreft is not this node's"]);
     let catalogue = node(&federation, "krg", &["catalogue"]).with(0).out;
     let catalogue = file(home.path(), "krg.json", catalogue);
     let with = |more: &[&str]| {

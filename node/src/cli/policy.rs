@@ -108,11 +108,11 @@ fn explain(
     let rehearsal = match rehearse(&standing, &config.owner, &federation, &catalogue, &text, asker) {
         Ok(rehearsal) => rehearsal,
         Err(diagnostics) => {
-            eprint!("{}", render(&diagnostics, &text, &name, Language::English, false));
+            print!("{}", render(&diagnostics, &text, &name, Language::English, false));
             let known = |id: &_| catalogue.datastores.iter().any(|datastore| datastore.id == *id);
             let required = kobling_script::required_datastores(&text).unwrap_or_default();
             for (datastore, _) in required.iter().filter(|(datastore, _)| !known(datastore)) {
-                eprintln!(
+                println!(
                     "{datastore} is not this node's: its owner prints its metadata with `kobling node catalogue`; \
                      give the file with --catalogue"
                 );
