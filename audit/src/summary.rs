@@ -60,18 +60,30 @@ pub fn questions(log: &VerifiedLog) -> Vec<QuestionRow<'_>> {
                     });
                 }
             }
-            Event::Enrolled { .. } | Event::PeerAccepted { .. } | Event::Imported { .. } => {}
+            Event::Enrolled { .. }
+            | Event::PeerAccepted { .. }
+            | Event::Imported { .. }
+            | Event::ClockTrusted { .. }
+            | Event::RequestRefused { .. } => {}
         }
     }
     rows
 }
 
-/// What the operator did: enrolled, let peers in, imported releases.
+/// What the operator did: enrolled, let peers in, imported releases, set a clock.
 pub fn operator_acts(log: &VerifiedLog) -> impl Iterator<Item = &Entry> {
     log.entries().iter().filter(|entry| match entry.record.event {
-        Event::Enrolled { .. } | Event::PeerAccepted { .. } | Event::Imported { .. } => true,
-        Event::Opening(_) | Event::Outcome { .. } => false,
+        Event::Enrolled { .. }
+        | Event::PeerAccepted { .. }
+        | Event::Imported { .. }
+        | Event::ClockTrusted { .. } => true,
+        Event::Opening(_) | Event::Outcome { .. } | Event::RequestRefused { .. } => false,
     })
+}
+
+/// Requests that were not taken.
+pub fn refused_requests(log: &VerifiedLog) -> impl Iterator<Item = &Entry> {
+    log.entries().iter().filter(|entry| matches!(entry.record.event, Event::RequestRefused { .. }))
 }
 
 /// A time of a log as `YYYY-MM-DD hh:mm:ss` UTC; as plain milliseconds where the year has more than four digits.

@@ -91,6 +91,8 @@ pub enum NodeCommand {
         #[arg(long)]
         end_with_parent: bool,
     },
+    /// Say that this machine's clock is right now, although it has shown a later time: requests are taken again. The node must not run.
+    TrustClock,
     /// Who am I, what do I have, who answers, what was asked last.
     Status {
         /// Print as JSON.
@@ -194,6 +196,12 @@ pub async fn run(args: NodeArgs) -> anyhow::Result<ExitCode> {
             told_to_stop().await?;
             running.stop().await;
         }
+        NodeCommand::TrustClock => match operate::trust_clock(&config, &state)? {
+            Some(()) => {
+                println!("{} takes requests by this clock from now on; that is recorded", config.owner)
+            }
+            None => println!("the clock is not behind any time it has shown; nothing was changed"),
+        },
         NodeCommand::Status { json } => {
             let status = status::status(&config, &state).await?;
             if json {

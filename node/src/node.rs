@@ -28,6 +28,7 @@ use crate::identity_map::IdentityMap;
 use crate::keep::{Keep, Kept};
 use crate::linkage::{self, Tokens};
 use crate::peer::{Connector, LinkName, LinkTransport, Purpose};
+use crate::replay::ReplayStore;
 use crate::session::{Granted, Offered, Opening, Session, Sessions, compare_canaries, map_state};
 
 /// How long an owner that has shared waits for the workers to take leave: as long as the broker waits for a question.
@@ -53,6 +54,8 @@ pub struct Node {
     pub log: SharedLog,
     /// Sessions open now.
     pub sessions: Sessions,
+    /// Requests taken, so that none is taken twice.
+    pub replay: ReplayStore,
     /// What sessions keep between questions.
     pub keep: Arc<Keep>,
     /// Makes links to other parties.
@@ -178,7 +181,8 @@ impl Node {
             law: (self.policy.decoys.epsilon, self.policy.decoys.delta_exponent),
         });
         let name = LinkName { session: id, attempt: AttemptId([0; 16]), purpose: Purpose::Session };
-        let talks = members.iter().filter(|peer| **peer != self.me).map(|peer| {
+        let peers = members.clone();
+        let talks = peers.iter().filter(|peer| **peer != self.me).map(|peer| {
             let (node, opening, name) = (self.clone(), opening.clone(), name.clone());
             let peer_links = linking.len() >= 2 && linking.contains(peer);
             async move {
@@ -191,7 +195,7 @@ impl Node {
         });
         let said: Vec<_> = futures::future::try_join_all(talks).await?;
         let link = opening.conclude(said.into_iter().flatten().collect())?;
-        let session = Session::new(id, linking, releases, asker, link, self.keep.shelf(id));
+        let session = Session::new(id, linking, members, releases, asker, link, self.keep.shelf(id));
         if self.sessions.add(session) { Ok(()) } else { Err(NodeError::NotGranted { step: "session" }) }
     }
 
@@ -228,6 +232,7 @@ impl Node {
     /// [`NodeError`].
     pub fn tokens(&self, session: SessionId, unit_type: UnitType) -> Result<Vec<[u8; 16]>, NodeError> {
         let session = self.sessions.get(session, &self.me)?;
+        session.is_asked_for("link")?;
         let link = session.link.as_ref().ok_or(NodeError::NotGranted { step: "link" })?;
         {
             let state = session.state();
@@ -318,11 +323,11 @@ impl Node {
         }
     }
 
-    /// Judges an offered script: derives the plan, compares it, and grants it under the owner's numbers.
+    /// Judges the script of a request that was taken: derives the plan, compares it, and grants it under the owner's numbers.
     /// Blocking.
     ///
     /// # Errors
-    /// [`NodeError::PlanDiffers`], [`NodeError::Refused`].
+    /// [`NodeError::NotGranted`], [`NodeError::PlanDiffers`], [`NodeError::Refused`].
     pub fn judge(
         &self,
         session: SessionId,
@@ -332,6 +337,7 @@ impl Node {
         plan_hash: Hash,
     ) -> Result<Rules, NodeError> {
         let session = self.sessions.get(session, &self.me)?;
+        let request = session.request_of(job)?;
         let refused = |reason| NodeError::Refused { party: self.me.clone(), reason };
         let pinned: Vec<_> = catalogue.datastores.iter().map(release_of).collect();
         if !pinned.iter().all(|release| session.releases.contains(release)) {
@@ -349,7 +355,8 @@ impl Node {
         if plan.hash() != plan_hash {
             return Err(NodeError::PlanDiffers { party: self.me.clone() });
         }
-        let granted = Granted { plan, script: Hash::of(script.as_bytes()), outcomes: Mutex::default() };
+        let granted =
+            Granted { request, plan, script: Hash::of(script.as_bytes()), outcomes: Mutex::default() };
         let offered = Offered { script: script.to_owned(), catalogue };
         let mut state = session.state();
         state.granted.insert(job, Arc::new(granted));
@@ -393,7 +400,8 @@ impl Node {
         if !same || !as_seen {
             return Err(not_granted());
         }
-        let revised = Granted { plan, script: granted.script, outcomes: Mutex::new(seen) };
+        let revised =
+            Granted { request: granted.request, plan, script: granted.script, outcomes: Mutex::new(seen) };
         session.state().granted.insert(job, Arc::new(revised));
         Ok(())
     }

@@ -34,12 +34,13 @@ use crate::flight::Columns;
 use crate::founding::Founding;
 use crate::identity_map::IdentityMapError;
 use crate::keep::Keep;
-use crate::node::{Node, Units};
+use crate::node::{Node, Units, now_ms};
 use crate::observe::ObservedConnector;
 use crate::peer::grpc::{GrpcConnector, PeerEndpoint};
 use crate::peer::{Connector, Lobby};
 use crate::random;
 use crate::register::{RegisterStore, StoreError};
+use crate::replay::ReplayStore;
 use crate::service::Control;
 use crate::session::Sessions;
 use crate::state::{self, StateDir, StateError};
@@ -228,6 +229,7 @@ pub async fn start(
         None => dialler.clone(),
     };
     let broker_deals = federation.nodes.len() == 2;
+    let replay = ReplayStore::open(state.replay(), now_ms())?;
     let keep = Keep::open(config.sessions_memory, state.kept())?;
     let node = Arc::new(Node {
         me: me.clone(),
@@ -239,6 +241,7 @@ pub async fn start(
         units,
         log: SharedLog::new(log),
         sessions: Sessions::default(),
+        replay,
         keep,
         connector: Arc::new(ObservedConnector { inner: connector, telemetry: telemetry.clone() }),
         signing_key,

@@ -7,6 +7,7 @@
 //! secrets.sealed           federation secrets and the node's own secret
 //! identity/                sealed identity maps, one for each unit type
 //! registers/               imported releases
+//! replay                   requests taken, so that none is taken twice
 //! audit/                   the node's log
 //! ```
 
@@ -84,6 +85,11 @@ impl StateDir {
     /// What sessions keep beyond their memory, sealed under a key that dies with the process.
     pub fn kept(&self) -> PathBuf {
         self.0.join("kept")
+    }
+
+    /// Requests taken.
+    pub fn replay(&self) -> PathBuf {
+        self.0.join("replay")
     }
 
     /// The node's log.

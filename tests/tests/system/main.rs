@@ -36,6 +36,7 @@ mod records;
 mod requests;
 mod rogue;
 mod sessions;
+mod signed;
 mod views;
 mod views_across;
 mod watching;
