@@ -11,12 +11,13 @@
 //! A request that is not taken is recorded with the reason; nothing of it was run. What its script asks for is judged afterwards
 //! ([`Node::judge`](crate::node::Node::judge)), where this owner's data or its part in computing are concerned.
 
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use kobling_crypto::sign::VerifyingKey;
 use kobling_model::record::Event;
 use kobling_model::script_request::{RequestFault, ScriptRequest, SignedRequest};
-use kobling_model::{Hash, JobId, OwnerId, SessionId};
+use kobling_model::{Hash, JobId, SessionId};
 
 use crate::error::NodeError;
 use crate::node::Node;
@@ -26,8 +27,6 @@ use crate::session::Session;
 pub struct Admitted {
     /// Its name.
     pub request: Hash,
-    /// Whether the script requires data of this owner, which has to grant it then before anything is done for it.
-    needs_grant: bool,
     /// The script, until it is offered.
     script: Option<String>,
 }
@@ -89,10 +88,14 @@ impl Node {
         name: Hash,
         request: ScriptRequest,
     ) -> Result<(), NodeError> {
-        let needs_grant = requires(&request, &self.me);
-        let admitted = Admitted { request: name, needs_grant, script: Some(request.script) };
-        let before = session.state().admitted.insert(job, admitted);
-        if before.is_some() { Err(NodeError::NotGranted { step: "admit" }) } else { Ok(()) }
+        match session.state().admitted.entry(job) {
+            // Two came for it at the same time: the nonce of this one is spent, and the first stands.
+            Entry::Occupied(_) => Err(NodeError::NotGranted { step: "admit" }),
+            Entry::Vacant(place) => {
+                place.insert(Admitted { request: name, script: Some(request.script) });
+                Ok(())
+            }
+        }
     }
 }
 
@@ -116,25 +119,16 @@ impl Session {
         script.ok_or(NodeError::NotGranted { step: "offer" })
     }
 
-    /// Checks that the platform has asked for something in this session that this node goes along with: nothing is linked, dealt or
-    /// given before.
+    /// Checks that the platform has asked for something in this session: nothing is linked, dealt or given before. What is computed from
+    /// an owner's data is for its grant.
     ///
     /// # Errors
     /// [`NodeError::NotGranted`].
     pub fn is_asked_for(&self, step: &'static str) -> Result<(), NodeError> {
-        let state = self.state();
-        let asked = state.admitted.iter().any(|(job, of)| !of.needs_grant || state.granted.contains_key(job));
-        if asked { Ok(()) } else { Err(NodeError::NotGranted { step }) }
+        if self.state().admitted.is_empty() { Err(NodeError::NotGranted { step }) } else { Ok(()) }
     }
 }
 
 fn platform_key(hexadecimal: &str) -> Option<VerifyingKey> {
     VerifyingKey::from_bytes(&hex::decode(hexadecimal).ok()?).ok()
-}
-
-/// Whether a script requires data of an owner. One that does not say what it requires is taken to.
-fn requires(request: &ScriptRequest, owner: &OwnerId) -> bool {
-    let Ok(required) = kobling_script::required_datastores(&request.script) else { return true };
-    let of_owner = request.releases.iter().filter(|release| release.owner == *owner);
-    of_owner.into_iter().any(|release| required.iter().any(|(datastore, _)| *datastore == release.datastore))
 }

@@ -1,7 +1,7 @@
 //! A broker that does as it likes, with the broker's own certificate: what the attacks are made with.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::StreamExt;
 use kobling_broker::problem::{Problem, RunError};
@@ -15,11 +15,11 @@ use kobling_model::script_request::{ScriptRequest, SignedRequest};
 use kobling_model::{AttemptId, Hash, JobId, OwnerId, SessionId, UnitType};
 use kobling_tests::world::World;
 
-static NEXT: AtomicU8 = AtomicU8::new(1);
+static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// Sixteen bytes that this test run has not used.
 pub fn fresh() -> [u8; 16] {
-    [NEXT.fetch_add(1, Ordering::Relaxed); 16]
+    u128::from(NEXT.fetch_add(1, Ordering::Relaxed)).to_le_bytes()
 }
 
 /// A session opened by hand.
