@@ -196,12 +196,13 @@ pub async fn run(args: NodeArgs) -> anyhow::Result<ExitCode> {
             told_to_stop().await?;
             running.stop().await;
         }
-        NodeCommand::TrustClock => match operate::trust_clock(&config, &state)? {
-            Some(()) => {
-                println!("{} takes requests by this clock from now on; that is recorded", config.owner)
+        NodeCommand::TrustClock => {
+            if operate::trust_clock(&config, &state)? {
+                println!("{} takes requests by this clock from now on; that is recorded", config.owner);
+            } else {
+                println!("the clock is not behind any time it has shown; nothing was changed");
             }
-            None => println!("the clock is not behind any time it has shown; nothing was changed"),
-        },
+        }
         NodeCommand::Status { json } => {
             let status = status::status(&config, &state).await?;
             if json {

@@ -189,16 +189,18 @@ pub fn accept(config: &Config, state: &StateDir, peer: &OwnerId) -> Result<(), O
     Ok(accept_peer(state, peer)?)
 }
 
-/// Says that the clock, which is behind a time it has shown, is right now. None where it is not behind.
+/// Says that the clock, which is behind a time it has shown, is right now. Whether it was behind; nothing is changed where it is
+/// not.
 ///
 /// # Errors
 /// [`OperateError`], also where the platform's signatures say that the clock is wrong.
-pub fn trust_clock(config: &Config, state: &StateDir) -> Result<Option<()>, OperateError> {
+pub fn trust_clock(config: &Config, state: &StateDir) -> Result<bool, OperateError> {
     let mut log = open_log(config, state)?;
     let now_ms = now_ms();
-    let Some(shown_ms) = ReplayStore::shown_before(&state.replay(), now_ms)? else { return Ok(None) };
+    let Some(shown_ms) = ReplayStore::shown_before(&state.replay(), now_ms)? else { return Ok(false) };
     log.append(Event::ClockTrusted { shown_ms }, now_ms)?;
-    Ok(Some(ReplayStore::trust_clock(&state.replay(), now_ms)?))
+    ReplayStore::trust_clock(&state.replay(), now_ms)?;
+    Ok(true)
 }
 
 /// Imports a release: all dataset folders in `folder`.
