@@ -48,6 +48,8 @@ pub fn execution(number: u8) -> Execution {
             purpose: String::new(),
             signed: false,
         },
+        // Before requests were signed.
+        request: None,
         script: Hash::of(b"script"),
         plan: Hash::of(b"plan"),
         question: 1,

@@ -6,8 +6,8 @@
 //! 2. What the broker answered (released, passed or refused) every owner named in the broker's opening has
 //!    opened and ended in the same way; an owner that the opening names as sharing, and no other, by having shared.
 //! 3. Where two parties have opened the same attempt, they say the same about it: session, job, asker,
-//!    script, plan, question, owners, who of them shares, releases, rules.
-//! 4. No node has opened what the broker has not.
+//!    signed request, script, plan, question, owners, who of them shares, releases, rules.
+//! 4. No node has opened what the broker has not, nor refused a request that the broker does not tell of.
 //!
 //! **Failed attempts** release nothing, so they may be missing at a party that they never reached, and may have no
 //! outcome where a party was stopped. 1, 3 and 4 hold for them as well. For 4 the broker records its opening before it
@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use kobling_model::record::{Event, Execution, Outcome};
-use kobling_model::{AttemptId, OwnerId};
+use kobling_model::{AttemptId, Hash, JobId, OwnerId, SessionId};
 use serde::Serialize;
 
 use crate::verify::VerifiedLog;
@@ -89,6 +89,14 @@ pub enum Finding {
         /// The attempt.
         attempt: AttemptId,
     },
+    /// A node did not take a request, and the broker does not tell of it. A broker that stopped at that moment leaves this, and so
+    /// does one that made the request up, changed it or sent it twice.
+    RefusedAtNodeOnly {
+        /// The node.
+        party: OwnerId,
+        /// The job that the request came for.
+        job: JobId,
+    },
     /// Both computing owners recorded that their parts left, and the broker records no answer. A broker that stopped at
     /// that moment leaves this, and so does one that hides what it added up.
     EndedAtNodesOnly {
@@ -101,7 +109,7 @@ impl Finding {
     /// Whether a crash or a lost connection, without any fault of a party, can leave this behind. An auditor
     /// then asks for the reason; every other finding is a breach of what the system promises.
     pub fn may_be_a_crash(&self) -> bool {
-        matches!(self, Self::EndedAtNodesOnly { .. })
+        matches!(self, Self::EndedAtNodesOnly { .. } | Self::RefusedAtNodeOnly { .. })
     }
 }
 
@@ -113,6 +121,7 @@ pub enum What {
     Session,
     Job,
     Asker,
+    Request,
     Script,
     Plan,
     Question,
@@ -129,6 +138,7 @@ impl fmt::Display for What {
             Self::Session => "the session",
             Self::Job => "the job",
             Self::Asker => "who asked",
+            Self::Request => "the signed request",
             Self::Script => "the script",
             Self::Plan => "the plan",
             Self::Question => "the question's place in the plan",
@@ -165,6 +175,9 @@ impl fmt::Display for Finding {
             }
             Self::Repeated { party, attempt } => {
                 write!(f, "attempt {attempt}: opened or ended more than once at {party}")
+            }
+            Self::RefusedAtNodeOnly { party, job } => {
+                write!(f, "job {job}: its request was refused at {party}, which the broker does not tell")
             }
             Self::EndedAtNodesOnly { attempt } => {
                 write!(f, "attempt {attempt}: ended at its workers, without an answer at the broker")
@@ -207,6 +220,11 @@ pub fn reconcile(broker: &OwnerId, logs: &BTreeMap<OwnerId, VerifiedLog>) -> Vec
             }
         }
     }
+    for (party, node) in &accounts {
+        for (_, job, _) in node.refused.difference(&centre.refused) {
+            findings.insert(Finding::RefusedAtNodeOnly { party: OwnerId::clone(party), job: *job });
+        }
+    }
     for (attempt, execution) in &centre.openings {
         match centre.answer(attempt) {
             Some(answer) => judge_answered(execution, answer, &accounts, &mut findings),
@@ -220,13 +238,16 @@ pub fn reconcile(broker: &OwnerId, logs: &BTreeMap<OwnerId, VerifiedLog>) -> Vec
 struct Account<'a> {
     openings: BTreeMap<AttemptId, &'a Execution>,
     outcomes: BTreeMap<AttemptId, &'a Outcome>,
+    /// Requests that were not taken.
+    refused: BTreeSet<(SessionId, JobId, Hash)>,
 }
 
 impl<'a> Account<'a> {
     /// Reads a log in order, and reports what is wrong with that log by itself (rule 1). Of what is
     /// repeated, the last goes on to be compared.
     fn of(party: &OwnerId, log: &'a VerifiedLog, findings: &mut BTreeSet<Finding>) -> Self {
-        let mut account = Self { openings: BTreeMap::new(), outcomes: BTreeMap::new() };
+        let mut account =
+            Self { openings: BTreeMap::new(), outcomes: BTreeMap::new(), refused: BTreeSet::new() };
         for entry in log.entries() {
             match &entry.record.event {
                 Event::Opening(execution) => {
@@ -254,12 +275,16 @@ impl<'a> Account<'a> {
                         findings.insert(Finding::Repeated { party: party.clone(), attempt });
                     }
                 }
+                Event::RequestRefused { session, job, request, .. } => {
+                    account.refused.insert((*session, *job, *request));
+                }
                 Event::Enrolled { .. }
                 | Event::PeerAccepted { .. }
                 | Event::Imported { .. }
                 | Event::PolicyInForce { .. }
                 | Event::Stopped { .. }
-                | Event::Resumed => {}
+                | Event::Resumed
+                | Event::ClockTrusted { .. } => {}
             }
         }
         account
@@ -340,6 +365,7 @@ fn differences(party: &OwnerId, broker: &Execution, node: &Execution) -> impl It
         (What::Session, broker.session == node.session),
         (What::Job, broker.job == node.job),
         (What::Asker, broker.asked_by == node.asked_by),
+        (What::Request, broker.request == node.request),
         (What::Script, broker.script == node.script),
         (What::Plan, broker.plan == node.plan),
         (What::Question, broker.question == node.question),
@@ -422,6 +448,22 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_a_node_refused_is_found_where_the_broker_does_not_tell_of_it() {
+        let refused = |request: &[u8]| Event::RequestRefused {
+            session: SessionId([0xa0; 16]),
+            job: JobId([0xb0; 16]),
+            request: Hash::of(request),
+            fault: "request-signature".into(),
+        };
+        let logs = |at_broker: Vec<Event>| [("broker", at_broker), ("krg", vec![refused(b"changed")])];
+        assert_eq!(findings(&logs(vec![refused(b"changed")])), []);
+        let found = Finding::RefusedAtNodeOnly { party: owner("krg"), job: JobId([0xb0; 16]) };
+        assert!(found.may_be_a_crash());
+        assert_eq!(findings(&logs(vec![])), [found.clone()]);
+        assert_eq!(findings(&logs(vec![refused(b"as it was signed")])), [found]);
+    }
+
+    #[test]
     fn an_answer_without_an_owners_outcome_is_found() {
         let mut logs = honest();
         logs[1].1.pop();
@@ -431,10 +473,11 @@ mod tests {
     #[test]
     fn a_fact_that_a_node_tells_differently_is_named() {
         type Change = fn(&mut Execution);
-        let changes: [(What, Change); 10] = [
+        let changes: [(What, Change); 11] = [
             (What::Session, |question| question.session = SessionId([9; 16])),
             (What::Job, |question| question.job = JobId([9; 16])),
             (What::Asker, |question| question.asked_by.researcher = "another".into()),
+            (What::Request, |question| question.request = Some(Hash::of(b"another request"))),
             (What::Script, |question| question.script = Hash::of(b"another")),
             (What::Plan, |question| question.plan = Hash::of(b"another")),
             (What::Question, |question| question.question = 9),

@@ -65,13 +65,15 @@ pub fn questions(log: &VerifiedLog) -> Vec<QuestionRow<'_>> {
             | Event::Imported { .. }
             | Event::PolicyInForce { .. }
             | Event::Stopped { .. }
-            | Event::Resumed => {}
+            | Event::Resumed
+            | Event::ClockTrusted { .. }
+            | Event::RequestRefused { .. } => {}
         }
     }
     rows
 }
 
-/// What the operator did: enrolled, let peers in, imported releases, put policies in force, stopped and resumed.
+/// What the operator did: enrolled, let peers in, imported releases, put policies in force, stopped and resumed, set a clock.
 pub fn operator_acts(log: &VerifiedLog) -> impl Iterator<Item = &Entry> {
     log.entries().iter().filter(|entry| match entry.record.event {
         Event::Enrolled { .. }
@@ -79,9 +81,15 @@ pub fn operator_acts(log: &VerifiedLog) -> impl Iterator<Item = &Entry> {
         | Event::Imported { .. }
         | Event::PolicyInForce { .. }
         | Event::Stopped { .. }
-        | Event::Resumed => true,
-        Event::Opening(_) | Event::Outcome { .. } => false,
+        | Event::Resumed
+        | Event::ClockTrusted { .. } => true,
+        Event::Opening(_) | Event::Outcome { .. } | Event::RequestRefused { .. } => false,
     })
+}
+
+/// Requests that were not taken.
+pub fn refused_requests(log: &VerifiedLog) -> impl Iterator<Item = &Entry> {
+    log.entries().iter().filter(|entry| matches!(entry.record.event, Event::RequestRefused { .. }))
 }
 
 /// A time of a log as `YYYY-MM-DD hh:mm:ss` UTC; as plain milliseconds where the year has more than four digits.

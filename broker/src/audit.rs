@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use kobling_audit::SharedLog;
-use kobling_model::Hash;
 use kobling_model::record::{Event, Execution, Outcome};
 use kobling_model::rules::{Refusal, Warning};
 use kobling_model::table::Table;
+use kobling_model::{Hash, JobId, SessionId};
 use kobling_proto::observe::log::Line;
 
 use crate::observe::cause_of_log;
@@ -134,6 +134,11 @@ impl Journal {
     /// [`RunError::Unrecorded`].
     pub async fn refuse(&self, opened: &Opened, rule: Refusal) -> Result<(), RunError> {
         self.outcome(opened, Outcome::Refused { rule }).await
+    }
+
+    /// Records that a node did not take a request. Nothing was run, so nothing depends on whether this succeeds.
+    pub async fn request_refused(&self, session: SessionId, job: JobId, request: Hash, fault: String) {
+        let _ = self.record(Event::RequestRefused { session, job, request, fault }).await;
     }
 
     /// Records that a question failed. Nothing has left, so nothing depends on whether this succeeds.

@@ -5,7 +5,7 @@
 //!
 //! 1. **Shape**: one share for each cell of the plan's table, margins included; a share of the sum for each where the
 //!    question has a number that is summed, of the sum of squares where it wants those, and none otherwise.
-//! 2. **Content**: the share is the one that the worker has recorded for this session, attempt, plan and
+//! 2. **Content**: the share is the one that the worker has recorded for this session, attempt, request, plan and
 //!    question (its hash came before it), so an old share or one of another question does not pass.
 //! 3. **Signature**: it is the worker's, by the key in the roster.
 //! 4. **Transcripts**: what either worker says it sent to the other is what the other received. Shares of two
@@ -97,6 +97,8 @@ pub struct Expected<'a> {
     pub session: SessionId,
     /// The try.
     pub attempt: AttemptId,
+    /// Hash of the request that the platform signed.
+    pub request: Hash,
     /// Hash of the plan.
     pub plan: Hash,
     /// Index of the question.
@@ -215,11 +217,12 @@ fn check(expected: &Expected<'_>, received: &Received<'_>, cells: usize) -> Resu
     if (partial.words.len(), partial.sums.len(), partial.squares.len()) != (cells, sums, squares) {
         return Err(CombineError::Shape { party: party() });
     }
-    // The hash and the signature are over the session, attempt, plan and question that the broker knows of:
+    // The hash and the signature are over the session, attempt, request, plan and question that the broker knows of:
     // what a worker says about them does not enter.
     let aggregate = PartialAggregate {
         session: expected.session,
         attempt: expected.attempt,
+        request: expected.request,
         plan: expected.plan,
         question: expected.index,
         party: party(),

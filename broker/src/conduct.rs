@@ -19,7 +19,7 @@ use futures::future::{join_all, try_join};
 use futures::stream::{FuturesUnordered, StreamExt};
 use kobling_model::federation::{Roles, Worker};
 use kobling_model::plan::{Question, QuestionKind};
-use kobling_model::record::Execution;
+use kobling_model::record::{Asker, Execution};
 use kobling_model::rules::{Refusal, Rules, Warning};
 use kobling_model::table::Table;
 use kobling_model::{AttemptId, Hash, OwnerId, UnitType};
@@ -156,7 +156,9 @@ fn execution(
         session: run.session.id,
         job: run.job,
         attempt,
-        asked_by: run.session.asker.clone(),
+        // The broker has verified the signature on the request, which says the same of who asks.
+        asked_by: Asker { signed: true, ..run.session.asker.clone() },
+        request: Some(run.request),
         script: run.script,
         plan: run.plan_hash,
         question: index,
@@ -290,6 +292,7 @@ async fn fetch_and_combine(
     let expected = Expected {
         session: order.session,
         attempt: order.attempt,
+        request: run.request,
         plan: run.plan_hash,
         index: order.question,
         question: &run.plan.questions[order.question as usize],

@@ -10,13 +10,14 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use futures::stream::{self, BoxStream, StreamExt};
+use kobling_crypto::sign::VerifyingKey;
 use kobling_model::plan::Plan;
 use kobling_model::rules::{self, Rules};
+use kobling_model::script_request::{RequestFault, ScriptRequest, SignedRequest};
 use kobling_model::table::Table;
 use kobling_model::{Hash, JobId, OwnerId, SessionId};
-use kobling_proto::limits::MAX_SCRIPT_BYTES;
 use kobling_proto::observe::Step;
 use kobling_proto::observe::log::Line;
 use kobling_script::Language;
@@ -28,7 +29,7 @@ use crate::conduct::{self, Answer};
 use crate::observe::cause_of_store;
 use crate::problem::{Problem, RunError};
 use crate::request::{RequestError, client_key, random_id};
-use crate::roster::{JobOffer, JobRevision};
+use crate::roster::{AdmitOrder, JobOffer, JobRevision};
 use crate::session::{End, Session};
 use crate::store::{Diagnostic, Inserted, JobEnd, JobEvent, JobRow, JobState, SessionState, Store, Warning};
 
@@ -42,6 +43,7 @@ pub struct LiveJob {
 /// A job on its way to its session's worker.
 pub struct QueuedJob {
     id: JobId,
+    signed: Arc<SignedRequest>,
     script: Arc<str>,
     plan: Arc<Plan>,
     live: Arc<LiveJob>,
@@ -52,6 +54,8 @@ pub(crate) struct Run<'a> {
     pub(crate) broker: &'a Broker,
     pub(crate) session: &'a Session,
     pub(crate) job: JobId,
+    /// Name of the request that the platform signed.
+    pub(crate) request: Hash,
     pub(crate) script: Hash,
     /// Made with the outcomes of the edits so far.
     pub(crate) plan: Arc<Plan>,
@@ -136,7 +140,8 @@ impl Stop {
 }
 
 impl Broker {
-    /// Takes a script into a session, or returns the job submitted under the same key.
+    /// Takes a script that the platform has signed into a session, or returns the job submitted under the same key. A client that
+    /// asks again may have signed anew: the script is what makes it the same.
     ///
     /// # Errors
     /// [`RequestError`]; a script with errors is no error here but a rejected job.
@@ -144,13 +149,11 @@ impl Broker {
         &self,
         session: SessionId,
         key: &str,
-        script: String,
+        signed: SignedRequest,
     ) -> Result<JobRow, RequestError> {
         let key = client_key(key)?;
-        if script.len() > MAX_SCRIPT_BYTES {
-            return Err(RequestError::invalid("script", "a script has at most 1 MiB"));
-        }
-        let script_hash = Hash::of(script.as_bytes());
+        let request = ScriptRequest::parse(&signed.bytes).map_err(RequestError::not_taken)?;
+        let script_hash = Hash::of(request.script.as_bytes());
         let same = |job: JobRow| {
             if job.script == script_hash {
                 Ok(job)
@@ -166,6 +169,7 @@ impl Broker {
         }
         let open = lock(&self.sessions).get(&session).cloned();
         let Some(open) = open else { return Err(self.not_open(session).await?) };
+        self.verify(&open, &request, &signed).map_err(RequestError::not_taken)?;
         // A place in the queue first: a job that is kept can then always be run.
         let place = open.queue.try_reserve().map_err(|error| match error {
             tokio::sync::mpsc::error::TrySendError::Full(()) => RequestError::TooMuch(Problem::of_request(
@@ -175,7 +179,7 @@ impl Broker {
             tokio::sync::mpsc::error::TrySendError::Closed(()) => session_ended(),
         })?;
 
-        let script: Arc<str> = script.into();
+        let script: Arc<str> = request.script.into();
         let checked = {
             let (script, catalogue) = (Arc::clone(&script), Arc::clone(&open.catalogue));
             tokio::task::spawn_blocking(move || {
@@ -228,9 +232,24 @@ impl Broker {
         }
         if let Some(plan) = plan {
             open.job_came();
-            place.send(QueuedJob { id: job.id, script, plan: Arc::new(plan), live });
+            let signed = Arc::new(signed);
+            place.send(QueuedJob { id: job.id, signed, script, plan: Arc::new(plan), live });
         }
         Ok(job)
+    }
+
+    /// What nodes will verify, too: here it is said early and clearly. Who has been asked before is theirs to know.
+    fn verify(
+        &self,
+        session: &Session,
+        request: &ScriptRequest,
+        signed: &SignedRequest,
+    ) -> Result<(), RequestFault> {
+        let key = hex::decode(&self.federation.platform.signing_key).ok();
+        let key = key.and_then(|key| VerifyingKey::from_bytes(&key).ok()).ok_or(RequestFault::Signature)?;
+        key.verify(&signed.bytes, &signed.signature).map_err(|_| RequestFault::Signature)?;
+        request.fits(session.id, &session.asker, &session.parties, &session.releases())?;
+        request.is_valid_at(now_ms())
     }
 
     async fn not_open(&self, session: SessionId) -> Result<RequestError, RequestError> {
@@ -304,7 +323,7 @@ impl Broker {
 
     /// Runs a job from its session's queue to its end.
     pub(crate) async fn run_job(&self, session: &Arc<Session>, job: QueuedJob) {
-        let QueuedJob { id, script, plan, live } = job;
+        let QueuedJob { id, signed, script, plan, live } = job;
         let progress = Progress {
             store: self.store.clone(),
             job: id,
@@ -315,6 +334,7 @@ impl Broker {
             broker: self,
             session,
             job: id,
+            request: Hash::of(&signed.bytes),
             script: Hash::of(script.as_bytes()),
             plan_hash: plan.hash(),
             plan,
@@ -322,7 +342,7 @@ impl Broker {
             stop: Stop { cancelled: live.cancel.subscribe(), session: session.ending() },
         };
         let watch = self.telemetry.step(Step::Job).of(session.id);
-        let end = match watch.watch(self.answer_all(&mut run, &script)).await {
+        let end = match watch.watch(self.answer_all(&mut run, &signed, &script)).await {
             Ok(()) => JobEnd { state: JobState::Done, problem: None, line: 0 },
             Err((error, line)) => {
                 if error.ends_session() {
@@ -339,8 +359,14 @@ impl Broker {
         progress.ring();
     }
 
-    /// Offers the script to all workers, then asks its questions one by one. An error comes with its line.
-    async fn answer_all(&self, run: &mut Run<'_>, script: &Arc<str>) -> Result<(), (RunError, u32)> {
+    /// Hands the request to all nodes, offers the script to all workers, then asks its questions one by one. An error comes with its
+    /// line.
+    async fn answer_all(
+        &self,
+        run: &mut Run<'_>,
+        signed: &Arc<SignedRequest>,
+        script: &Arc<str>,
+    ) -> Result<(), (RunError, u32)> {
         let whole_script = |error: RunError| (error, 0);
         run.stop.check().await.map_err(whole_script)?;
         if !self.store.job_runs(run.job).await.map_err(|error| whole_script(error.into()))? {
@@ -351,7 +377,7 @@ impl Broker {
             return Ok(());
         }
         let parties = parties(run).map_err(whole_script)?;
-        let rules = run.stop.unless(offer(run, &parties, script)).await.map_err(whole_script)?;
+        let rules = run.stop.unless(offer(run, &parties, signed)).await.map_err(whole_script)?;
         let joined = strictest(&rules).ok_or(whole_script(RunError::PerturbationTables))?;
         for at in 0..run.plan.questions.len() {
             let (index, line) = (at as u32, run.plan.questions[at].line);
@@ -396,15 +422,36 @@ fn parties(run: &Run<'_>) -> Result<Vec<OwnerId>, RunError> {
     Ok(in_roster_order.filter(|id| workers.contains(id)).collect())
 }
 
+/// Hands the request to all nodes of the session. Each verifies it before it links, deals or computes anything there.
+async fn admit(run: &Run<'_>, signed: &Arc<SignedRequest>) -> Result<(), RunError> {
+    let order = AdmitOrder { session: run.session.id, job: run.job, signed: Arc::clone(signed) };
+    let nodes = run.broker.nodes(&run.session.parties);
+    // All are heard, so that what one of them records as refused is in this log, too.
+    let answers = join_all(nodes.iter().map(|node| node.admit(&order))).await;
+    let refused = answers.iter().find_map(|answer| match answer {
+        Err(RunError::Reported { problem, .. }) if problem.step == "admit" => Some(problem.clone().tamed()),
+        _ => None,
+    });
+    if let Some(problem) = refused {
+        let journal = &run.broker.journal;
+        journal.request_refused(run.session.id, run.job, run.request, problem.code).await;
+    }
+    answers.into_iter().collect()
+}
+
 /// Offers the script to its parties, and returns what their owners insist on, in roster order.
-async fn offer(run: &Run<'_>, parties: &[OwnerId], script: &Arc<str>) -> Result<Vec<Rules>, RunError> {
+async fn offer(
+    run: &Run<'_>,
+    parties: &[OwnerId],
+    signed: &Arc<SignedRequest>,
+) -> Result<Vec<Rules>, RunError> {
     let broker = run.broker;
     run.session.check_parties(broker).await?;
     run.progress.stage(0, &broker.federation.broker.id, "offer").await?;
+    admit(run, signed).await?;
     let offer = JobOffer {
         session: run.session.id,
         job: run.job,
-        script: Arc::clone(script),
         catalogue: Arc::clone(&run.session.catalogue),
         plan: run.plan_hash,
     };

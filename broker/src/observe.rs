@@ -21,8 +21,8 @@ use rusqlite::ErrorCode;
 use crate::problem::RunError;
 use crate::request::RequestError;
 use crate::roster::{
-    ComputeEvent, ComputeOrder, DealOrder, Description, JobOffer, JobRevision, NodeClient, NodeClients,
-    PeerLink, SessionOffer, SignedPartial,
+    AdmitOrder, ComputeEvent, ComputeOrder, DealOrder, Description, JobOffer, JobRevision, NodeClient,
+    NodeClients, PeerLink, SessionOffer, SignedPartial,
 };
 use crate::store::StoreError;
 
@@ -134,6 +134,10 @@ impl NodeClient for Observed {
 
     async fn confirm_alignment(&self, session: SessionId, unit_type: UnitType) -> Result<(), RunError> {
         self.watch(Step::LinkCanaries, session, self.node.confirm_alignment(session, unit_type)).await
+    }
+
+    async fn admit(&self, order: &AdmitOrder) -> Result<(), RunError> {
+        self.watch(Step::Admit, order.session, self.node.admit(order)).await
     }
 
     async fn offer(&self, offer: &JobOffer) -> Result<Rules, RunError> {

@@ -1,6 +1,7 @@
 //! What a client may send, checked once; and what it is told where that, or the work, fails.
 
 use kobling_model::record::Asker;
+use kobling_model::script_request::RequestFault;
 use kobling_model::{JobId, SessionId};
 use kobling_proto::observe::log::Line;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -43,6 +44,12 @@ impl RequestError {
     /// Something named is not there.
     pub fn not_found(code: &str, message: impl Into<String>) -> Self {
         Self::NotFound(Problem::of_request(code, message))
+    }
+
+    /// What the platform signed, or is said to have signed, is not taken.
+    pub fn not_taken(fault: RequestFault) -> Self {
+        let problem = Problem::of_request(fault.code(), format!("the request was not taken: {fault}"));
+        Self::Invalid(Problem { step: "submit".to_owned(), ..problem })
     }
 
     /// A key stands for another request.

@@ -8,6 +8,6 @@ pub mod nodes;
 
 pub use grpc::GrpcNodes;
 pub use nodes::{
-    ComputeEvent, ComputeOrder, DealOrder, Description, Incarnation, JobOffer, JobRevision, NodeClient,
-    NodeClients, PeerLink, SessionOffer, SignedPartial,
+    AdmitOrder, ComputeEvent, ComputeOrder, DealOrder, Description, Incarnation, JobOffer, JobRevision,
+    NodeClient, NodeClients, PeerLink, SessionOffer, SignedPartial,
 };

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use kobling_audit::{AuditLog, LogError, SharedLog};
+use kobling_model::script_request::ScriptRequest;
+use kobling_proto::FILE_DESCRIPTOR_SET;
 use kobling_proto::observe::Telemetry;
 use kobling_proto::observe::export::ExportRefused;
 use kobling_proto::observe::log::Line;
@@ -19,7 +21,6 @@ use kobling_proto::platform::v1::catalogue_service_server::CatalogueServiceServe
 use kobling_proto::platform::v1::job_service_server::JobServiceServer;
 use kobling_proto::platform::v1::session_service_server::SessionServiceServer;
 use kobling_proto::transport::{self, Callers, Traffic, TransportError};
-use kobling_proto::{FILE_DESCRIPTOR_SET, limits};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -41,7 +42,7 @@ const TIDY_INTERVAL: Duration = Duration::from_secs(10);
 /// How long clients are given to take what they are being sent, at shutdown.
 const DRAIN: Duration = Duration::from_secs(3);
 /// Largest request of a client: a script with room for the rest.
-const REQUEST_BYTES_MAX: usize = limits::MAX_SCRIPT_BYTES + 64 * 1024;
+const REQUEST_BYTES_MAX: usize = ScriptRequest::BYTES_MAX + 64 * 1024;
 
 /// What differs between a broker in production and one in a test.
 pub struct StartOptions {

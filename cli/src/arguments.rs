@@ -62,6 +62,8 @@ pub enum Command {
     /// they are valid, numbers in plausible ranges, units that fit each other. No real distribution is behind them,
     /// and nobody in them exists.
     Synth(SynthArguments),
+    /// Make the key that a platform signs requests with, and show the line that belongs into the federation file.
+    PlatformKey(PlatformKeyArguments),
     /// What an owner runs: keys, registers, the node itself.
     Node(kobling_node::cli::NodeArgs),
     /// What the centre runs.
@@ -152,9 +154,15 @@ pub enum Language {
 
 #[derive(Debug, Args)]
 pub struct PlatformArguments {
-    /// The platform's file: federation, certificate, key, researcher, institution and purpose.
+    /// The platform's file: federation, certificate, keys, researcher, institution and purpose.
     #[arg(long, global = true, value_name = "FILE", default_value = "platform.toml")]
     pub platform: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct PlatformKeyArguments {
+    /// Where the key goes; `signing_key` of the platform's file names it. There must be no such file.
+    pub file: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -25,7 +25,7 @@ use kobling_synth::linked::{self, Case, LinkedConfig, write_linked};
 use uuid::Uuid;
 
 use crate::arguments::{BenchArguments, BenchCase};
-use crate::client::{Client, JobEvent, JobState};
+use crate::client::{Client, JobEvent, JobState, OpenSession};
 use crate::command::{print, print_json};
 use crate::exit::Exit;
 use crate::federation;
@@ -288,7 +288,7 @@ struct Marks<'a> {
 impl Run {
     async fn of(
         client: &Client,
-        session: &str,
+        session: &OpenSession,
         script: &str,
         meter: &Meter,
         clock: Instant,

@@ -2,12 +2,14 @@
 //!
 //! Wire types stay in here. What goes wrong is a [`ClientError`] that names a party where one is concerned.
 
+mod request;
 mod watch;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use arrow_flight::flight_service_client::FlightServiceClient;
+use kobling_crypto::sign::SigningKey;
 use kobling_model::catalogue::{Catalogue, Datastore};
 use kobling_model::federation::{Federation, Party};
 use kobling_model::table::Table;
@@ -25,8 +27,10 @@ use kobling_proto::transport::{Credentials, dial};
 use serde::{Deserialize, Serialize};
 use tonic::transport::Channel;
 use tonic::{Request, Status};
+use zeroize::Zeroizing;
 
 use crate::exit::{Exit, unusable_because};
+pub use request::OpenSession;
 pub use watch::Watch;
 
 /// How long to wait for a connection.
@@ -46,6 +50,8 @@ pub struct Profile {
     pub certificate: PathBuf,
     /// PEM file of the certificate's private key.
     pub key: PathBuf,
+    /// File of the private key that requests are signed with: Ed25519, PKCS#8, as `kobling platform-key` makes it.
+    pub signing_key: PathBuf,
     /// The researcher, as the platform asserts.
     pub researcher: String,
     /// The institution, as the platform asserts.
@@ -191,6 +197,7 @@ pub struct Client {
     federation: Federation,
     channel: Channel,
     profile: Profile,
+    signing_key: SigningKey,
 }
 
 impl Client {
@@ -210,10 +217,11 @@ impl Client {
             .map_err(|error| unusable_because(profile.federation.display().to_string(), error))?;
         let credentials =
             Credentials { certificate_pem: read(&profile.certificate)?, key_pem: read(&profile.key)? };
+        let signing_key = signing_key(&folder.join(&profile.signing_key))?;
         let channel = dial(&federation.broker, &credentials, DIAL_TIMEOUT)
             .await
             .map_err(|error| ClientError::from(error.problem("connect")))?;
-        Ok(Self { federation, channel, profile })
+        Ok(Self { federation, channel, profile, signing_key })
     }
 
     /// Asks for another purpose than the platform file's, if one is given.
@@ -349,7 +357,7 @@ impl Client {
         &self,
         key: &str,
         datastores: &[(DatastoreId, u32)],
-    ) -> Result<String, ClientError> {
+    ) -> Result<OpenSession, ClientError> {
         let request = wire::OpenSessionRequest {
             key: key.to_owned(),
             researcher: self.profile.researcher.clone(),
@@ -361,28 +369,30 @@ impl Client {
         request.set_timeout(OPEN_TIMEOUT);
         let answer = self.sessions().open_session(request).await;
         let answer = answer.map_err(|status| self.failed(&status, "open-session"))?.into_inner();
-        Ok(answer.session.ok_or_else(|| self.broken("open-session"))?.id)
+        let session = answer.session.and_then(|told| OpenSession::of(told, &self.federation, datastores));
+        session.ok_or_else(|| self.broken("open-session"))
     }
 
     /// Ends a session.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn close_session(&self, session: &str) -> Result<(), ClientError> {
-        let request = in_time(wire::CloseSessionRequest { session: session.to_owned() });
+    pub async fn close_session(&self, session: &OpenSession) -> Result<(), ClientError> {
+        let request = in_time(wire::CloseSessionRequest { session: session.id.to_string() });
         let answer = self.sessions().close_session(request).await;
         answer.map(|_| ()).map_err(|status| self.failed(&status, "close-session"))
     }
 
-    /// Submits a script; a repeat under the same key returns the same job.
+    /// Signs a script and submits it; a repeat under the same key returns the same job.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn submit(&self, session: &str, key: &str, script: &str) -> Result<Job, ClientError> {
+    pub async fn submit(&self, session: &OpenSession, key: &str, script: &str) -> Result<Job, ClientError> {
+        let signed = session.sign(&self.signing_key, &self.profile, script);
         let request = wire::SubmitJobRequest {
-            session: session.to_owned(),
+            session: session.id.to_string(),
             key: key.to_owned(),
-            script: script.to_owned(),
+            signed: Some((&signed).into()),
         };
         let answer = self.jobs().submit_job(in_time(request)).await;
         self.read_job(answer.map_err(|status| self.failed(&status, "submit"))?.into_inner().job)
@@ -526,6 +536,14 @@ impl Profile {
         })?;
         toml::from_str(&text).map_err(|error| unusable_because(path.display().to_string(), error))
     }
+}
+
+/// Reads the key that requests are signed with.
+fn signing_key(path: &Path) -> anyhow::Result<SigningKey> {
+    let unusable =
+        |error: anyhow::Error| unusable_because(format!("{} cannot be read", path.display()), error);
+    let bytes = Zeroizing::new(std::fs::read(path).map_err(|error| unusable(error.into()))?);
+    SigningKey::from_pkcs8(&bytes).map_err(|error| unusable(error.into()))
 }
 
 fn in_time<T>(message: T) -> Request<T> {

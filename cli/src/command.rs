@@ -4,6 +4,7 @@ pub mod audit;
 pub mod catalogue;
 pub mod check;
 pub mod explain;
+pub mod platform_key;
 pub mod registers;
 pub mod run;
 pub mod synth;

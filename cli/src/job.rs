@@ -9,7 +9,7 @@ use kobling_model::plan::{Listing, Plan};
 use kobling_model::table::Table;
 use uuid::Uuid;
 
-use crate::client::{Client, ClientError, JobEvent, JobState, Warning};
+use crate::client::{Client, ClientError, JobEvent, JobState, OpenSession, Warning};
 use crate::render::progress::Progress;
 
 /// How long nodes and broker get to take leave after an interruption.
@@ -31,7 +31,7 @@ pub struct Course<'a> {
     required: Vec<(DatastoreId, u32)>,
     /// Under which the session is opened, or found again where its opening was interrupted.
     key: String,
-    session: Option<String>,
+    session: Option<OpenSession>,
     job: Option<String>,
 }
 

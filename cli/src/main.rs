@@ -72,6 +72,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Catalogue(arguments) => command::catalogue::run(arguments).await?,
         Command::Audit(arguments) => command::audit::run(arguments)?,
         Command::Registers(arguments) => command::registers::run(arguments)?,
+        Command::PlatformKey(arguments) => command::platform_key::run(&arguments)?,
         Command::Synth(arguments) => command::synth::run(arguments).await?,
         Command::Node(arguments) => return kobling_node::cli::run(arguments).await,
         Command::Broker(command) => {

@@ -50,6 +50,8 @@ pub struct Platform {
     pub uri: String,
     /// PEM of the authority that issues it.
     pub authority: String,
+    /// Ed25519 public key, hexadecimal, that it signs requests with: nodes take no script without.
+    pub signing_key: String,
 }
 
 /// Why a federation file is refused.
@@ -73,6 +75,9 @@ pub enum InvalidFederation {
         /// Whose.
         party: OwnerId,
     },
+    /// The platform's signing key is not 32 hexadecimal bytes.
+    #[error("the signing key of the platform is not 64 hexadecimal digits")]
+    PlatformSigningKey,
 }
 
 impl Federation {
@@ -106,7 +111,12 @@ impl Federation {
         uris.push(self.platform.uri.clone());
         distinct("URI name", uris)?;
         distinct("address", each(|party| party.address.to_string()))?;
-        distinct("signing key", each(|party| party.signing_key.to_ascii_lowercase()))?;
+        let mut keys = each(|party| party.signing_key.to_ascii_lowercase());
+        keys.push(self.platform.signing_key.to_ascii_lowercase());
+        distinct("signing key", keys)?;
+        if Hash::parse(&self.platform.signing_key).is_err() {
+            return Err(InvalidFederation::PlatformSigningKey);
+        }
         for party in self.parties() {
             if Hash::parse(&party.signing_key).is_err() {
                 return Err(InvalidFederation::SigningKey { party: party.id.clone() });
@@ -198,7 +208,11 @@ mod tests {
         Federation {
             name: "test".into(),
             broker: party("broker", 1),
-            platform: Platform { uri: "kobling://platform".into(), authority: String::new() },
+            platform: Platform {
+                uri: "kobling://platform".into(),
+                authority: String::new(),
+                signing_key: Hash::of(b"platform").to_string(),
+            },
             nodes: nodes.iter().zip(2..).map(|(id, port)| party(id, port)).collect(),
         }
     }
@@ -227,6 +241,15 @@ mod tests {
         assert!(matches!(Federation::from_toml(&unknown), Err(InvalidFederation::Syntax(_))));
         let doubled = federation(&["ssb", "ssb"]).to_toml();
         assert_eq!(Federation::from_toml(&doubled), Err(InvalidFederation::NotDistinct { what: "name" }));
+        let with_key = |key: String| {
+            let mut federation = federation(&["ssb", "krg"]);
+            federation.platform.signing_key = key;
+            Federation::from_toml(&federation.to_toml())
+        };
+        assert_eq!(with_key("abc".into()), Err(InvalidFederation::PlatformSigningKey));
+        // Whoever holds the broker's key must not be able to sign in the platform's place.
+        let brokers = Hash::of(b"broker").to_string().to_ascii_uppercase();
+        assert_eq!(with_key(brokers), Err(InvalidFederation::NotDistinct { what: "signing key" }));
         let alone = federation(&["ssb"]).to_toml();
         assert_eq!(Federation::from_toml(&alone), Err(InvalidFederation::TooFewNodes));
     }

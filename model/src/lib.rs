@@ -19,6 +19,7 @@ pub mod preparation;
 pub mod record;
 pub mod rules;
 pub mod scalar;
+pub mod script_request;
 pub mod table;
 pub mod unit;
 pub mod value;

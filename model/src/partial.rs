@@ -6,7 +6,7 @@ use crate::{AttemptId, Hash, OwnerId, SessionId};
 /// One worker's share of a protected table.
 ///
 /// Alone it is uniform. The two workers' shares add up, modulo 2³² and 2¹²⁸, to the protected table; whoever adds
-/// them checks first that both name the same session, attempt, plan and question, and that the two
+/// them checks first that both name the same request, session, attempt, plan and question, and that the two
 /// workers saw the same messages on the link between them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PartialAggregate {
@@ -14,7 +14,9 @@ pub struct PartialAggregate {
     pub session: SessionId,
     /// The attempt.
     pub attempt: AttemptId,
-    /// Hash of the plan.
+    /// Hash of the request that the platform signed.
+    pub request: Hash,
+    /// Hash of the plan, which names the exact versions of the data.
     pub plan: Hash,
     /// Index of the question in the plan.
     pub question: u32,
@@ -45,9 +47,10 @@ impl PartialAggregate {
         let shares: Vec<u8> = self.shares.iter().flat_map(|share| share.to_le_bytes()).collect();
         let [sums, squares] = [&self.sums, &self.squares]
             .map(|wide| wide.iter().flat_map(|share| share.to_le_bytes()).collect::<Vec<u8>>());
-        let fields: [&[u8]; 11] = [
+        let fields: [&[u8]; 12] = [
             &self.session.0,
             &self.attempt.0,
+            &self.request.0,
             &self.plan.0,
             &self.question.to_le_bytes(),
             self.party.as_str().as_bytes(),
@@ -58,7 +61,7 @@ impl PartialAggregate {
             &sums,
             &squares,
         ];
-        let mut message = b"kobling partial aggregate v2".to_vec();
+        let mut message = b"kobling partial aggregate v3".to_vec();
         for field in fields {
             let length = u32::try_from(field.len()).expect("a table has fewer than 2^28 cells");
             message.extend(length.to_le_bytes());

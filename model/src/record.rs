@@ -52,6 +52,22 @@ pub enum Event {
     },
     /// The operator lets a stopped node answer again.
     Resumed,
+    /// The operator has said that the clock, which is behind a time it has shown before, is right now.
+    ClockTrusted {
+        /// The latest time that it had shown, in milliseconds since 1970-01-01 UTC.
+        shown_ms: u64,
+    },
+    /// A request to run a script was not taken, and nothing of it was run.
+    RequestRefused {
+        /// The session it came in.
+        session: SessionId,
+        /// The job it came for.
+        job: JobId,
+        /// Hash of its bytes, as they came.
+        request: Hash,
+        /// Why, by the code of [`crate::script_request::RequestFault`].
+        fault: String,
+    },
     /// A question is about to be computed; what it may open is decided after this record.
     Opening(Box<Execution>),
     /// A question has ended; what leaves is hashed here, before it leaves.
@@ -80,6 +96,9 @@ pub struct Execution {
     pub attempt: AttemptId,
     /// Who asked.
     pub asked_by: Asker,
+    /// Hash of the request that the platform signed. None in records of before requests were signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Hash>,
     /// Hash of the script's text.
     pub script: Hash,
     /// Hash of the plan.
@@ -97,7 +116,7 @@ pub struct Execution {
     pub rules: Rules,
 }
 
-/// Who asked: what the platform's certificate proves, and what the platform merely says.
+/// Who asked: what the platform's certificate proves to the broker, and what the platform says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asker {
     /// SHA-256 of the platform's client certificate (DER).
@@ -109,7 +128,7 @@ pub struct Asker {
     /// What the answers are wanted for, as the platform asserts. Empty in records from before purposes were told.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub purpose: String,
-    /// Whether the assertion carries the researcher's or the platform's signature. Always false so far.
+    /// Whether the party whose record this is has verified the platform's signature on researcher, institution and purpose.
     pub signed: bool,
 }
 

@@ -108,6 +108,8 @@ pub enum NodeCommand {
     Policy(PolicyCommand),
     /// Print the public metadata of this node's releases as JSON, for `policy explain` at another owner.
     Catalogue,
+    /// Say that this machine's clock is right now, although it has shown a later time: requests are taken again. The node must not run.
+    TrustClock,
     /// Who am I, what do I have, who answers, what was asked last.
     Status {
         /// Print as JSON.
@@ -255,6 +257,13 @@ pub async fn run(args: NodeArgs) -> anyhow::Result<ExitCode> {
         NodeCommand::Catalogue => {
             let store = RegisterStore::open(state.root())?;
             println!("{}", serde_json::to_string_pretty(&store.catalogue())?);
+        }
+        NodeCommand::TrustClock => {
+            if operate::trust_clock(&config, &state)? {
+                println!("{} takes requests by this clock from now on; that is recorded", config.owner);
+            } else {
+                println!("the clock is not behind any time it has shown; nothing was changed");
+            }
         }
         NodeCommand::Status { json } => {
             let status = status::status(&config, &state).await?;

@@ -22,7 +22,7 @@ use kobling_crypto::protocol::joined_product::JoinedShape;
 use kobling_crypto::protocol::narrow_product::OwnerShape;
 use kobling_model::federation::{Roles, Worker};
 use kobling_model::plan::{self, Fragment, QuestionKind, Side};
-use kobling_model::record::{Event, Execution, Outcome};
+use kobling_model::record::{Asker, Event, Execution, Outcome};
 use kobling_model::rules::{Refusal, Rules};
 use kobling_model::{AttemptId, Hash, JobId, OwnerId, SessionId};
 use tokio::sync::mpsc;
@@ -176,7 +176,9 @@ impl Node {
             session: session.id,
             job: question.job,
             attempt: question.attempt,
-            asked_by: session.asker.clone(),
+            // The request that was granted says the same of who asks, and its signature was verified here.
+            asked_by: Asker { signed: true, ..session.asker.clone() },
+            request: Some(granted.request),
             script: granted.script,
             plan: granted.plan.hash(),
             question: question.index,
@@ -391,7 +393,7 @@ impl Task {
     /// What all owners of a question take for granted.
     pub fn digest(&self, computation: &Computation) -> Hash {
         let shape = format!("{computation:?}");
-        Hash::of_json(&(self.plan, self.index, &self.rules, &self.roles, shape))
+        Hash::of_json(&(self.granted.request, self.plan, self.index, &self.rules, &self.roles, shape))
     }
 }
 

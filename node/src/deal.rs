@@ -34,6 +34,7 @@ impl Node {
         if dealer.as_ref() != Some(&self.me) {
             return Err(NodeError::NotGranted { step: "deal" });
         }
+        session.is_asked_for("deal")?;
         let ended = session.ended.child_token();
         if !session.state().begin(attempt, Part::Deal, &ended) {
             return Err(NodeError::NotGranted { step: "deal" });

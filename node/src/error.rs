@@ -5,6 +5,7 @@ use kobling_crypto::channel::ChannelError;
 use kobling_disclosure::policy::PolicyRefusal;
 use kobling_model::OwnerId;
 use kobling_model::rules::Refusal;
+use kobling_model::script_request::RequestFault;
 use kobling_proto::common::v1::Problem;
 use kobling_proto::convert::problem::{code, status};
 use tonic::{Code, Status};
@@ -102,6 +103,14 @@ pub enum NodeError {
         /// The node.
         party: OwnerId,
     },
+    /// The request that the platform signed, or is said to have signed, is not taken.
+    #[error("the node of {party} did not take the request: {fault}")]
+    Request {
+        /// The node.
+        party: OwnerId,
+        /// Why.
+        fault: RequestFault,
+    },
     /// The owner's policy says no.
     #[error("the owner {party} refused: {reason}")]
     Refused {
@@ -196,6 +205,7 @@ impl NodeError {
             Self::Misaligned { .. } => "misaligned",
             Self::UnknownSession { .. } => "unknown-session",
             Self::PlanDiffers { .. } => "plan-differs",
+            Self::Request { fault, .. } => fault.code(),
             Self::Refused { .. } => "refused-by-owner",
             Self::NotAllowed { refusal, .. } => refusal.code(),
             Self::OwnerStopped { .. } => code::OWNER_STOPPED,
@@ -231,6 +241,7 @@ impl NodeError {
             | Self::NotAllowed { party, .. }
             | Self::TooLarge { party } => (Some(party), "judge".into()),
             Self::OwnerStopped { party } => (Some(party), "stop".into()),
+            Self::Request { party, .. } => (Some(party), "admit".into()),
             Self::Log { party } => (Some(party), "record".into()),
             Self::Aborted => (None, "abort".into()),
             Self::Invalid { .. } => (None, "request".into()),

@@ -5,6 +5,7 @@
 //! computed with others is opened outside the gate ([`protect`]), and nothing leaves that is not in the log
 //! first. Wire messages stop at [`service`], [`flight`] and [`peer`].
 
+pub mod admit;
 pub mod cells;
 pub mod cli;
 pub mod columns;
@@ -33,6 +34,7 @@ pub mod protect;
 pub mod random;
 pub mod register;
 pub mod rehearse;
+pub mod replay;
 pub mod secrets;
 pub mod serve;
 pub mod service;

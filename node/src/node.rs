@@ -27,6 +27,7 @@ use crate::identity_map::IdentityMap;
 use crate::keep::{Keep, Kept};
 use crate::linkage::{self, Tokens};
 use crate::peer::{Connector, LinkName, LinkTransport, Purpose};
+use crate::replay::ReplayStore;
 use crate::session::{Granted, Offered, Opening, Session, Sessions, compare_canaries, map_state};
 use crate::standing::InForce;
 use crate::state::StateDir;
@@ -61,6 +62,8 @@ pub struct Node {
     pub log: SharedLog,
     /// Sessions open now.
     pub sessions: Sessions,
+    /// Requests taken, so that none is taken twice.
+    pub replay: ReplayStore,
     /// What sessions keep between questions.
     pub keep: Arc<Keep>,
     /// Makes links to other parties.
@@ -188,7 +191,8 @@ impl Node {
             law: (decoys.epsilon, decoys.delta_exponent),
         });
         let name = LinkName { session: id, attempt: AttemptId([0; 16]), purpose: Purpose::Session };
-        let talks = members.iter().filter(|peer| **peer != self.me).map(|peer| {
+        let peers = members.clone();
+        let talks = peers.iter().filter(|peer| **peer != self.me).map(|peer| {
             let (node, opening, name) = (self.clone(), opening.clone(), name.clone());
             let peer_links = linking.len() >= 2 && linking.contains(peer);
             async move {
@@ -201,7 +205,7 @@ impl Node {
         });
         let said: Vec<_> = futures::future::try_join_all(talks).await?;
         let link = opening.conclude(said.into_iter().flatten().collect())?;
-        let session = Session::new(id, linking, releases, asker, link, self.keep.shelf(id));
+        let session = Session::new(id, linking, members, releases, asker, link, self.keep.shelf(id));
         self.gate()?;
         if !decoys.is_at_least_as_strict(self.policy.now().policy.decoys) {
             let reason = "its policy has become stricter while the session was opened; open another";
@@ -244,6 +248,7 @@ impl Node {
     pub fn tokens(&self, session: SessionId, unit_type: UnitType) -> Result<Vec<[u8; 16]>, NodeError> {
         self.gate()?;
         let session = self.sessions.get(session, &self.me)?;
+        session.is_asked_for("link")?;
         let link = session.link.as_ref().ok_or(NodeError::NotGranted { step: "link" })?;
         {
             let state = session.state();
@@ -337,11 +342,12 @@ impl Node {
         }
     }
 
-    /// Judges an offered script: derives the plan, compares it, and grants it under the owner's policy.
+    /// Judges the script of a request that was taken: derives the plan, compares it, and grants it under the owner's policy.
     /// Blocking.
     ///
     /// # Errors
-    /// [`NodeError::PlanDiffers`], [`NodeError::Refused`], [`NodeError::NotAllowed`], [`NodeError::OwnerStopped`].
+    /// [`NodeError::NotGranted`], [`NodeError::PlanDiffers`], [`NodeError::Refused`], [`NodeError::NotAllowed`],
+    /// [`NodeError::OwnerStopped`].
     pub fn judge(
         &self,
         session: SessionId,
@@ -352,6 +358,7 @@ impl Node {
     ) -> Result<Rules, NodeError> {
         self.gate()?;
         let session = self.sessions.get(session, &self.me)?;
+        let request = session.request_of(job)?;
         let refused = |reason| NodeError::Refused { party: self.me.clone(), reason };
         let pinned: Vec<_> = catalogue.datastores.iter().map(release_of).collect();
         if !pinned.iter().all(|release| session.releases.contains(release)) {
@@ -374,7 +381,7 @@ impl Node {
         self.judge_plan(&standing.policy, &session.asker, &commands, &plan)?;
         let script_hash = Hash::of(script.as_bytes());
         let (policy, outcomes) = (standing.hash, Mutex::default());
-        let granted = Granted { plan, script: script_hash, commands, policy, outcomes };
+        let granted = Granted { request, plan, script: script_hash, commands, policy, outcomes };
         let offered = Offered { script: script.to_owned(), catalogue };
         let mut state = session.state();
         state.granted.insert(job, Arc::new(granted));
@@ -424,6 +431,7 @@ impl Node {
         let policy = &self.policy.now().policy;
         self.judge_plan(policy, &session.asker, &granted.commands, &plan)?;
         let revised = Granted {
+            request: granted.request,
             plan,
             script: granted.script,
             commands: granted.commands.clone(),

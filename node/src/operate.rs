@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::founding::accept_peer;
 use crate::node::now_ms;
 use crate::register::{Bumped, DraftItem, ImportError, ImportReport, RegisterStore, ReleaseError};
+use crate::replay::ReplayStore;
 use crate::secrets::Secrets;
 use crate::serve::{StartError, pinned_federation, seal_key};
 use crate::state::{self, StateDir, StateError};
@@ -186,6 +187,20 @@ pub fn accept(config: &Config, state: &StateDir, peer: &OwnerId) -> Result<(), O
     let mut log = open_log(config, state)?;
     log.append(Event::PeerAccepted { peer: peer.clone() }, now_ms())?;
     Ok(accept_peer(state, peer)?)
+}
+
+/// Says that the clock, which is behind a time it has shown, is right now. Whether it was behind; nothing is changed where it is
+/// not.
+///
+/// # Errors
+/// [`OperateError`], also where the platform's signatures say that the clock is wrong.
+pub fn trust_clock(config: &Config, state: &StateDir) -> Result<bool, OperateError> {
+    let mut log = open_log(config, state)?;
+    let now_ms = now_ms();
+    let Some(shown_ms) = ReplayStore::shown_before(&state.replay(), now_ms)? else { return Ok(false) };
+    log.append(Event::ClockTrusted { shown_ms }, now_ms)?;
+    ReplayStore::trust_clock(&state.replay(), now_ms)?;
+    Ok(true)
 }
 
 /// Imports a release: all dataset folders in `folder`.

@@ -228,7 +228,11 @@ mod tests {
         Federation {
             name: "test".into(),
             broker: party((99, &"broker")),
-            platform: Platform { uri: "kobling://platform".into(), authority: String::new() },
+            platform: Platform {
+                uri: "kobling://platform".into(),
+                authority: String::new(),
+                signing_key: String::new(),
+            },
             nodes: nodes.iter().enumerate().map(party).collect(),
         }
     }

@@ -42,6 +42,7 @@ use crate::peer::grpc::{GrpcConnector, PeerEndpoint};
 use crate::peer::{Connector, Lobby};
 use crate::random;
 use crate::register::{RegisterStore, StoreError};
+use crate::replay::ReplayStore;
 use crate::service::Control;
 use crate::session::Sessions;
 use crate::standing::{Against, InForce, Standing};
@@ -231,6 +232,7 @@ pub async fn start(
         None => dialler.clone(),
     };
     let broker_deals = federation.nodes.len() == 2;
+    let replay = ReplayStore::open(state.replay(), now_ms())?;
     let keep = Keep::open(config.sessions_memory, state.kept())?;
     let node = Arc::new(Node {
         me: me.clone(),
@@ -245,6 +247,7 @@ pub async fn start(
         units,
         log: SharedLog::new(log),
         sessions: Sessions::default(),
+        replay,
         keep,
         connector: Arc::new(ObservedConnector { inner: connector, telemetry: telemetry.clone() }),
         signing_key,

@@ -24,7 +24,7 @@ use tonic::{Request, Response, Status};
 
 use crate::conduct::{Progress, Question};
 use crate::error::NodeError;
-use crate::node::Node;
+use crate::node::{Node, now_ms};
 use crate::observe::Stages;
 
 /// The control service. Admits the broker's certificate only.
@@ -115,6 +115,19 @@ impl NodeService for Control {
         Ok(Response::new(wire::ConfirmAlignmentResponse {}))
     }
 
+    async fn admit(
+        &self,
+        request: Request<wire::AdmitRequest>,
+    ) -> Result<Response<wire::AdmitResponse>, Status> {
+        let (request, asked_in) = self.of_broker(request)?;
+        let session = convert::session(&request.session).map_err(invalid)?;
+        let job = convert::job(&request.job).map_err(invalid)?;
+        let signed = request.signed.ok_or(NodeError::Invalid { field: "signed" })?.into();
+        let admitted = self.node.admit(session, job, signed, now_ms());
+        self.node.telemetry.step(Step::Admit).of(session).asked_by(asked_in).watch(admitted).await?;
+        Ok(Response::new(wire::AdmitResponse {}))
+    }
+
     async fn offer(
         &self,
         request: Request<wire::OfferRequest>,
@@ -127,7 +140,8 @@ impl NodeService for Control {
         let catalogue = Catalogue { datastores: datastores.map_err(invalid)? };
         let node = self.node.clone();
         let judged = async {
-            tokio::task::spawn_blocking(move || node.judge(session, job, &request.script, catalogue, plan))
+            let script = node.sessions.get(session, &node.me)?.take_script(job)?;
+            tokio::task::spawn_blocking(move || node.judge(session, job, &script, catalogue, plan))
                 .await
                 .map_err(|_| NodeError::Internal { party: self.node.me.clone(), step: "judge" })?
         };
@@ -271,7 +285,11 @@ mod tests {
         let federation = Federation {
             name: "test".into(),
             broker: party("broker"),
-            platform: Platform { uri: "kobling://platform".into(), authority: String::new() },
+            platform: Platform {
+                uri: "kobling://platform".into(),
+                authority: String::new(),
+                signing_key: String::new(),
+            },
             nodes: vec![party("ssb"), party("krg")],
         };
         let check = |linking: &[&str], members: &[&str]| {

@@ -17,6 +17,7 @@ use kobling_model::record::Asker;
 use kobling_model::{AttemptId, Hash, JobId, OwnerId, SessionId, UnitType};
 use tokio_util::sync::CancellationToken;
 
+use crate::admit::Admitted;
 use crate::error::NodeError;
 use crate::gate::Allowance;
 use crate::keep::Shelf;
@@ -31,6 +32,8 @@ pub struct Session {
     pub id: SessionId,
     /// Nodes that link, in roster order.
     pub linking: Vec<OwnerId>,
+    /// All nodes that take part, in roster order.
+    pub members: Vec<OwnerId>,
     /// Exact versions that may be used, in order.
     pub releases: Vec<Release>,
     /// Who asks.
@@ -67,6 +70,8 @@ pub struct SessionState {
     pub unconfirmed: HashMap<UnitType, Alignment>,
     /// Unit types that are aligned; the alignments are on the shelf.
     pub aligned: HashSet<UnitType>,
+    /// Requests of the platform that were taken.
+    pub admitted: HashMap<JobId, Admitted>,
     /// Plans derived and granted.
     pub granted: HashMap<JobId, Arc<Granted>>,
     /// What the newest of them was derived from, to be derived anew when an edit is not carried out.
@@ -141,6 +146,8 @@ impl SessionState {
 
 /// A plan that this node has derived itself and granted.
 pub struct Granted {
+    /// Hash of the request that the platform signed.
+    pub request: Hash,
     /// The plan.
     pub plan: Plan,
     /// Hash of the script's text.
@@ -167,6 +174,7 @@ impl Session {
     pub fn new(
         id: SessionId,
         linking: Vec<OwnerId>,
+        members: Vec<OwnerId>,
         releases: Vec<Release>,
         asker: Asker,
         link: Option<SessionLink>,
@@ -177,6 +185,7 @@ impl Session {
             given: HashMap::new(),
             unconfirmed: HashMap::new(),
             aligned: HashSet::new(),
+            admitted: HashMap::new(),
             granted: HashMap::new(),
             offered: None,
             begun: HashSet::new(),
@@ -187,6 +196,7 @@ impl Session {
         Self {
             id,
             linking,
+            members,
             releases,
             asker,
             link,

@@ -7,6 +7,7 @@
 //! secrets.sealed           federation secrets and the node's own secret
 //! identity/                sealed identity maps, one for each unit type
 //! registers/               imported releases
+//! replay                   requests taken, so that none is taken twice
 //! audit/                   the node's log
 //! policy.json              hash of the policy that the log names last
 //! stop.json                there while the operator has stopped the node
@@ -102,6 +103,11 @@ impl StateDir {
     /// The policy that the log names last.
     pub fn policy(&self) -> PathBuf {
         self.0.join("policy.json")
+    }
+
+    /// Requests taken.
+    pub fn replay(&self) -> PathBuf {
+        self.0.join("replay")
     }
 
     /// The node's log.

@@ -267,6 +267,7 @@ impl Task {
             protect::Verdict::Table(shares) => Cleared::Table(Box::new(PartialAggregate {
                 session: self.session.id,
                 attempt: self.attempt,
+                request: self.granted.request,
                 plan: self.plan,
                 question: self.index,
                 party: node.me.clone(),

@@ -21,9 +21,6 @@ pub const FLIGHT_BATCH_BYTES: usize = MIB;
 /// aggregate carries a signature and two hashes beside.
 pub const MAX_COLUMN_HEADER: usize = 16 * 1024;
 
-/// Largest script, in bytes. Scripts written by hand have a few thousand lines.
-pub const MAX_SCRIPT_BYTES: usize = MIB;
-
 /// Most tokens or rows of one alignment: twelve times the people of Norway, decoys and all. 1 GiB of tokens.
 pub const MAX_TOKENS: usize = 64 * 1024 * 1024;
 

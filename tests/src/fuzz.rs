@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `script` | a researcher | text to plan or diagnostics, and their rendering: `kobling-script` |
 //! | `plan` | a file | JSON to plan: `kobling_model::plan` |
+//! | `request` | the platform, by way of the broker | what is signed: `kobling_model::script_request` |
 //! | `messages` | any party | protobuf to the domain's words: `kobling_proto::convert` |
 //! | `ticket` | whoever calls Flight | tickets and descriptors: `kobling_proto::flight` |
 //! | `columns` | a node or the broker | tokens and row numbers: `kobling_proto::flight` |
@@ -25,6 +26,7 @@
 mod flight;
 mod peer;
 mod register;
+mod request;
 mod text;
 mod wire;
 
@@ -33,6 +35,7 @@ use std::path::PathBuf;
 pub use flight::{columns, partial, table, ticket};
 pub use peer::{computation, frame};
 pub use register::{csv, metadata};
+pub use request::request;
 pub use text::{audit, plan, script, settings};
 pub use wire::messages;
 
@@ -73,9 +76,10 @@ pub fn write_seeds(name: &str) {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     Target { name: "script", body: script, seeds: text::script_seeds },
     Target { name: "plan", body: plan, seeds: text::plan_seeds },
+    Target { name: "request", body: request, seeds: request::request_seeds },
     Target { name: "messages", body: messages, seeds: wire::message_seeds },
     Target { name: "ticket", body: ticket, seeds: flight::ticket_seeds },
     Target { name: "columns", body: columns, seeds: flight::column_seeds },

@@ -10,8 +10,8 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use kobling_broker::problem::RunError;
 use kobling_broker::roster::{
-    ComputeEvent, ComputeOrder, DealOrder, Description, JobOffer, JobRevision, NodeClient, NodeClients,
-    PeerLink, SessionOffer, SignedPartial,
+    AdmitOrder, ComputeEvent, ComputeOrder, DealOrder, Description, JobOffer, JobRevision, NodeClient,
+    NodeClients, PeerLink, SessionOffer, SignedPartial,
 };
 use kobling_crypto::channel::{Header, StepName, Transcript};
 use kobling_model::rules::Rules;
@@ -324,6 +324,10 @@ impl NodeClient for TappedNode {
 
     async fn revise(&self, revision: &JobRevision) -> Result<(), RunError> {
         self.inner.revise(revision).await
+    }
+
+    async fn admit(&self, order: &AdmitOrder) -> Result<(), RunError> {
+        self.inner.admit(order).await
     }
 
     async fn offer(&self, offer: &JobOffer) -> Result<Rules, RunError> {

@@ -26,9 +26,11 @@ use kobling_model::catalogue::Catalogue;
 use kobling_model::federation::{Federation, Party, Platform};
 use kobling_model::plan::{Plan, Release};
 use kobling_model::rules::{Refusal, Rules};
+use kobling_model::script_request::{ScriptRequest, SignedRequest, sorted};
 use kobling_model::table::Table;
-use kobling_model::{DatastoreId, JobId, OwnerId, SessionId};
+use kobling_model::{DatastoreId, Hash, JobId, OwnerId, SessionId};
 use kobling_node::config::Config as NodeConfig;
+use kobling_node::node::now_ms;
 use kobling_node::operate;
 use kobling_node::operator::{Answer, Order, ask};
 use kobling_node::peer::Connector;
@@ -91,6 +93,7 @@ pub struct World {
     broker: Option<RunningBroker>,
     broker_credentials: Credentials,
     platform_credentials: Credentials,
+    platform_key: SigningKey,
     channel: Mutex<Option<Channel>>,
     session: Mutex<Option<String>>,
     next_key: AtomicU64,
@@ -239,12 +242,14 @@ impl Founding {
         };
         let nodes: Vec<Party> = names.iter().map(|name| init(name)).collect();
         let broker_key = hex::encode(SigningKey::generate().verifying_key().as_bytes());
+        let platform_key = SigningKey::generate();
         let federation = Federation {
             name: "test".into(),
             broker: party(BROKER, broker_key),
             platform: Platform {
                 uri: format!("kobling://{PLATFORM}"),
                 authority: authorities[PLATFORM].pem().to_owned(),
+                signing_key: hex::encode(platform_key.verifying_key().as_bytes()),
             },
             nodes,
         };
@@ -286,6 +291,7 @@ impl Founding {
             owners,
             broker_credentials: authorities[BROKER].issue(BROKER),
             platform_credentials: authorities[PLATFORM].issue(PLATFORM),
+            platform_key,
             authorities,
             listeners,
             patience: self.patience,
@@ -437,12 +443,23 @@ impl World {
         self.runtime.block_on(node.stop());
     }
 
-    /// Stops a node and starts it again, on the same state.
-    pub fn restart_node(&mut self, name: &str) {
-        self.stop_node(name);
+    /// Starts a node that was stopped, on the same state.
+    pub fn start_stopped(&mut self, name: &str) {
         self.start_node(name);
         self.await_secrets();
         *lock(&self.session) = None;
+    }
+
+    /// What a node's operator does while the node is stopped.
+    pub fn operate<T>(&self, name: &str, act: impl FnOnce(&NodeConfig, &StateDir) -> T) -> T {
+        let Place { config, state } = Place::of(self.folder.path(), name);
+        act(&NodeConfig::load(&config).expect("a configuration"), &state)
+    }
+
+    /// Stops a node and starts it again, on the same state.
+    pub fn restart_node(&mut self, name: &str) {
+        self.stop_node(name);
+        self.start_stopped(name);
     }
 
     /// Stops the broker and starts it again, on the same state.
@@ -681,6 +698,9 @@ impl World {
 
 // What the platform can do.
 impl World {
+    /// Who asks: researcher, institution and purpose.
+    pub const ASKER: [&str; 3] = ["Kari Nordmann", "A university", "Tests of the whole system"];
+
     /// A connection with the broker, as the platform.
     pub fn platform(&self) -> Channel {
         let mut channel = lock(&self.channel);
@@ -699,13 +719,58 @@ impl World {
         format!("key-{}", self.next_key.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// What the platform signs for a script in a session, as the broker tells of it.
+    pub fn request(&self, session: &str, script: &str) -> ScriptRequest {
+        let mut client = SessionServiceClient::new(self.platform());
+        let asked = wire::GetSessionRequest { session: session.to_owned() };
+        // A session that nobody knows has no nodes and no data.
+        let told = self.wait(client.get_session(asked)).ok().and_then(|told| told.into_inner().session);
+        let told = told.unwrap_or_default();
+        let nodes: Vec<_> = told.nodes.iter().map(|name| id(name)).collect();
+        let releases = told.releases.into_iter().map(|release| release.try_into().expect("a release"));
+        let session = SessionId::parse(session).expect("a session's id");
+        self.request_for(session, Self::ASKER, &nodes, &releases.collect::<Vec<_>>(), script)
+    }
+
+    /// What the platform signs for a script of this asker (researcher, institution, purpose) in such a session.
+    pub fn request_for(
+        &self,
+        session: SessionId,
+        asker: [&str; 3],
+        nodes: &[OwnerId],
+        releases: &[Release],
+        script: &str,
+    ) -> ScriptRequest {
+        let nonce = Hash::of(format!("nonce {}", self.next_key.fetch_add(1, Ordering::Relaxed)).as_bytes());
+        let issued_ms = now_ms();
+        let [researcher, institution, purpose] = asker.map(str::to_owned);
+        ScriptRequest {
+            session,
+            script: script.to_owned(),
+            researcher,
+            institution,
+            purpose,
+            nodes: sorted(nodes),
+            releases: sorted(releases),
+            nonce: nonce.0[..16].try_into().expect("16 bytes"),
+            issued_ms,
+            expires_ms: issued_ms + 3_600_000,
+        }
+    }
+
+    /// A request, signed by the platform.
+    pub fn sign(&self, request: &ScriptRequest) -> SignedRequest {
+        let bytes = request.bytes();
+        SignedRequest { signature: self.platform_key.sign(&bytes).to_vec(), bytes }
+    }
+
     /// Opens a session over all datastores.
     pub fn open_session(&self) -> Result<String, Status> {
         let request = wire::OpenSessionRequest {
             key: self.fresh_key(),
-            researcher: "Kari Nordmann".into(),
-            institution: "A university".into(),
-            purpose: "Tests of the whole system".into(),
+            researcher: Self::ASKER[0].into(),
+            institution: Self::ASKER[1].into(),
+            purpose: Self::ASKER[2].into(),
             datastores: self.owners.iter().map(|(_, datastore, _)| format!("{datastore}:1")).collect(),
         };
         let mut client = SessionServiceClient::new(self.platform());
@@ -725,10 +790,20 @@ impl World {
         self.session.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
-    /// Submits a script.
+    /// Signs a script and submits it.
     pub fn submit(&self, session: &str, key: &str, script: &str) -> Result<wire::Job, Status> {
+        self.submit_signed(session, key, &self.sign(&self.request(session, script)))
+    }
+
+    /// Submits what has been signed, or not.
+    pub fn submit_signed(
+        &self,
+        session: &str,
+        key: &str,
+        signed: &SignedRequest,
+    ) -> Result<wire::Job, Status> {
         let request =
-            wire::SubmitJobRequest { session: session.into(), key: key.into(), script: script.into() };
+            wire::SubmitJobRequest { session: session.into(), key: key.into(), signed: Some(signed.into()) };
         let mut client = JobServiceClient::new(self.platform());
         Ok(self.wait(client.submit_job(request))?.into_inner().job.expect("a job"))
     }

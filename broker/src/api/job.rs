@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status};
 use super::session::to_the_end;
 use super::{Door, to_wire};
 use crate::broker::Broker;
-use crate::request::{job_id, session_id};
+use crate::request::{RequestError, job_id, session_id};
 use crate::store::{JobEvent, JobRow, JobState, Warning};
 
 /// The job service.
@@ -33,8 +33,11 @@ impl JobService for JobApi {
         self.door.platform(&request)?;
         let request = request.into_inner();
         let session = session_id(&request.session)?;
+        let signed = request.signed.ok_or_else(|| {
+            RequestError::invalid("signed", "a script is submitted with the platform's signature")
+        })?;
         let job = to_the_end(&self.broker, |broker| async move {
-            broker.submit(session, &request.key, request.script).await
+            broker.submit(session, &request.key, signed.into()).await
         });
         Ok(Response::new(wire::SubmitJobResponse { job: Some(job_to_wire(job.await?)) }))
     }

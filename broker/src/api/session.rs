@@ -92,5 +92,6 @@ fn session_to_wire(session: SessionRow) -> wire::Session {
         state: state.into(),
         releases: session.releases.iter().map(Into::into).collect(),
         problem: session.problem.as_ref().map(to_wire),
+        nodes: session.parties.iter().map(ToString::to_string).collect(),
     }
 }

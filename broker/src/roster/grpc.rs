@@ -32,8 +32,8 @@ use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use super::nodes::{
-    ComputeEvent, ComputeOrder, DealOrder, Description, Incarnation, JobOffer, JobRevision, NodeClient,
-    NodeClients, PeerLink, SessionOffer, SignedPartial,
+    AdmitOrder, ComputeEvent, ComputeOrder, DealOrder, Description, Incarnation, JobOffer, JobRevision,
+    NodeClient, NodeClients, PeerLink, SessionOffer, SignedPartial,
 };
 use crate::problem::{Problem, RunError, UNKNOWN_SESSION};
 
@@ -294,12 +294,22 @@ impl NodeClient for GrpcNode {
         self.call(step, 2, client.confirm_alignment(request)).await.map(drop)
     }
 
+    async fn admit(&self, order: &AdmitOrder) -> Result<(), RunError> {
+        let step = "admit";
+        let request = wire::AdmitRequest {
+            session: id_bytes(&order.session.0),
+            job: id_bytes(&order.job.0),
+            signed: Some((&*order.signed).into()),
+        };
+        let mut client = self.control(step).await?;
+        self.call(step, 1, client.admit(request)).await.map(drop)
+    }
+
     async fn offer(&self, offer: &JobOffer) -> Result<Rules, RunError> {
         let step = "offer";
         let request = wire::OfferRequest {
             session: id_bytes(&offer.session.0),
             job: id_bytes(&offer.job.0),
-            script: offer.script.to_string(),
             catalogue: offer.catalogue.datastores.iter().map(Into::into).collect(),
             plan: convert::hash_bytes(&offer.plan),
         };

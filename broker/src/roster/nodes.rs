@@ -11,6 +11,7 @@ use kobling_model::catalogue::{Catalogue, Datastore};
 use kobling_model::plan::Release;
 use kobling_model::record::Asker;
 use kobling_model::rules::{Refusal, Rules};
+use kobling_model::script_request::SignedRequest;
 use kobling_model::{AttemptId, Hash, JobId, OwnerId, SessionId, UnitType};
 use kobling_proto::flight;
 
@@ -52,7 +53,10 @@ pub trait NodeClient: Send + Sync {
     /// Has it compare canaries with the other linking nodes.
     async fn confirm_alignment(&self, session: SessionId, unit_type: UnitType) -> Result<(), RunError>;
 
-    /// Offers a script. Returns the rules that the owner insists on.
+    /// Hands it a request that the platform has signed, which it verifies before it does anything in the session.
+    async fn admit(&self, order: &AdmitOrder) -> Result<(), RunError>;
+
+    /// Offers the script of a request that it has taken. Returns the rules that the owner insists on.
     async fn offer(&self, offer: &JobOffer) -> Result<Rules, RunError>;
 
     /// Tells it that an edit of the job offered last is not carried out. Returns once it has derived the same plan.
@@ -120,6 +124,17 @@ pub struct SessionOffer {
     pub asker: Asker,
 }
 
+/// A request as nodes are handed it.
+#[derive(Clone, Debug)]
+pub struct AdmitOrder {
+    /// The session.
+    pub session: SessionId,
+    /// The job that it is for.
+    pub job: JobId,
+    /// The request, as it came from the platform.
+    pub signed: Arc<SignedRequest>,
+}
+
 /// A script as nodes are told of it.
 #[derive(Clone, Debug)]
 pub struct JobOffer {
@@ -127,8 +142,6 @@ pub struct JobOffer {
     pub session: SessionId,
     /// The job.
     pub job: JobId,
-    /// The researcher's text.
-    pub script: Arc<str>,
     /// The releases pinned for the session.
     pub catalogue: Arc<Catalogue>,
     /// Hash of the broker's plan.
@@ -199,6 +212,7 @@ pub enum ComputeEvent {
 }
 
 /// A partial aggregate as it came, not yet checked. Worth nothing without its sibling.
+#[derive(Clone)]
 pub struct SignedPartial {
     /// One share for each cell.
     pub words: Vec<u32>,

@@ -8,7 +8,9 @@ use futures::StreamExt;
 use kobling_broker::config::{Limits, Times};
 use kobling_broker::roster::NodeClients;
 use kobling_broker::{Config, RunningBroker, StartOptions, start};
-use kobling_model::JobId;
+use kobling_model::plan::Release;
+use kobling_model::script_request::{ScriptRequest, sorted};
+use kobling_model::{JobId, OwnerId, SessionId};
 use kobling_proto::common::v1::Problem;
 use kobling_proto::convert::problem::problem_of;
 use kobling_proto::flight::{self, v1 as ticket};
@@ -24,7 +26,7 @@ use tokio::net::TcpListener;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
-use crate::support::{COUNT, Nodes, TWO_OWNERS, World, count, owner};
+use crate::support::{COUNT, Nodes, PLATFORM, TWO_OWNERS, World, count, owner, signed};
 
 /// A certificate authority.
 struct Authority {
@@ -121,6 +123,29 @@ fn open(key: &str) -> wire::OpenSessionRequest {
     }
 }
 
+fn submit_in(
+    session: SessionId,
+    nodes: &[OwnerId],
+    releases: &[Release],
+    script: &str,
+) -> wire::SubmitJobRequest {
+    let issued_ms = kobling_broker::audit::now_ms();
+    let request = ScriptRequest {
+        session,
+        script: script.to_owned(),
+        researcher: "Kari".into(),
+        institution: "UiB".into(),
+        purpose: "Kreft og utdanning".into(),
+        nodes: sorted(nodes),
+        releases: sorted(releases),
+        nonce: [1; 16],
+        issued_ms,
+        expires_ms: issued_ms + 60_000,
+    };
+    let signed = signed(&request, &PLATFORM);
+    wire::SubmitJobRequest { session: session.to_string(), key: "j".into(), signed: Some((&signed).into()) }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_gets_from_the_catalogue_to_a_table() {
     let served = Served::new().await;
@@ -144,8 +169,12 @@ async fn a_client_gets_from_the_catalogue_to_a_table() {
     let session = sessions.open_session(open("s")).await.expect("opens").into_inner().session.expect("one");
     assert_eq!(session.state(), wire::SessionState::Open);
     let mut jobs = JobServiceClient::new(channel.clone());
-    let submit =
-        wire::SubmitJobRequest { session: session.id.clone(), key: "j".into(), script: TWO_OWNERS.into() };
+    assert_eq!(session.nodes, ["ssb", "krg", "fhi"], "whom to sign for");
+    let id = SessionId::parse(&session.id).expect("an id");
+    let releases = session.releases.iter().cloned().map(|it| Release::try_from(it).expect("a release"));
+    let nodes = session.nodes.iter().map(|name| owner(name)).collect::<Vec<_>>();
+    let releases = releases.collect::<Vec<_>>();
+    let submit = submit_in(id, &nodes, &releases, TWO_OWNERS);
     let job = jobs.submit_job(submit).await.expect("accepted").into_inner().job.expect("one");
     let watch = wire::WatchJobRequest { job: job.id.clone(), after: 0 };
     let events: Vec<_> = jobs.watch_job(watch).await.expect("watched").into_inner().collect().await;
@@ -223,11 +252,14 @@ async fn bad_requests_are_typed_problems_and_the_broker_lives() {
             (Code::InvalidArgument, "invalid-request")
         );
     }
-    let submit = |script: String| wire::SubmitJobRequest { session: "0".repeat(32), key: "j".into(), script };
+    let submit = |script: String| submit_in(SessionId([0; 16]), &[], &[], &script);
+    let unsigned = wire::SubmitJobRequest { signed: None, ..submit(String::new()) };
+    let unsigned = jobs.submit_job(unsigned).await.expect_err("not signed");
+    assert_eq!(problem(&unsigned).code, "invalid-request");
     let unknown = jobs.submit_job(submit(String::new())).await.expect_err("no such session");
     assert_eq!((unknown.code(), problem(&unknown).code.as_str()), (Code::NotFound, "unknown-session"));
     let long = jobs.submit_job(submit("x".repeat((1 << 20) + 1))).await.expect_err("too long");
-    assert_eq!(problem(&long).code, "invalid-request");
+    assert_eq!(problem(&long).code, "request-malformed");
     // Beyond the size of any message, the transport refuses before anything is decoded.
     let huge = jobs.submit_job(submit("x".repeat(8 << 20))).await.expect_err("too long");
     assert!(matches!(huge.code(), Code::OutOfRange | Code::ResourceExhausted), "{huge:?}");

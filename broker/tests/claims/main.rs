@@ -12,13 +12,15 @@ use kobling_broker::request::RequestError;
 use kobling_broker::roster::ComputeEvent;
 use kobling_broker::session::OpenRequest;
 use kobling_broker::store::{JobEvent, JobState, SessionState, Store};
+use kobling_crypto::sign::SigningKey;
 use kobling_model::record::{Event, Outcome};
 use kobling_model::rules::Refusal;
+use kobling_model::script_request::{ScriptRequest, SignedRequest};
 use kobling_model::table::{Cell, Statistics};
 use kobling_model::{Hash, JobId, SessionId};
 use support::{
-    COUNT, Faults, ONE_OWNER, SUMS, TWO_OWNERS, World, count, finished, is_state, open, open_request, owner,
-    problem_code, reported, rules, run,
+    COUNT, Faults, ONE_OWNER, PLATFORM, SUMS, TWO_OWNERS, World, count, finished, is_state, open,
+    open_request, owner, problem_code, reported, request, rules, run, signed, submit,
 };
 
 fn position(happened: &[String], what: &str) -> usize {
@@ -67,6 +69,81 @@ async fn every_question_is_on_record_before_a_node_is_asked_and_before_its_table
 }
 
 #[tokio::test]
+async fn what_the_platform_has_not_signed_for_this_session_reaches_no_node() {
+    let world = World::new();
+    let broker = world.broker().await;
+    let session = open(&broker).await;
+    let honest = request(&broker, session.id, ONE_OWNER).await;
+    let changed = |change: fn(&mut ScriptRequest)| {
+        let mut request = honest.clone();
+        change(&mut request);
+        signed(&request, &PLATFORM)
+    };
+    let whole = signed(&honest, &PLATFORM);
+    let mut other_bytes = signed(&honest, &PLATFORM);
+    other_bytes.bytes = ScriptRequest { script: TWO_OWNERS.into(), ..honest.clone() }.bytes();
+    let mut longer = signed(&honest, &PLATFORM);
+    longer.bytes.push(0);
+    let refused = [
+        ("request-signature", signed(&honest, &SigningKey::generate())),
+        ("request-signature", other_bytes),
+        ("request-signature", SignedRequest { signature: Vec::new(), ..whole.clone() }),
+        ("request-malformed", longer),
+        ("request-differs", changed(|request| request.session.0[0] ^= 1)),
+        ("request-differs", changed(|request| request.researcher = "Another".into())),
+        ("request-differs", changed(|request| request.institution = "Another".into())),
+        ("request-differs", changed(|request| request.purpose = "Another".into())),
+        ("request-differs", changed(|request| drop(request.nodes.pop()))),
+        ("request-differs", changed(|request| drop(request.releases.pop()))),
+        (
+            "request-expired",
+            changed(|request| {
+                request.issued_ms -= 7_200_000;
+                request.expires_ms = request.issued_ms + 1;
+            }),
+        ),
+        (
+            "request-not-yet-valid",
+            changed(|request| {
+                request.issued_ms += 7_200_000;
+                request.expires_ms += 7_200_000;
+            }),
+        ),
+        ("request-lifetime", changed(|request| request.expires_ms += ScriptRequest::LIFETIME_MAX_MS)),
+    ];
+    for (at, (code, signed)) in refused.into_iter().enumerate() {
+        let Err(RequestError::Invalid(problem)) = broker.submit(session.id, &format!("{at}"), signed).await
+        else {
+            panic!("{code} was not refused")
+        };
+        assert_eq!(problem.code, code);
+    }
+    assert!(!world.happened().iter().any(|it| it.starts_with("admit") || it.starts_with("offer")));
+    // The same bytes again, under the same key: the same job. Every node of the session is handed them, unchanged.
+    let job = broker.submit(session.id, "job", whole.clone()).await.expect("accepted");
+    assert_eq!(broker.submit(session.id, "job", whole.clone()).await.expect("known").id, job.id);
+    assert_eq!(finished(&broker, job.id).await.0.state, JobState::Done);
+    for party in ["ssb", "krg", "fhi"] {
+        assert_eq!(world.happened().iter().filter(|it| **it == format!("admit {party}")).count(), 1);
+    }
+    let records = world.records.lock().expect("lock");
+    let Some(Event::Opening(execution)) = records.first() else { panic!("an opening first") };
+    assert_eq!((execution.request, execution.asked_by.signed), (Some(Hash::of(&whole.bytes)), true));
+}
+
+#[tokio::test]
+async fn a_request_that_a_node_does_not_take_is_recorded_and_nothing_is_offered() {
+    let world = World::with(Faults { replayed: Some(owner("fhi")), ..Faults::default() });
+    let broker = world.broker().await;
+    let (job, _) = run(&broker, TWO_OWNERS).await;
+    assert_eq!((job.state, problem_code(&job)), (JobState::Failed, "request-replayed"));
+    assert_eq!(job.problem.expect("said").party, Some(owner("fhi")));
+    assert!(!world.happened().iter().any(|it| it.starts_with("offer ssb") || it.starts_with("tokens")));
+    let records = world.records.lock().expect("lock");
+    assert!(matches!(&records[..], [Event::RequestRefused { fault, .. }] if fault == "request-replayed"));
+}
+
+#[tokio::test]
 async fn what_cannot_be_recorded_is_not_released() {
     let released: fn(&Event) -> bool =
         |event| matches!(event, Event::Outcome { outcome: Outcome::Released { .. }, .. });
@@ -100,7 +177,7 @@ async fn the_same_key_is_the_same_session_and_the_same_job() {
     let others = OpenRequest { datastores: vec!["no.ssb.fdb:1".into()], ..open_request("a") };
     assert!(matches!(broker.open_session(others).await, Err(RequestError::Conflict(_))));
 
-    let submit = |script: &str| broker.submit(first.id, "job", script.to_owned());
+    let submit = |script: &'static str| submit(&broker, first.id, "job", script);
     let (job, again) = tokio::join!(submit(ONE_OWNER), submit(ONE_OWNER));
     let (job, again) = (job.expect("accepted"), again.expect("accepted"));
     assert_eq!(job.id, again.id);
@@ -128,7 +205,7 @@ async fn linked_rows_agree_between_owners_and_are_made_once_a_session() {
     let broker = world.broker().await;
     let session = open(&broker).await;
     for key in ["one", "two"] {
-        let job = broker.submit(session.id, key, TWO_OWNERS.into()).await.expect("accepted");
+        let job = submit(&broker, session.id, key, TWO_OWNERS).await.expect("accepted");
         assert_eq!(finished(&broker, job.id).await.0.state, JobState::Done);
     }
     let happened = world.happened();
@@ -151,7 +228,7 @@ async fn a_token_that_comes_twice_ends_the_session_and_names_the_owner() {
     let session = broker.get_session(job.session).await.expect("known");
     assert_eq!((session.state, session.problem.expect("said").code), (SessionState::Ended, problem.code));
     assert!(!world.happened().iter().any(|it| it.starts_with("rows")));
-    let later = broker.submit(job.session, "later", ONE_OWNER.into()).await;
+    let later = submit(&broker, job.session, "later", ONE_OWNER).await;
     assert!(matches!(later, Err(RequestError::NotNow(_))));
 }
 
@@ -278,7 +355,7 @@ async fn a_node_that_is_gone_is_named_even_where_another_complains_first() {
     let world = World::with(Faults { hang: true, ..Faults::default() });
     let broker = world.broker().await;
     let session = open(&broker).await;
-    let job = broker.submit(session.id, "job", TWO_OWNERS.into()).await.expect("accepted");
+    let job = submit(&broker, session.id, "job", TWO_OWNERS).await.expect("accepted");
     world.computing.notified().await;
     // The session's next question finds ssb complaining of a broken link, since the dealer is gone.
     broker.cancel_job(job.id).await.expect("known");
@@ -291,7 +368,7 @@ async fn a_node_that_is_gone_is_named_even_where_another_complains_first() {
         watching.computing.notified().await;
         watching.faults.lock().expect("lock").down = Some(owner("fhi"));
     });
-    let job = broker.submit(session.id, "next", TWO_OWNERS.into()).await.expect("accepted");
+    let job = submit(&broker, session.id, "next", TWO_OWNERS).await.expect("accepted");
     let (job, _) = finished(&broker, job.id).await;
     downed.await.expect("ended");
     let problem = job.problem.expect("said");
@@ -303,8 +380,8 @@ async fn cancelling_aborts_at_all_parties_and_leaves_nothing_running() {
     let world = World::with(Faults { hang: true, ..Faults::default() });
     let broker = world.broker().await;
     let session = open(&broker).await;
-    let running = broker.submit(session.id, "running", ONE_OWNER.into()).await.expect("accepted");
-    let waiting = broker.submit(session.id, "waiting", ONE_OWNER.into()).await.expect("accepted");
+    let running = submit(&broker, session.id, "running", ONE_OWNER).await.expect("accepted");
+    let waiting = submit(&broker, session.id, "waiting", ONE_OWNER).await.expect("accepted");
     world.computing.notified().await;
     let waiting = broker.cancel_job(waiting.id).await.expect("known");
     assert_eq!(waiting.state, JobState::Cancelled);
@@ -319,7 +396,7 @@ async fn cancelling_aborts_at_all_parties_and_leaves_nothing_running() {
     );
     // The session goes on.
     world.faults.lock().expect("lock").hang = false;
-    let next = broker.submit(session.id, "next", ONE_OWNER.into()).await.expect("accepted");
+    let next = submit(&broker, session.id, "next", ONE_OWNER).await.expect("accepted");
     assert_eq!(finished(&broker, next.id).await.0.state, JobState::Done);
     assert_eq!(broker.cancel_job(next.id).await.expect("known").state, JobState::Done);
 }
@@ -359,7 +436,7 @@ async fn questions_beyond_the_turns_wait_and_one_that_is_cancelled_leaves_the_qu
     let mut jobs = Vec::new();
     for key in ["1", "2", "3", "4"] {
         let session = broker.open_session(open_request(key)).await.expect("opened");
-        jobs.push(broker.submit(session.id, "job", ONE_OWNER.into()).await.expect("accepted").id);
+        jobs.push(submit(&broker, session.id, "job", ONE_OWNER).await.expect("accepted").id);
     }
     let computing = || world.happened().iter().filter(|it| it.starts_with("compute ssb")).count();
     while computing() < 2 {
@@ -381,7 +458,7 @@ async fn watching_resumes_after_any_event_and_ends_with_the_job() {
     let world = World::new();
     let broker = world.broker().await;
     let session = open(&broker).await;
-    let job = broker.submit(session.id, "job", TWO_OWNERS.into()).await.expect("accepted");
+    let job = submit(&broker, session.id, "job", TWO_OWNERS).await.expect("accepted");
     let numbered = |after| {
         let broker = broker.clone();
         async move {
@@ -406,7 +483,7 @@ async fn after_a_restart_unfinished_jobs_have_failed_and_nodes_are_told_to_close
     let (job, session) = {
         let broker = world.broker_over(Store::open(folder.path()).expect("opens")).await;
         let session = open(&broker).await;
-        let job = broker.submit(session.id, "job", ONE_OWNER.into()).await.expect("accepted");
+        let job = submit(&broker, session.id, "job", ONE_OWNER).await.expect("accepted");
         world.computing.notified().await;
         (job.id, session.id)
     };
@@ -428,8 +505,8 @@ async fn stopping_aborts_what_runs_and_closes_sessions_at_the_nodes() {
     let world = World::with(Faults { hang: true, ..Faults::default() });
     let broker = world.broker().await;
     let session = open(&broker).await;
-    let running = broker.submit(session.id, "running", ONE_OWNER.into()).await.expect("accepted");
-    let waiting = broker.submit(session.id, "waiting", ONE_OWNER.into()).await.expect("accepted");
+    let running = submit(&broker, session.id, "running", ONE_OWNER).await.expect("accepted");
+    let waiting = submit(&broker, session.id, "waiting", ONE_OWNER).await.expect("accepted");
     world.computing.notified().await;
     broker.stop().await;
     for job in [running, waiting] {
@@ -450,7 +527,7 @@ async fn a_node_that_restarted_ends_the_session() {
     let broker = world.broker().await;
     let session = open(&broker).await;
     world.faults.lock().expect("lock").restarted = Some(owner("krg"));
-    let job = broker.submit(session.id, "job", ONE_OWNER.into()).await.expect("accepted");
+    let job = submit(&broker, session.id, "job", ONE_OWNER).await.expect("accepted");
     let (job, _) = finished(&broker, job.id).await;
     assert_eq!((job.state, problem_code(&job)), (JobState::Failed, "restarted"));
     assert_eq!(job.problem.expect("said").party, Some(owner("krg")));
@@ -474,7 +551,7 @@ async fn idle_sessions_end_and_busy_ones_do_not() {
     let broker = world.broker().await;
     let idle = broker.open_session(open_request("idle")).await.expect("opens");
     let busy = broker.open_session(open_request("busy")).await.expect("opens");
-    let job = broker.submit(busy.id, "job", ONE_OWNER.into()).await.expect("accepted");
+    let job = submit(&broker, busy.id, "job", ONE_OWNER).await.expect("accepted");
     world.computing.notified().await;
     broker.tidy(Instant::now() + Duration::from_secs(899), 0).await.expect("tidied");
     assert_eq!(broker.get_session(idle.id).await.expect("known").state, SessionState::Open);
@@ -515,7 +592,7 @@ async fn a_script_with_errors_is_a_rejected_job_with_all_of_them() {
     assert!(job.diagnostics[0].message.contains("KJONN"));
     assert_eq!(events.len(), 1);
     assert!(!world.happened().iter().any(|it| it.starts_with("offer")));
-    let long = broker.submit(job.session, "long", "x".repeat((1 << 20) + 1)).await;
+    let long = submit(&broker, job.session, "long", &"x".repeat((1 << 20) + 1)).await;
     assert!(matches!(long, Err(RequestError::Invalid(_))));
 }
 

@@ -5,7 +5,8 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,9 +16,10 @@ use kobling_broker::audit::{NotRecorded, Recorder};
 use kobling_broker::broker::{Broker, Parts};
 use kobling_broker::config::{Limits, Times};
 use kobling_broker::problem::{Problem, RunError};
+use kobling_broker::request::RequestError;
 use kobling_broker::roster::{
-    ComputeEvent, ComputeOrder, DealOrder, Description, Incarnation, JobOffer, JobRevision, NodeClient,
-    NodeClients, PeerLink, SessionOffer, SignedPartial,
+    AdmitOrder, ComputeEvent, ComputeOrder, DealOrder, Description, Incarnation, JobOffer, JobRevision,
+    NodeClient, NodeClients, PeerLink, SessionOffer, SignedPartial,
 };
 use kobling_broker::session::OpenRequest;
 use kobling_broker::store::{JobEvent, JobRow, JobState, SessionRow, Store};
@@ -30,6 +32,7 @@ use kobling_model::partial::PartialAggregate;
 use kobling_model::plan::{Plan, QuestionKind};
 use kobling_model::record::{Asker, Event, Outcome};
 use kobling_model::rules::{Refusal, Rules};
+use kobling_model::script_request::{ScriptRequest, SignedRequest, sorted};
 use kobling_model::table::{Cell, layout};
 use kobling_model::{
     AttemptId, DatastoreId, Day, Hash, JobId, OwnerId, SessionId, UnitType, VariableName, Version,
@@ -101,6 +104,8 @@ pub struct Faults {
     pub other_outcome: Option<OwnerId>,
     /// Workers never end until the gate opens.
     pub hang: bool,
+    /// This node says that it has taken the request before.
+    pub replayed: Option<OwnerId>,
     /// This node cannot be reached at all.
     pub down: Option<OwnerId>,
     /// This node has been started anew.
@@ -122,6 +127,8 @@ pub struct World {
     pub computing: Notify,
     keys: HashMap<OwnerId, SigningKey>,
     plans: Mutex<HashMap<JobId, Plan>>,
+    /// Requests handed over: their names and scripts.
+    admitted: Mutex<HashMap<JobId, (Hash, String)>>,
     offers: Mutex<HashMap<JobId, JobOffer>>,
     attempts: Mutex<HashMap<AttemptId, ComputeOrder>>,
 }
@@ -200,7 +207,11 @@ impl World {
         let mut federation = Federation {
             name: "test".into(),
             broker: party(("broker", 1)),
-            platform: Platform { uri: "kobling://platform".into(), authority: String::new() },
+            platform: Platform {
+                uri: "kobling://platform".into(),
+                authority: String::new(),
+                signing_key: hex::encode(PLATFORM.verifying_key().as_bytes()),
+            },
             nodes: vec![party(("ssb", 2)), party(("krg", 3)), party(("fhi", 4))],
         };
         change(&mut federation);
@@ -213,6 +224,7 @@ impl World {
             computing: Notify::new(),
             keys,
             plans: Mutex::default(),
+            admitted: Mutex::default(),
             offers: Mutex::default(),
             attempts: Mutex::default(),
         })
@@ -288,6 +300,52 @@ pub async fn open(broker: &Arc<Broker>) -> SessionRow {
     broker.open_session(open_request("session")).await.expect("opens")
 }
 
+/// What the platform signs with.
+pub static PLATFORM: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
+
+static NONCE: AtomicU64 = AtomicU64::new(0);
+
+/// What the platform would sign for a script in a session.
+pub async fn request(broker: &Arc<Broker>, session: SessionId, script: &str) -> ScriptRequest {
+    let nonce = u128::from(NONCE.fetch_add(1, Ordering::Relaxed)).to_le_bytes();
+    let issued_ms = kobling_broker::audit::now_ms();
+    let mut request = ScriptRequest {
+        session,
+        script: script.to_owned(),
+        researcher: "Kari".into(),
+        institution: "UiB".into(),
+        purpose: "Kreft og utdanning".into(),
+        nodes: Vec::new(),
+        releases: Vec::new(),
+        nonce,
+        issued_ms,
+        expires_ms: issued_ms + 3_600_000,
+    };
+    if let Ok(row) = broker.get_session(session).await {
+        request.researcher = row.key.researcher;
+        request.institution = row.key.institution;
+        (request.nodes, request.releases) = (sorted(&row.parties), sorted(&row.releases));
+    }
+    request
+}
+
+/// A request as it is signed with a key.
+pub fn signed(request: &ScriptRequest, key: &SigningKey) -> SignedRequest {
+    let bytes = request.bytes();
+    SignedRequest { signature: key.sign(&bytes).to_vec(), bytes }
+}
+
+/// Submits a script as the platform does.
+pub async fn submit(
+    broker: &Arc<Broker>,
+    session: SessionId,
+    key: &str,
+    script: &str,
+) -> Result<JobRow, RequestError> {
+    let request = request(broker, session, script).await;
+    broker.submit(session, key, signed(&request, &PLATFORM)).await
+}
+
 /// Waits for a job's end through its events, and returns both.
 pub async fn finished(broker: &Arc<Broker>, job: JobId) -> (JobRow, Vec<JobEvent>) {
     let events = broker.watch_job(job, 0).await.expect("known");
@@ -298,7 +356,7 @@ pub async fn finished(broker: &Arc<Broker>, job: JobId) -> (JobRow, Vec<JobEvent
 /// Runs a script to its end.
 pub async fn run(broker: &Arc<Broker>, script: &str) -> (JobRow, Vec<JobEvent>) {
     let session = open(broker).await;
-    let job = broker.submit(session.id, "job", script.into()).await.expect("accepted");
+    let job = submit(broker, session.id, "job", script).await.expect("accepted");
     finished(broker, job.id).await
 }
 
@@ -398,6 +456,7 @@ impl Node {
         PartialAggregate {
             session: order.session,
             attempt: order.attempt,
+            request: self.world.admitted.lock().expect("lock")[&order.job].0,
             plan: plan.hash(),
             question: order.question,
             party: self.me.clone(),
@@ -500,9 +559,24 @@ impl NodeClient for Node {
         self.asked("confirm").map(drop)
     }
 
+    async fn admit(&self, order: &AdmitOrder) -> Result<(), RunError> {
+        let faults = self.asked("admit")?;
+        if self.is(&faults.replayed) {
+            let problem = Problem { step: "admit".into(), ..reported("request-replayed") };
+            return Err(RunError::Reported { party: self.me.clone(), problem });
+        }
+        let key = PLATFORM.verifying_key();
+        assert_eq!(key.verify(&order.signed.bytes, &order.signed.signature), Ok(()), "as it was signed");
+        let request = ScriptRequest::parse(&order.signed.bytes).expect("canonical");
+        let name = request.hash();
+        self.world.admitted.lock().expect("lock").insert(order.job, (name, request.script));
+        Ok(())
+    }
+
     async fn offer(&self, offer: &JobOffer) -> Result<Rules, RunError> {
         self.asked("offer")?;
-        let plan = kobling_script::plan(&offer.script, &offer.catalogue).expect("a valid script");
+        let script = self.world.admitted.lock().expect("lock")[&offer.job].1.clone();
+        let plan = kobling_script::plan(&script, &offer.catalogue).expect("a valid script");
         assert_eq!(plan.hash(), offer.plan, "every node derives the same plan");
         self.world.plans.lock().expect("lock").insert(offer.job, plan);
         self.world.offers.lock().expect("lock").insert(offer.job, offer.clone());
@@ -512,7 +586,8 @@ impl NodeClient for Node {
     async fn revise(&self, revision: &JobRevision) -> Result<(), RunError> {
         self.asked("revise")?;
         let offer = self.world.offers.lock().expect("lock")[&revision.job].clone();
-        let plan = kobling_script::plan_after(&offer.script, &offer.catalogue, &revision.edits);
+        let script = self.world.admitted.lock().expect("lock")[&offer.job].1.clone();
+        let plan = kobling_script::plan_after(&script, &offer.catalogue, &revision.edits);
         let plan = plan.expect("as many edits");
         assert_eq!(plan.hash(), revision.plan, "every node derives the same plan");
         self.world.plans.lock().expect("lock").insert(revision.job, plan);

@@ -24,6 +24,7 @@ use super::VERSION;
 use super::authority::Authority;
 use super::place::Place;
 use super::settings;
+use crate::command::platform_key;
 
 /// The broker's name.
 pub const BROKER: &str = "broker";
@@ -222,7 +223,7 @@ fn party(place: &Place, name: &str, address: SocketAddr, keys: &Path, said: &str
     })
 }
 
-/// The platform: its certificate, and the file that `kobling run` takes.
+/// The platform: its certificate, its signing key, and the file that `kobling run` takes.
 fn platform(place: &Place) -> anyhow::Result<Platform> {
     let authority = Authority::of("platform")?;
     let issued = authority.issue()?;
@@ -231,7 +232,9 @@ fn platform(place: &Place) -> anyhow::Result<Platform> {
     write(&folder.join("tls.pem"), &issued.certificate_pem)?;
     write_private(&folder.join("tls.key"), &issued.key_pem)?;
     write(&place.platform(), settings::PLATFORM)?;
-    Ok(Platform { uri: authority.uri().to_owned(), authority: authority.certificate_pem().to_owned() })
+    let signing_key = platform_key::make(&folder.join("signing.pk8"))?;
+    let (uri, authority) = (authority.uri().to_owned(), authority.certificate_pem().to_owned());
+    Ok(Platform { uri, authority, signing_key })
 }
 
 /// Has every owner import its registers, all at once; an owner without any imports nothing.

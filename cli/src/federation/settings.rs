@@ -183,7 +183,7 @@ mod tests {
             }
         }
         let profile: Profile = toml::from_str(PLATFORM).expect("the platform's file");
-        for path in [&profile.federation, &profile.certificate, &profile.key] {
+        for path in [&profile.federation, &profile.certificate, &profile.key, &profile.signing_key] {
             assert!(path.is_relative(), "beside the platform's file: {}", path.display());
         }
     }

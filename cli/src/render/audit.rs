@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use kobling_audit::summary::{Ending, QuestionRow, operator_acts, questions, utc};
+use kobling_audit::summary::{Ending, QuestionRow, operator_acts, questions, refused_requests, utc};
 use kobling_audit::verify::VerifiedLog;
 use kobling_model::OwnerId;
 use kobling_model::record::{Event, Execution, Outcome};
@@ -39,9 +39,29 @@ pub fn log(log: &VerifiedLog) -> String {
             }
             Event::Stopped { reason } => format!("stopped the node: \"{}\"", plain(reason)),
             Event::Resumed => "let the node answer again".to_owned(),
-            Event::Opening(_) | Event::Outcome { .. } => continue,
+            Event::ClockTrusted { shown_ms } => {
+                format!("said that the clock, which had shown {}, is right now", utc(*shown_ms))
+            }
+            Event::Opening(_) | Event::Outcome { .. } | Event::RequestRefused { .. } => continue,
         };
         line(&mut out, format_args!("  {:>5}  {}  {act}", entry.index, utc(entry.record.written_ms)));
+    }
+    let refused: Vec<_> = refused_requests(log).collect();
+    if !refused.is_empty() {
+        out.push_str("\nRequests that were not taken\n");
+    }
+    for entry in refused {
+        let Event::RequestRefused { job, request, fault, .. } = &entry.record.event else { continue };
+        let (job, request) = (job.to_string(), request.to_string());
+        let (job, request, fault) = (short(&job), short(&request), plain(fault));
+        line(
+            &mut out,
+            format_args!(
+                "  {:>5}  {}  {fault}: request {request} for job {job}",
+                entry.index,
+                utc(entry.record.written_ms)
+            ),
+        );
     }
     let rows = questions(log);
     if !rows.is_empty() {
@@ -58,6 +78,7 @@ fn question(out: &mut String, row: &QuestionRow<'_>) {
     let Execution { session, job, attempt, asked_by, script, plan, question, releases, rules, .. } =
         execution;
     let signed = if asked_by.signed { "signed" } else { "unsigned" };
+    let request = execution.request.map(|request| request.to_string()).unwrap_or_else(|| "none".into());
     line(out, format_args!("  {:>5}  {}  question {}", row.opened_at, utc(row.opened_ms), question + 1));
     line(
         out,
@@ -80,7 +101,8 @@ fn question(out: &mut String, row: &QuestionRow<'_>) {
     line(
         out,
         format_args!(
-            "         script {}, plan {}, session {}, job {}, attempt {}",
+            "         request {}, script {}, plan {}, session {}, job {}, attempt {}",
+            short(&request),
             short(&script.to_string()),
             short(&plan.to_string()),
             short(&session.to_string()),

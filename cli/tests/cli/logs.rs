@@ -17,7 +17,14 @@ fn logs_of_all_parties_are_whole_fit_together_and_are_shown_to_people() {
     federation.logs_fit();
     let log = federation.state("ssb").join("audit");
     let shown = run([Path::new("audit"), Path::new("show"), &log]).with(0).out;
-    for expected in ["imported no.ssb.fdb 1.0.0", "asked by \"A researcher\"", "(unsigned)", "released"] {
+    for expected in [
+        "imported no.ssb.fdb 1.0.0",
+        "asked by \"A researcher\"",
+        "(signed)",
+        "for \"Trying Kobling",
+        "request ",
+        "released",
+    ] {
         assert!(shown.contains(expected), "no {expected:?} in\n{shown}");
     }
 }

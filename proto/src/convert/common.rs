@@ -1,8 +1,10 @@
 //! Rules, releases and who asks.
 
+use bytes::Bytes;
 use kobling_model::plan::Release;
 use kobling_model::record::Asker;
 use kobling_model::rules::Rules;
+use kobling_model::script_request::SignedRequest;
 
 use super::{InvalidMessage, datastore, hash, hash_bytes, owner, version};
 use crate::common::v1 as wire;
@@ -72,7 +74,23 @@ impl From<&Asker> for wire::Asker {
     }
 }
 
-/// What arrives is marked unsigned, since the wire has no signature.
+impl From<&SignedRequest> for wire::SignedRequest {
+    fn from(signed: &SignedRequest) -> Self {
+        Self {
+            request: Bytes::copy_from_slice(&signed.bytes),
+            signature: Bytes::copy_from_slice(&signed.signature),
+        }
+    }
+}
+
+/// As it came: what the bytes are worth is for whoever verifies them.
+impl From<wire::SignedRequest> for SignedRequest {
+    fn from(signed: wire::SignedRequest) -> Self {
+        Self { bytes: signed.request.to_vec(), signature: signed.signature.to_vec() }
+    }
+}
+
+/// What arrives is marked unsigned: a signature comes with each script.
 impl TryFrom<wire::Asker> for Asker {
     type Error = InvalidMessage;
 

@@ -37,6 +37,8 @@ words!(
         SessionClose = "session.close",
         /// A script, from its first question to its last table.
         Job = "job",
+        /// A signed request is verified.
+        Admit = "admit",
         /// A script is offered and judged.
         Offer = "offer",
         /// An edit of a script is not carried out: its plan is derived anew.

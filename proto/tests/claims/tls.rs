@@ -93,7 +93,11 @@ impl World {
         Federation {
             name: "test".into(),
             broker: party("broker", elsewhere(1), &self.broker),
-            platform: Platform { uri: "kobling://platform".into(), authority: self.platform.pem.clone() },
+            platform: Platform {
+                uri: "kobling://platform".into(),
+                authority: self.platform.pem.clone(),
+                signing_key: String::new(),
+            },
             nodes: vec![party("ssb", ssb_address, &self.ssb), party("krg", elsewhere(2), &self.krg)],
         }
     }

@@ -150,6 +150,7 @@ impl Asked {
             let aggregate = PartialAggregate {
                 session,
                 attempt,
+                request: Hash::of(b"request"),
                 plan: self.plan,
                 question: self.index,
                 party: Party::clone(party).id,
@@ -168,6 +169,7 @@ impl Asked {
         let expected = Expected {
             session,
             attempt,
+            request: Hash::of(b"request"),
             plan: self.plan,
             index: self.index,
             question: &self.question,

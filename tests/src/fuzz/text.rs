@@ -224,7 +224,11 @@ pub(super) fn settings_seeds() -> Vec<Vec<u8>> {
     let federation = Federation {
         name: "demo".to_owned(),
         broker: party("broker", 7000),
-        platform: Platform { uri: "kobling://platform".to_owned(), authority: String::new() },
+        platform: Platform {
+            uri: "kobling://platform".to_owned(),
+            authority: String::new(),
+            signing_key: Hash::of(b"platform").to_string(),
+        },
         nodes: vec![party("ssb", 7001), party("krg", 7002), party("fhi", 7003)],
     };
     [federation.to_toml(), Policy::init_text(), Config::EXAMPLE.to_owned()]

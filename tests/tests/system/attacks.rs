@@ -266,10 +266,10 @@ fn attack_20d_a_broker_cannot_ask_for_what_was_not_granted_or_under_looser_rules
     order.rules = Vec::new();
     assert!(["refused-by-owner", "broken-protocol", "invalid-message"].contains(&ended(order).as_str()));
     // Another plan than the script's.
+    let text = script(&world, &format!("{IMPORTS}tabulate k"));
     let offer = kobling_broker::roster::JobOffer {
         session: rogue.session,
-        job: kobling_model::JobId(fresh()),
-        script: script(&world, &format!("{IMPORTS}tabulate k")).into(),
+        job: rogue.admit(&world.sign(&rogue.request(&text))),
         catalogue: Arc::new(world.catalogue()),
         plan: offered.plan.hash(),
     };
@@ -279,8 +279,9 @@ fn attack_20d_a_broker_cannot_ask_for_what_was_not_granted_or_under_looser_rules
     let datastore =
         catalogue.datastores.iter_mut().find(|datastore| datastore.owner == id("ssb")).expect("there");
     datastore.variables[0].title.push('!');
-    let plan = kobling_script::plan(&offer.script, &catalogue).expect("a plan").hash();
-    let offer = kobling_broker::roster::JobOffer { catalogue: Arc::new(catalogue), plan, ..offer };
+    let plan = kobling_script::plan(&text, &catalogue).expect("a plan").hash();
+    let job = rogue.admit(&world.sign(&rogue.request(&text)));
+    let offer = kobling_broker::roster::JobOffer { job, catalogue: Arc::new(catalogue), plan, ..offer };
     assert_eq!(problem_of(world.wait(ssb.offer(&offer))).code, "plan-differs");
 }
 

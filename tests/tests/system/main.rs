@@ -38,6 +38,7 @@ mod records;
 mod requests;
 mod rogue;
 mod sessions;
+mod signed;
 mod views;
 mod views_across;
 mod watching;

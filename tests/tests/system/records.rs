@@ -146,10 +146,11 @@ fn every_log_tells_who_asked_what_of_whom_under_which_rules_and_what_left() {
         assert_eq!(openings.len(), expected, "{party}");
         for opening in openings {
             assert_eq!(opening.plan, plan.hash());
+            assert!(opening.request.is_some(), "findings would tell if it were not the same everywhere");
             assert_eq!(opening.script, kobling_model::Hash::of(question.as_bytes()));
             assert_eq!(
                 (opening.asked_by.researcher.as_str(), opening.asked_by.signed),
-                ("Kari Nordmann", false)
+                ("Kari Nordmann", true)
             );
             assert_eq!((&opening.rules, opening.session), (&world.strictest_rules(), result.session()));
             assert_eq!(opening.releases, plan.releases);

@@ -1,7 +1,7 @@
 //! Bad requests get a clear answer that names the place; everybody lives, and nothing is lost.
 
+use kobling_model::script_request::ScriptRequest;
 use kobling_proto::convert::problem::problem_of;
-use kobling_proto::limits::MAX_SCRIPT_BYTES;
 use kobling_proto::platform::v1::job_service_client::JobServiceClient;
 use kobling_proto::platform::v1::session_service_client::SessionServiceClient;
 use kobling_proto::platform::v1::{
@@ -54,7 +54,7 @@ fn scripts_that_ask_nothing_are_done_and_say_so() {
 fn scripts_that_are_too_large_or_hostile_are_refused_and_the_broker_lives() {
     let world = World::seeded(63);
     let session = world.new_session();
-    for length in [MAX_SCRIPT_BYTES + 1, 3 * MAX_SCRIPT_BYTES] {
+    for length in [ScriptRequest::SCRIPT_BYTES_MAX + 1, 3 * ScriptRequest::SCRIPT_BYTES_MAX] {
         let refused = world.submit(&session, &world.fresh_key(), &" ".repeat(length)).expect_err("refused");
         let codes = [Code::InvalidArgument, Code::OutOfRange, Code::ResourceExhausted];
         assert!(codes.contains(&refused.code()), "{refused:?}");
@@ -100,9 +100,9 @@ fn requests_that_make_no_sense_are_told_apart() {
     let request = |change: fn(&mut OpenSessionRequest)| {
         let mut request = OpenSessionRequest {
             key: world.fresh_key(),
-            researcher: "Kari".into(),
-            institution: "NTNU".into(),
-            purpose: "Kreft og utdanning".into(),
+            researcher: World::ASKER[0].into(),
+            institution: World::ASKER[1].into(),
+            purpose: World::ASKER[2].into(),
             datastores: vec!["no.ssb.fdb:1".into()],
         };
         change(&mut request);
@@ -144,9 +144,9 @@ fn a_script_over_a_datastore_that_the_session_has_not_pinned_is_rejected() {
     let mut client = SessionServiceClient::new(world.platform());
     let request = OpenSessionRequest {
         key: world.fresh_key(),
-        researcher: "Kari".into(),
-        institution: "NTNU".into(),
-        purpose: "Kreft og utdanning".into(),
+        researcher: World::ASKER[0].into(),
+        institution: World::ASKER[1].into(),
+        purpose: World::ASKER[2].into(),
         datastores: vec!["no.ssb.fdb:1".into()],
     };
     let session = world.wait(client.open_session(request)).expect("opens").into_inner().session.expect("it");

@@ -1,22 +1,25 @@
 //! A broker that does as it likes, with the broker's own certificate: what the attacks are made with.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::StreamExt;
 use kobling_broker::problem::{Problem, RunError};
-use kobling_broker::roster::{ComputeEvent, ComputeOrder, DealOrder, JobOffer, NodeClient, SessionOffer};
+use kobling_broker::roster::{
+    AdmitOrder, ComputeEvent, ComputeOrder, DealOrder, JobOffer, NodeClient, SessionOffer,
+};
 use kobling_model::plan::{Plan, Release};
 use kobling_model::record::Asker;
 use kobling_model::rules::Rules;
+use kobling_model::script_request::{ScriptRequest, SignedRequest};
 use kobling_model::{AttemptId, Hash, JobId, OwnerId, SessionId, UnitType};
 use kobling_tests::world::World;
 
-static NEXT: AtomicU8 = AtomicU8::new(1);
+static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// Sixteen bytes that this test run has not used.
 pub fn fresh() -> [u8; 16] {
-    [NEXT.fetch_add(1, Ordering::Relaxed); 16]
+    u128::from(NEXT.fetch_add(1, Ordering::Relaxed)).to_le_bytes()
 }
 
 /// A session opened by hand.
@@ -72,34 +75,71 @@ impl<'a> Rogue<'a> {
     pub fn offer_of(session: SessionId, linking: Vec<OwnerId>, releases: Vec<Release>) -> SessionOffer {
         let asker = Asker {
             platform_certificate: Hash::of(b"a certificate"),
-            researcher: "Nobody".into(),
-            institution: "Nowhere".into(),
-            purpose: "Nothing good".into(),
+            researcher: World::ASKER[0].into(),
+            institution: World::ASKER[1].into(),
+            purpose: World::ASKER[2].into(),
             signed: false,
         };
         SessionOffer { session, members: linking.clone(), linking, releases, asker }
     }
 
-    /// Opens a session at all nodes and links persons.
+    /// Opens a session at all nodes, in which the platform has asked for something, and links persons.
     pub fn open(world: &'a World, session: SessionId) -> Self {
+        let rogue = Self::open_unasked(world, session);
+        let nothing = rogue.request("// nothing of anybody's");
+        rogue.admit(&world.sign(&nothing));
+        let nodes: Vec<_> =
+            Self::everybody(world).iter().map(|node| world.as_broker(node.as_str())).collect();
+        let linked = kobling_broker::linkage::link(&nodes, session, UnitType::Person);
+        world.wait(linked).expect("links");
+        rogue
+    }
+
+    /// Opens a session at all nodes, in which nobody has asked for anything.
+    pub fn open_unasked(world: &'a World, session: SessionId) -> Self {
         let everybody = Self::everybody(world);
         let offer = Self::offer_of(session, everybody.clone(), Self::releases(world));
         let nodes: Vec<_> = everybody.iter().map(|node| world.as_broker(node.as_str())).collect();
         world.wait(async {
             let told = futures::future::join_all(nodes.iter().map(|node| node.open_session(&offer))).await;
             told.into_iter().collect::<Result<Vec<()>, _>>().expect("an honest session opens");
-            kobling_broker::linkage::link(&nodes, session, UnitType::Person).await.expect("links");
         });
         Self { world, session }
     }
 
-    /// Offers a script to all nodes.
+    /// What the platform would sign for a script in this session.
+    pub fn request(&self, script: &str) -> ScriptRequest {
+        let (nodes, releases) = (Self::everybody(self.world), Self::releases(self.world));
+        self.world.request_for(self.session, World::ASKER, &nodes, &releases, script)
+    }
+
+    /// Hands a request to one node, for a job.
+    pub fn admit_at(&self, node: &str, job: JobId, signed: &SignedRequest) -> Result<(), RunError> {
+        let order = AdmitOrder { session: self.session, job, signed: Arc::new(signed.clone()) };
+        self.world.wait(self.world.as_broker(node).admit(&order))
+    }
+
+    /// Hands a request to all nodes, which take it.
+    pub fn admit(&self, signed: &SignedRequest) -> JobId {
+        let job = JobId(fresh());
+        for node in Self::everybody(self.world) {
+            self.admit_at(node.as_str(), job, signed).expect("a request of the platform");
+        }
+        job
+    }
+
+    /// Has the platform ask for a script, and offers it to all nodes.
     pub fn offer(&self, script: &str) -> Offered {
-        let plan = self.world.plan(script);
+        self.offer_request(&self.request(script))
+    }
+
+    /// Has the platform sign a request, and offers its script to all nodes.
+    pub fn offer_request(&self, request: &ScriptRequest) -> Offered {
+        let plan = self.world.plan(&request.script);
+        let job = self.admit(&self.world.sign(request));
         let offer = JobOffer {
             session: self.session,
-            job: JobId(fresh()),
-            script: script.into(),
+            job,
             catalogue: Arc::new(self.world.catalogue()),
             plan: plan.hash(),
         };

@@ -530,7 +530,8 @@ fn the_platform_cannot_choose_a_trace() {
     let collector = Collector::start();
     let world = World::of(standard(Mix::of(75))).collected_at(&collector.uri()).found();
     let session = world.new_session();
-    let request = wire::SubmitJobRequest { session, key: world.fresh_key(), script: script(&world, TABLE) };
+    let signed = world.sign(&world.request(&session, &script(&world, TABLE)));
+    let request = wire::SubmitJobRequest { session, key: world.fresh_key(), signed: Some((&signed).into()) };
     let mut request = tonic::Request::new(request);
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     request.metadata_mut().insert("traceparent", parent.parse().expect("a header's value"));
