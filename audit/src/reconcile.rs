@@ -459,7 +459,7 @@ mod tests {
         assert_eq!(findings(&logs(vec![refused(b"changed")])), []);
         let found = Finding::RefusedAtNodeOnly { party: owner("krg"), job: JobId([0xb0; 16]) };
         assert!(found.may_be_a_crash());
-        assert_eq!(findings(&logs(vec![])), [found.clone()]);
+        assert_eq!(findings(&logs(vec![])), std::slice::from_ref(&found));
         assert_eq!(findings(&logs(vec![refused(b"as it was signed")])), [found]);
     }
 

@@ -9,7 +9,7 @@ use kobling_broker::roster::{ComputeEvent, ComputeOrder, DealOrder, JobOffer, Si
 use kobling_crypto::sign::SigningKey;
 use kobling_model::federation::{Federation, Worker};
 use kobling_model::record::{Asker, Event};
-use kobling_model::script_request::{RequestFault, ScriptRequest, SignedRequest};
+use kobling_model::script_request::{RequestFault, ScriptRequest, SignedRequest, sorted};
 use kobling_model::{AttemptId, Hash, JobId, SessionId, UnitType};
 use kobling_node::error::NodeError;
 use kobling_node::node::now_ms;
@@ -21,6 +21,9 @@ use super::script;
 
 const NODES: [&str; 3] = ["ssb", "krg", "fhi"];
 const TABLE: &str = "import ssb/KJOENN as k\nimport krg/STED as s\ntabulate k s";
+
+/// What somebody does to a request.
+type Change = fn(&mut ScriptRequest);
 
 /// Codes of requests that a party's log tells were not taken, with the jobs they came for.
 fn refusals(world: &World, party: &str) -> Vec<(JobId, String)> {
@@ -105,7 +108,7 @@ fn attack_17_a_request_for_another_session_asker_or_plan_is_refused_by_every_nod
         let (code, message) = differs(&rogue.request(&text), node);
         assert!(code == "request-differs" && message.contains("researcher"), "{code}: {message}");
         // A session of more nodes or data than the platform has signed for, and another session.
-        let changes: [(&str, fn(&mut ScriptRequest)); 3] = [
+        let changes: [(&str, Change); 3] = [
             ("releases", |request| drop(request.releases.pop())),
             ("session", |request| request.session.0[0] ^= 1),
             ("purpose", |request| request.purpose = "Another".into()),
@@ -118,7 +121,7 @@ fn attack_17_a_request_for_another_session_asker_or_plan_is_refused_by_every_nod
         }
         let others: Vec<_> =
             Rogue::everybody(&world).into_iter().filter(|other| other.as_str() != node).collect();
-        let (code, _) = differs(&ScriptRequest { nodes: others, ..as_opened.clone() }, node);
+        let (code, _) = differs(&ScriptRequest { nodes: sorted(&others), ..as_opened.clone() }, node);
         assert_eq!(code, "request-not-addressed");
     }
     // Taken as it was signed, but offered as another plan.
