@@ -1,7 +1,7 @@
 //! A broker that does as it likes, with the broker's own certificate: what the attacks are made with.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::StreamExt;
 use kobling_broker::problem::{Problem, RunError};
@@ -10,25 +10,31 @@ use kobling_model::plan::{Plan, Release};
 use kobling_model::record::Asker;
 use kobling_model::rules::Rules;
 use kobling_model::{AttemptId, Hash, JobId, OwnerId, SessionId, UnitType};
-use kobling_tests::world::World;
 
-static NEXT: AtomicU8 = AtomicU8::new(1);
+use crate::world::World;
 
-/// Sixteen bytes that this test run has not used.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// Sixteen bytes that this run has not used.
 pub fn fresh() -> [u8; 16] {
-    [NEXT.fetch_add(1, Ordering::Relaxed); 16]
+    u128::from(NEXT.fetch_add(1, Ordering::Relaxed)).wrapping_mul((1 << 64) + 1).to_le_bytes()
 }
 
 /// A session opened by hand.
 pub struct Rogue<'a> {
+    /// Where.
     pub world: &'a World,
+    /// Its id.
     pub session: SessionId,
 }
 
 /// A script offered by hand.
 pub struct Offered {
+    /// Its id.
     pub job: JobId,
+    /// What all nodes have derived.
     pub plan: Plan,
+    /// What each node granted it under.
     pub rules: Vec<Rules>,
 }
 
