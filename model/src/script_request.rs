@@ -424,7 +424,8 @@ mod tests {
         let fits =
             |request: &ScriptRequest| request.fits(SessionId([0x11; 16]), &asker(), &members, &releases);
         assert_eq!(fits(&request()), Ok(()));
-        let changes: [(&str, fn(&mut ScriptRequest)); 6] = [
+        type Change = fn(&mut ScriptRequest);
+        let changes: [(&str, Change); 6] = [
             ("session", |request| request.session.0[0] ^= 1),
             ("researcher", |request| request.researcher.push('1')),
             ("institution", |request| request.institution.push('1')),

@@ -8,15 +8,19 @@
 //! | [`registers`], [`dice`] | small registers of invented people |
 //! | [`certificates`] | good and bad ones |
 //! | [`collector`] | what an operator has spans sent to |
+//! | [`rogue`] | a broker that does as it likes |
+//! | [`attack`] | the attack suite: what is tried, how often it succeeds, the bound |
 //! | [`fuzz`] | what is done with bytes that nobody chose, for each decoder |
 //!
 //! The claims are in `tests/system/`. Tests that start processes and kill them are in `cli/tests/`.
 
+pub mod attack;
 pub mod certificates;
 pub mod collector;
 pub mod dice;
 pub mod fuzz;
 pub mod registers;
+pub mod rogue;
 pub mod tap;
 pub mod world;
 

@@ -51,7 +51,7 @@ use tonic::transport::Channel;
 
 use crate::certificates::Authority;
 use crate::reference::{self, Keys, Outcome, Registers};
-use crate::registers::{Mix, Owner, standard};
+use crate::registers::{Mix, Owner, REQUIRE_ALL, standard};
 use crate::tap::{Tap, TappedConnector, TappedNodes};
 
 const BROKER: &str = "broker";
@@ -606,10 +606,19 @@ impl World {
 
     /// The values of an owner's variable, in the order of its file.
     pub fn column(&self, owner: &str, variable: &str) -> Vec<String> {
+        self.field(owner, variable, 1)
+    }
+
+    /// The identities in an owner's variable, in the order of its file.
+    pub fn column_of_identities(&self, owner: &str, variable: &str) -> Vec<String> {
+        self.field(owner, variable, 0)
+    }
+
+    fn field(&self, owner: &str, variable: &str, at: usize) -> Vec<String> {
         let (_, _, folder) = self.owners.iter().find(|(of, ..)| of.as_str() == owner).expect("an owner");
         let path = folder.join(variable).join(format!("{variable}.csv"));
         let csv = fs::read_to_string(path).expect("a file");
-        csv.lines().filter_map(|line| line.split(';').nth(1)).map(str::to_owned).collect()
+        csv.lines().filter_map(|line| line.split(';').nth(at)).map(str::to_owned).collect()
     }
 
     /// Of each rule's numbers the strictest of all owners.
@@ -640,35 +649,54 @@ impl World {
         }
     }
 
+    /// A script over all three owners' datastores, or over the two that there are.
+    pub fn script(&self, rest: &str) -> String {
+        let known = |line: &&str| {
+            let owner = line.rsplit(' ').next().expect("an alias");
+            self.federation.nodes.iter().any(|node| node.id.as_str() == owner)
+        };
+        let requires: Vec<&str> = REQUIRE_ALL.lines().filter(known).collect();
+        format!("{}\ncreate-dataset d\n{rest}\n", requires.join("\n"))
+    }
+
     /// What a script must come to, by the reference.
     pub fn reference(&self, script: &str) -> Expected {
         let (registers, keys, rules) = (self.registers(), self.keys(), self.strictest_rules());
-        let mut plan = self.plan(script);
-        let mut expected =
-            Expected { plan: plan.clone(), not_carried_out: Vec::new(), tables: Vec::new(), refused: None };
-        // Each edit that is not carried out gives another plan, and nothing before it changes.
-        let outcomes = loop {
-            let outcomes = reference::answer(&plan, &registers, &keys, &rules);
-            let last = outcomes.len().saturating_sub(1);
-            let surprise = plan.edits().find(|(at, carried_out)| *at == last && *carried_out);
-            if surprise.is_none() || outcomes[last] != Outcome::NotCarriedOut {
-                break outcomes;
-            }
-            let known = plan.edits().take_while(|(at, _)| *at < last).map(|(_, carried_out)| carried_out);
-            let edits: Vec<bool> = known.chain([false]).collect();
-            let catalogue = self.catalogue();
-            plan = kobling_script::plan_after(script, &catalogue, &edits).expect("no outcome is a fault");
-        };
-        for (outcome, question) in outcomes.into_iter().zip(&plan.questions) {
-            match outcome {
-                Outcome::Passed => {}
-                Outcome::NotCarriedOut => expected.not_carried_out.push(question.line),
-                Outcome::Table(table) => expected.tables.push(table),
-                Outcome::Refused(refusal) => expected.refused = Some(refusal),
-            }
-        }
-        expected
+        // The script is one that plans: what is wrong with it is shown.
+        self.plan(script);
+        expect(script, &self.catalogue(), |plan| reference::answer(plan, &registers, &keys, &rules))
     }
+}
+
+/// What a script must come to, by how the questions of a plan end.
+///
+/// # Panics
+/// Where the script has no plan.
+pub fn expect(script: &str, catalogue: &Catalogue, answer: impl Fn(&Plan) -> Vec<Outcome>) -> Expected {
+    let mut plan = kobling_script::plan(script, catalogue).expect("a script that plans");
+    let mut expected =
+        Expected { plan: plan.clone(), not_carried_out: Vec::new(), tables: Vec::new(), refused: None };
+    // Each edit that is not carried out gives another plan, and nothing before it changes.
+    let outcomes = loop {
+        let outcomes = answer(&plan);
+        let last = outcomes.len().saturating_sub(1);
+        let surprise = plan.edits().find(|(at, carried_out)| *at == last && *carried_out);
+        if surprise.is_none() || outcomes[last] != Outcome::NotCarriedOut {
+            break outcomes;
+        }
+        let known = plan.edits().take_while(|(at, _)| *at < last).map(|(_, carried_out)| carried_out);
+        let edits: Vec<bool> = known.chain([false]).collect();
+        plan = kobling_script::plan_after(script, catalogue, &edits).expect("no outcome is a fault");
+    };
+    for (outcome, question) in outcomes.into_iter().zip(&plan.questions) {
+        match outcome {
+            Outcome::Passed => {}
+            Outcome::NotCarriedOut => expected.not_carried_out.push(question.line),
+            Outcome::Table(table) => expected.tables.push(table),
+            Outcome::Refused(refusal) => expected.refused = Some(refusal),
+        }
+    }
+    expected
 }
 
 // What the broker can do.

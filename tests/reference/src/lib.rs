@@ -72,6 +72,11 @@ impl Perturbation {
         Self::parse(include_str!("../../../disclosure/data/perturbation-d5-v3-js2.csv"))
     }
 
+    /// A table that changes nothing.
+    pub fn none() -> Self {
+        Self(vec![vec![0; 256]])
+    }
+
     /// Reads lines of count, key and change. A malformed table is a fault of the test.
     pub fn parse(text: &str) -> Self {
         let mut lines = text.lines();
@@ -101,6 +106,22 @@ impl Perturbation {
     }
 }
 
+/// What no number of a policy says: the table of rule 3, and whether rule 10 judges. [`Self::published`] is what a federation has;
+/// anything else is there to show what a rule is for.
+pub struct Method {
+    /// The perturbation table.
+    pub table: Perturbation,
+    /// Whether dominated cells are hidden.
+    pub judges_dominance: bool,
+}
+
+impl Method {
+    /// What the documents say.
+    pub fn published() -> Self {
+        Self { table: Perturbation::published(), judges_dominance: true }
+    }
+}
+
 /// How each question of a plan must end, up to the first that is refused, or that is about an edit and ends otherwise than the
 /// plan has it.
 pub fn answer(plan: &Plan, registers: &Registers, keys: &Keys, rules: &Rules) -> Vec<Outcome> {
@@ -114,11 +135,21 @@ pub fn answer_with_cells(
     keys: &Keys,
     rules: &Rules,
 ) -> Vec<(Outcome, Vec<TrueCell>)> {
-    let table = Perturbation::published();
+    answer_by(plan, registers, keys, rules, &Method::published())
+}
+
+/// As [`answer_with_cells`], by another method than the published one.
+pub fn answer_by(
+    plan: &Plan,
+    registers: &Registers,
+    keys: &Keys,
+    rules: &Rules,
+    method: &Method,
+) -> Vec<(Outcome, Vec<TrueCell>)> {
     let mut outcomes = Vec::new();
     let planned: HashMap<usize, bool> = plan.edits().collect();
     for (at, question) in plan.questions.iter().enumerate() {
-        let (outcome, cells) = answer_question(question, registers, keys, rules, &table);
+        let (outcome, cells) = answer_question(question, registers, keys, rules, method);
         let refused = matches!(outcome, Outcome::Refused(_));
         let carried_out = outcome != Outcome::NotCarriedOut;
         outcomes.push((outcome, cells));
@@ -149,16 +180,17 @@ fn answer_question(
     registers: &Registers,
     keys: &Keys,
     rules: &Rules,
-    table: &Perturbation,
+    method: &Method,
 ) -> (Outcome, Vec<TrueCell>) {
     let sides = sides(question, registers, &keys.record_key_secret);
     let column = ValueColumn::of(question, &sides, &keys.record_key_secret);
     let cells = cells_of(question, &sides, &keys.record_key_secret, column.as_ref());
-    let perturbed = cells.iter().map(|cell| table.perturbed(cell.count, cell_key(cell, &keys.noise_key)));
+    let perturbed =
+        cells.iter().map(|cell| method.table.perturbed(cell.count, cell_key(cell, &keys.noise_key)));
     let perturbed: Vec<u64> = perturbed.collect();
     let sums = column.as_ref().map(|column| {
         let protected =
-            |(cell, perturbed): (&TrueCell, &u64)| column.protected(cell, *perturbed, table, keys, rules);
+            |(cell, perturbed): (&TrueCell, &u64)| column.protected(cell, *perturbed, method, keys, rules);
         (column, cells.iter().zip(&perturbed).map(protected).collect::<Vec<_>>())
     });
     let outcome = match &question.kind {
@@ -667,10 +699,10 @@ mod tests {
         let mut ask =
             question(fragment("ssb", vec![source("V", None, ValueType::Number)], vec![]), None, &[]);
         ask.kind = QuestionKind::Population { dataset: "d".into() };
-        let table = Perturbation::published();
+        let method = Method::published();
         let outcome = |floor| {
             let rules = Rules { population_units_min: floor, ..loosest_rules() };
-            answer_question(&ask, &registers, &keys, &rules, &table).0
+            answer_question(&ask, &registers, &keys, &rules, &method).0
         };
         assert_eq!(
             (outcome(1015), outcome(1026)),

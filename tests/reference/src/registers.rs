@@ -30,7 +30,10 @@ pub(crate) struct Row {
 
 /// All owners' registers.
 #[derive(Clone, Debug, Default)]
-pub struct Registers(BTreeMap<(DatastoreId, VariableName), Register>);
+pub struct Registers {
+    datasets: BTreeMap<(DatastoreId, VariableName), Register>,
+    whole_ranges: bool,
+}
 
 impl Registers {
     /// Adds all datasets in an owner's folder, read from scratch.
@@ -43,18 +46,23 @@ impl Registers {
                     .expect("a file of the dataset")
             };
             let name = VariableName::new(name.clone()).expect("a variable's name");
-            self.0.insert((datastore.clone(), name), read_register(&text("json"), &text("csv")));
+            self.datasets.insert((datastore.clone(), name), read_register(&text("json"), &text("csv")));
         }
     }
 
     /// Removes everything of a datastore.
     pub fn remove(&mut self, datastore: &DatastoreId) {
-        self.0.retain(|(of, _), _| of != datastore);
+        self.datasets.retain(|(of, _), _| of != datastore);
+    }
+
+    /// The same without rule 2: numbers are bounded by the least and the largest there are. It is there to show what the rule is for.
+    pub fn with_whole_ranges(self) -> Self {
+        Self { whole_ranges: true, ..self }
     }
 
     fn register(&self, source: &Source) -> &Register {
         let name = (source.datastore.clone(), source.variable.clone());
-        self.0.get(&name).expect("the plan names a variable that was read")
+        self.datasets.get(&name).expect("the plan names a variable that was read")
     }
 
     fn row(&self, source: &Source, identity: &str) -> Option<&Row> {
@@ -101,13 +109,16 @@ impl Registers {
             self.register(source).rows.values().flatten().map(number).collect::<Option<_>>()?;
         values.sort_unstable_by(f64::total_cmp);
         let last = values.len().checked_sub(1)?;
+        if self.whole_ranges {
+            return Interval::new(values[0], values[last], false);
+        }
         Interval::new(values[last / 100], values[(99 * last).div_ceil(100)], false)
     }
 
     /// All units of a type in some datastores, at any date: those that have rows, and those that rows point to.
     pub(crate) fn identities(&self, of: &BTreeSet<&DatastoreId>, unit_type: UnitType) -> BTreeSet<&str> {
         let mut identities = BTreeSet::new();
-        for ((_, _), register) in self.0.iter().filter(|((datastore, _), _)| of.contains(datastore)) {
+        for ((_, _), register) in self.datasets.iter().filter(|((datastore, _), _)| of.contains(datastore)) {
             if register.unit_type == unit_type {
                 identities.extend(register.rows.keys().map(String::as_str));
             }

@@ -9,7 +9,7 @@ use kobling_model::value::Coding;
 use ring::hmac;
 
 use crate::preparation::View;
-use crate::{Columns, Datum, Keys, Perturbation, Sides, TrueCell, cipher, evaluate, record_key};
+use crate::{Columns, Datum, Keys, Method, Sides, TrueCell, cipher, evaluate, record_key};
 
 /// A value column over all units of its owners, unfiltered.
 pub(crate) struct ValueColumn<'a> {
@@ -245,13 +245,13 @@ impl<'a> ValueColumn<'a> {
         &self,
         cell: &TrueCell,
         perturbed: u64,
-        table: &Perturbation,
+        method: &Method,
         keys: &Keys,
         rules: &Rules,
     ) -> Option<(i128, i128)> {
         let output = cipher(cell, &self.fingerprint, &keys.noise_key);
         let e = i128::from(perturbed) - i128::from(cell.count);
-        let large = |key: u8| i128::from(table.0.last().expect("rows")[usize::from(key)]);
+        let large = |key: u8| i128::from(method.table.0.last().expect("rows")[usize::from(key)]);
         let dither = |from: usize, width: i128| {
             let mut bytes = [0; 16];
             bytes[..6].copy_from_slice(&output[from..from + 6]);
@@ -269,11 +269,12 @@ impl<'a> ValueColumn<'a> {
         let kappa = rules.two_largest_percent_max.min(100 - rules.others_percent_of_largest_min);
         let factor = 16 * 49 * i128::from(kappa).pow(2) / 20_000;
         let stricter = i128::from(16 + output[2] % 8);
-        let dominated = cell.evidence.iter().enumerate().any(|(at, (sum, energy))| {
-            let left_out = if at < 2 { 0 } else { 1 };
-            let eighths = if self.parts.len() - left_out > 1 { 8 } else { 1 };
-            eighths * factor * sum.pow(2) <= stricter * energy
-        });
+        let dominated = method.judges_dominance
+            && cell.evidence.iter().enumerate().any(|(at, (sum, energy))| {
+                let left_out = if at < 2 { 0 } else { 1 };
+                let eighths = if self.parts.len() - left_out > 1 { 8 } else { 1 };
+                eighths * factor * sum.pow(2) <= stricter * energy
+            });
         (!dominated && perturbed >= u64::from(rules.statistic_units_min)).then_some((sum, squares))
     }
 

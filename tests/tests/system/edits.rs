@@ -10,8 +10,8 @@ use kobling_proto::platform::v1::watch_job_response::Event as JobEvent;
 use kobling_tests::registers::{Mix, standard};
 use kobling_tests::world::{JobResult, World};
 
-use super::rogue::{Offered, Rogue, code_of, fresh};
 use super::script;
+use kobling_tests::rogue::{Offered, Rogue, code_of, fresh};
 
 /// A register with groups of three, named r1 and so on, of which r4, r5 and r6 are nobody's.
 fn world(seed: u64) -> World {
@@ -241,7 +241,7 @@ fn a_broker_cannot_make_of_an_edit_what_its_workers_have_not_seen() {
         };
         world.wait(ssb.revise(&revision))
     };
-    let ended = |order| code_of(&world.wait(super::rogue::work(&*ssb, &order)));
+    let ended = |order| code_of(&world.wait(kobling_tests::rogue::work(&*ssb, &order)));
     let ask = |question| rogue.ask(&offered, AttemptId(fresh()), question);
     assert!(ask(0).iter().all(|ended| matches!(ended, Ok(ComputeEvent::Passed))));
     // Before it has been asked about, it may be said to have ended so, but nothing goes on from there.

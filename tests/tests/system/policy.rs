@@ -13,8 +13,8 @@ use kobling_tests::registers::{Mix, standard};
 use kobling_tests::tap::Said;
 use kobling_tests::world::{JobResult, World, id};
 
-use super::rogue::{Rogue, code_of, fresh, problem_of, work};
 use super::script;
+use kobling_tests::rogue::{Rogue, code_of, fresh, problem_of, work};
 
 /// A table over ssb and krg, which fhi deals.
 const TABLE: &str = "import ssb/KJOENN as k\nimport krg/STED as s\ntabulate k s";

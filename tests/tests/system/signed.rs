@@ -16,8 +16,8 @@ use kobling_node::node::now_ms;
 use kobling_proto::platform::v1::JobState;
 use kobling_tests::world::{World, id};
 
-use super::rogue::{Offered, Rogue, code_of, fresh, problem_of, work};
 use super::script;
+use kobling_tests::rogue::{Offered, Rogue, code_of, fresh, problem_of, work};
 
 const NODES: [&str; 3] = ["ssb", "krg", "fhi"];
 const TABLE: &str = "import ssb/KJOENN as k\nimport krg/STED as s\ntabulate k s";

@@ -13,25 +13,31 @@ use kobling_model::record::Asker;
 use kobling_model::rules::Rules;
 use kobling_model::script_request::{ScriptRequest, SignedRequest};
 use kobling_model::{AttemptId, Hash, JobId, OwnerId, SessionId, UnitType};
-use kobling_tests::world::World;
+
+use crate::world::World;
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
-/// Sixteen bytes that this test run has not used.
+/// Sixteen bytes that this run has not used.
 pub fn fresh() -> [u8; 16] {
-    u128::from(NEXT.fetch_add(1, Ordering::Relaxed)).to_le_bytes()
+    u128::from(NEXT.fetch_add(1, Ordering::Relaxed)).wrapping_mul((1 << 64) + 1).to_le_bytes()
 }
 
 /// A session opened by hand.
 pub struct Rogue<'a> {
+    /// Where.
     pub world: &'a World,
+    /// Its id.
     pub session: SessionId,
 }
 
 /// A script offered by hand.
 pub struct Offered {
+    /// Its id.
     pub job: JobId,
+    /// What all nodes have derived.
     pub plan: Plan,
+    /// What each node granted it under.
     pub rules: Vec<Rules>,
 }
 
