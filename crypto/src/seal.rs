@@ -135,7 +135,8 @@ fn chunk_count(length: usize) -> usize {
     length.div_ceil(CHUNK_LEN).max(1)
 }
 
-fn sealed_len(length: usize) -> usize {
+/// How long sealed content of a length is.
+pub fn sealed_len(length: usize) -> usize {
     HEADER_LEN + length + chunk_count(length) * TAG_LEN
 }
 

@@ -8,6 +8,7 @@
 
 pub mod cleared;
 pub mod generator;
+pub mod memory;
 pub mod perturb;
 pub mod policy;
 pub mod rule;

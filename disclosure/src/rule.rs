@@ -27,6 +27,7 @@ pub mod few_units;
 pub mod hexagons;
 pub mod key_variables;
 pub mod models;
+pub mod near_populations;
 pub mod percentiles;
 pub mod perturbed_counts;
 pub mod population_floor;

@@ -116,7 +116,8 @@ pub async fn own_columns(
     let secret = RecordKeySecret::from_bytes(secret);
     let (of_session, owner) = (session.clone(), node.me.clone());
     let work = move || {
-        let (categories, values, numbers) = (extracted.categories, extracted.values, extracted.numbers);
+        let (categories, values, numbers) =
+            (extracted.partition.into_cells(), extracted.values, extracted.numbers);
         // The population's owner needs record keys for the cells, a value's owner for its fingerprint.
         let keys = match left || values.is_some() {
             true => units.record_keys(unit_type, &secret),

@@ -25,6 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use datafusion::arrow::array::{Array, Float64Array, RecordBatch, StringArray};
+use kobling_disclosure::memory::{Partition, partition};
 use kobling_model::catalogue::{AvailableDates, DataType, Temporality, ValueDomain};
 use kobling_model::expression::{Value, ValueType};
 use kobling_model::interval::Interval;
@@ -56,6 +57,7 @@ use self::columns::{Dense, Few, Reader};
 use self::expression::{Compiled, Program};
 use self::prepare::{Draft, Table};
 use self::take::{Stretch, Takes};
+use kobling_disclosure::memory::partition::OUTSIDE;
 
 /// Units that are read at once.
 const RANGE_UNITS: u32 = 1 << 20;
@@ -64,8 +66,7 @@ const BATCH_UNITS: usize = 1 << 16;
 /// Stack of the evaluating thread. Address space only; see [`expression::DEPTH_MAX`].
 const STACK_BYTES: usize = 64 << 20;
 
-/// The category of units that count in no cell.
-pub const NO_CELL: u32 = u32::MAX;
+pub use kobling_disclosure::memory::partition::NO_CELL;
 
 /// A whole number that is missing; others are above its lower bound.
 pub const MISSING: u32 = u32::MAX;
@@ -97,10 +98,9 @@ pub struct Extractor {
 }
 
 /// What a fragment says about each unit.
-#[derive(Clone, PartialEq, Eq)]
 pub struct Extracted {
-    /// By unit number: the composite category, below [`Fragment::categories`], or [`NO_CELL`].
-    pub categories: Vec<u32>,
+    /// By unit number: the category of each dimension, and whether it counts.
+    pub partition: Partition,
     /// The value column, if the fragment has one.
     pub values: Option<Values>,
     /// Each of the fragment's whole numbers by unit number, above its lower bound, or [`MISSING`].
@@ -178,9 +178,9 @@ impl Extractor {
         Self { store }
     }
 
-    /// The composite category of each unit of a type.
+    /// The categories of each unit of a type.
     ///
-    /// With `population`, units without a value in the first source are in no cell: the population is the
+    /// With `population`, units without a value in the first source do not count: the population is the
     /// first import. Without, every unit is evaluated, with missing values where it has no row.
     /// `form` is that of the fragment's value, given exactly where it has one.
     ///
@@ -225,6 +225,7 @@ impl Extractor {
             let by_value = program.by_value(&missing)?;
             let mut numbers = vec![Vec::new(); fragment.numbers.len()];
             program.run(&missing, &by_value, 0, &mut category, &mut value, &mut numbers)?;
+            let category = program.partition(category.to_vec()).into_cells();
             let everything = Interval { low: f64::MIN, high: f64::MAX, whole: false };
             let code =
                 form.filter(|_| !value[0].is_nan()).map(|form| form.coding.code(value[0], &everything));
@@ -326,11 +327,11 @@ impl Work {
         for draft in &self.drafts {
             tables.push(runtime.block_on(draft.make(&reader, &tables, book, stop))?);
         }
-        let mut all_categories = vec![NO_CELL; units as usize];
+        let mut codes = vec![NO_CELL; units as usize];
         let mut column = self.value.map(|(form, bounds)| ValueColumn::new(form, bounds, units as usize));
         let mut numbers = vec![Vec::with_capacity(units as usize); self.program.numbers.len()];
         let mut values = Vec::new();
-        for (range, categories) in all_categories.chunks_mut(RANGE_UNITS as usize).enumerate() {
+        for (range, categories) in codes.chunks_mut(RANGE_UNITS as usize).enumerate() {
             let first = range as u32 * RANGE_UNITS;
             let (count, tables) = (categories.len(), tables.as_slice());
             let stretch = Stretch { first, count, units, spells: None, tables, reader: &reader, stop };
@@ -348,13 +349,14 @@ impl Work {
                 if population {
                     for (at, category) in categories.iter_mut().enumerate() {
                         if columns[0].is_missing(from + at) {
-                            *category = NO_CELL;
+                            *category |= OUTSIDE;
                         }
                     }
                 }
             }
         }
-        Ok(Extracted { categories: all_categories, values: column.map(ValueColumn::finish), numbers })
+        let partition = self.program.partition(codes);
+        Ok(Extracted { partition, values: column.map(ValueColumn::finish), numbers })
     }
 }
 
@@ -438,18 +440,14 @@ impl Program {
             }
         });
         let filters = filters.collect::<Result<_, _>>()?;
-        let mut composite = 1u32;
         let mut dimensions = Vec::with_capacity(fragment.dimensions.len());
         for dimension in &fragment.dimensions {
             let (compiled, value_type) = compiler.compile(&dimension.expression)?;
             let lookup = CategoryLookup::new(dimension, value_type)?;
-            composite = composite.checked_mul(lookup.categories).ok_or(ExtractError::TooManyCategories)?;
             dimensions.push((compiled, lookup));
         }
-        // The last number says "no cell".
-        if composite == NO_CELL {
-            return Err(ExtractError::TooManyCategories);
-        }
+        partition::codes(dimensions.iter().map(|(_, lookup): &(_, CategoryLookup)| lookup.categories))
+            .ok_or(ExtractError::TooManyCategories)?;
         let number = |expression| match compiler.compile(expression)? {
             (compiled, ValueType::Number) => Ok(compiled),
             (_, ValueType::Text) => Err(ExtractError::Expression { what: "a text as a value" }),
@@ -509,58 +507,62 @@ impl Program {
         Ok(by_value)
     }
 
-    /// Evaluates the units from `from` on, as many as there are `categories`.
+    /// Units by code, of these dimensions.
+    fn partition(&self, codes: Vec<u32>) -> Partition {
+        Partition::new(self.dimensions.iter().map(|(_, lookup)| lookup.categories).collect(), codes)
+    }
+
+    /// Evaluates the units from `from` on, as many as there are `codes`.
     ///
-    /// A composite category counts its dimensions like digits, the first one slowest. `values` become those of the value
-    /// column, not a number where there is none or it is missing; whole numbers are appended to `numbers`.
+    /// Codes are those of a [`Partition`]; a unit without a value, where there is a value column, has none. `values` become those of the
+    /// value column, not a number where there is none or it is missing; whole numbers are appended to `numbers`.
     fn run(
         &self,
         columns: &[Dense],
         by_value: &ByFewValues,
         from: usize,
-        categories: &mut [u32],
+        codes: &mut [u32],
         values: &mut [f64],
         numbers: &mut [Vec<u32>],
     ) -> Result<(), ExtractError> {
-        let units = categories.len();
+        let units = codes.len();
         let batch = columns::batch(&self.schema, columns, &by_value.sources, from, units)?;
         let mut places = Vec::with_capacity(units);
-        categories.fill(0);
+        codes.fill(0);
+        for ((compiled, lookup), by_few) in self.dimensions.iter().zip(&by_value.dimensions) {
+            let none = lookup.categories;
+            let enter = |(code, found): (&mut u32, Option<u32>)| {
+                *code = *code * (none + 1) + found.unwrap_or(none);
+            };
+            match by_few {
+                Some((source, found)) => {
+                    by_value.places(columns, *source, from, units, &mut places);
+                    let found = places.iter().map(|place| found[*place as usize]);
+                    codes.iter_mut().zip(found).for_each(enter);
+                }
+                None => codes.iter_mut().zip(lookup.find(compiled, &batch)?).for_each(enter),
+            }
+        }
         for (filter, by_few) in self.filters.iter().zip(&by_value.filters) {
-            let drop_out = |(category, passes): (&mut u32, bool)| {
+            let drop_out = |(code, passes): (&mut u32, bool)| {
                 if !passes {
-                    *category = NO_CELL;
+                    *code |= OUTSIDE;
                 }
             };
             match by_few {
                 Some((source, passes)) => {
                     by_value.places(columns, *source, from, units, &mut places);
                     let passes = places.iter().map(|place| passes[*place as usize]);
-                    categories.iter_mut().zip(passes).for_each(drop_out);
+                    codes.iter_mut().zip(passes).for_each(drop_out);
                 }
-                None => categories.iter_mut().zip(passes(&filter.numbers(&batch)?)).for_each(drop_out),
-            }
-        }
-        for ((compiled, lookup), by_few) in self.dimensions.iter().zip(&by_value.dimensions) {
-            let enter = |(category, found): (&mut u32, Option<u32>)| {
-                if *category != NO_CELL {
-                    *category = found.map_or(NO_CELL, |found| *category * lookup.categories + found);
-                }
-            };
-            match by_few {
-                Some((source, found)) => {
-                    by_value.places(columns, *source, from, units, &mut places);
-                    let found = places.iter().map(|place| found[*place as usize]);
-                    categories.iter_mut().zip(found).for_each(enter);
-                }
-                None => categories.iter_mut().zip(lookup.find(compiled, &batch)?).for_each(enter),
+                None => codes.iter_mut().zip(passes(&filter.numbers(&batch)?)).for_each(drop_out),
             }
         }
         if let Some(value) = &self.value {
             let found = value.numbers(&batch)?;
-            for (unit, (category, value)) in categories.iter_mut().zip(values).enumerate() {
+            for (unit, (code, value)) in codes.iter_mut().zip(values).enumerate() {
                 match found.is_null(unit) {
-                    true => *category = NO_CELL,
+                    true => *code = NO_CELL,
                     false => *value = found.value(unit),
                 }
             }

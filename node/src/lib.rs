@@ -22,6 +22,7 @@ pub mod gate;
 pub mod identity_map;
 pub mod keep;
 pub mod linkage;
+pub mod memory;
 pub mod node;
 pub mod observe;
 pub mod once;

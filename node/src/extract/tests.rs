@@ -93,7 +93,7 @@ impl World {
             people(units),
             None,
         ))
-        .map(|extracted| extracted.categories)
+        .map(|extracted| extracted.partition.into_cells())
     }
 
     /// The values of one variable at a date, as a dimension with the categories 1, 2, 3 and missing.
@@ -316,7 +316,10 @@ fn a_data_file_changed_after_opening_is_noticed_before_it_is_read() {
         assert_eq!(error.to_string(), "no.test.db 1.0.0: the file X is damaged or missing");
         fs::write(&path, &good).expect("written");
         assert_eq!(
-            wait(extractor.evaluate(&of, true, UnitType::Person, people(1), None)).expect("whole").categories,
+            wait(extractor.evaluate(&of, true, UnitType::Person, people(1), None))
+                .expect("whole")
+                .partition
+                .into_cells(),
             [0]
         );
     }

@@ -89,7 +89,7 @@ impl World {
         let book = Arc::new(SoMany(UNITS));
         let found =
             runtime.block_on(extractor.evaluate(&question.left, true, question.unit_type, book, None));
-        let found = found.expect("evaluated").categories;
+        let found = found.expect("evaluated").partition.into_cells();
         [1, 0].map(|category| {
             (0..).zip(&found).filter(|(_, found)| **found == category).map(|(unit, _)| unit).collect()
         })
