@@ -33,7 +33,7 @@ use crate::state::{self, StateError};
 const HEADER: &str = "kobling replay 1";
 /// How far the clock moves on before that alone is written down.
 const SEEN_STEP_MS: u64 = 60_000;
-/// Lines beyond those in use that a file may have before it is made anew.
+/// Lines that a file may have, beyond twice those that it had when it was made anew, before it is made anew again.
 const SPARE_LINES: usize = 1024;
 
 /// Requests taken, in memory and on disk.
@@ -57,6 +57,8 @@ struct State {
     forgotten_ms: u64,
     /// Lines of the file after its header.
     lines: usize,
+    /// Requests that it had when it was made anew.
+    kept: usize,
     /// The file may end in something else than a whole line.
     broken: bool,
 }
@@ -143,7 +145,7 @@ impl ReplayStore {
         let ScriptRequest { issued_ms, expires_ms, nonce, .. } = request;
         let line = format!("taken {now_ms} {issued_ms} {expires_ms} {}\n", hex::encode(nonce));
         self.append(&mut state, &line)?;
-        if state.lines > 2 * state.taken.len() + SPARE_LINES {
+        if state.lines > 2 * state.kept + SPARE_LINES {
             // The request is on disk already; a file that could not be made anew is made anew next time.
             state.forget();
             state.broken = self.rewrite(&mut state).is_err();
@@ -184,6 +186,7 @@ impl ReplayStore {
         };
         state::replace(&self.path, text.as_bytes()).map_err(as_io)?;
         state.lines = 1 + state.taken.len();
+        state.kept = state.taken.len();
         state.clock_written_ms = state.clock_ms;
         Ok(())
     }

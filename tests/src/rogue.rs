@@ -103,8 +103,14 @@ impl<'a> Rogue<'a> {
 
     /// Opens a session at all nodes, in which nobody has asked for anything.
     pub fn open_unasked(world: &'a World, session: SessionId) -> Self {
+        Self::open_unasked_for(world, session, World::ASKER[0])
+    }
+
+    /// The same, and says that it is this researcher's.
+    pub fn open_unasked_for(world: &'a World, session: SessionId, researcher: &str) -> Self {
         let everybody = Self::everybody(world);
-        let offer = Self::offer_of(session, everybody.clone(), Self::releases(world));
+        let mut offer = Self::offer_of(session, everybody.clone(), Self::releases(world));
+        offer.asker.researcher = researcher.to_owned();
         let nodes: Vec<_> = everybody.iter().map(|node| world.as_broker(node.as_str())).collect();
         world.wait(async {
             let told = futures::future::join_all(nodes.iter().map(|node| node.open_session(&offer))).await;

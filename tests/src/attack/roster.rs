@@ -127,17 +127,11 @@ fn what_the_platform_signed_cannot_be_changed() {
 
 fn a_session_of_another_researcher_takes_no_request() {
     let world = World::seeded(38);
-    let mut offer = Rogue::offer_of(SessionId(fresh()), Rogue::everybody(&world), Rogue::releases(&world));
-    offer.asker.researcher = "Ola Nordmann".into();
-    for node in Rogue::everybody(&world) {
-        let node = world.as_broker(node.as_str());
-        world.wait(node.open_session(&offer)).ok();
-    }
-    let rogue = Rogue { world: &world, session: offer.session };
+    let rogue = Rogue::open_unasked_for(&world, SessionId(fresh()), "Ola Nordmann");
     let signed = world.sign(&rogue.request(&world.script(&format!("{IMPORTS}tabulate k"))));
     for node in ["ssb", "krg", "fhi"] {
-        let code = problem_of(rogue.admit_at(node, JobId(fresh()), &signed)).code;
-        assert!(["request-differs", "unknown-session"].contains(&code.as_str()), "{node}: {code}");
+        let problem = problem_of(rogue.admit_at(node, JobId(fresh()), &signed));
+        assert_eq!((problem.code.as_str(), problem.party), ("request-differs", Some(id(node))));
     }
 }
 
