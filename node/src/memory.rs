@@ -16,6 +16,7 @@
 //! Nobody but this node, not even that a set was put in place of another. A file alone names nobody: two sketches give the unit
 //! numbers in which two sets differ, and those are numbers of the sealed identity map.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -259,8 +260,8 @@ impl Sets {
             if !self.versions[place as usize].fit(versions) {
                 continue;
             }
-            if !read.contains_key(&number) {
-                read.insert(number, self.read(key, number)?.1);
+            if let Entry::Vacant(place) = read.entry(number) {
+                place.insert(self.read(key, number)?.1);
             }
             let Some(units) = sketch.difference(&read[&number], hash) else { continue };
             if units.is_empty() {
