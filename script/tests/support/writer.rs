@@ -78,8 +78,10 @@ pub fn written_by(choices: &[Choice]) -> String {
     writer.line("require no.ssb.fdb:54 as db\nrequire no.krg.kreft:2 as kreft // to eiere\nrequire no.fhi.helse:1 as fhi\n# og en tredje");
     writer.line("let grense = 100 * 1000\nlet del = 2\nlet ord = to_symbol(\"ord\")");
     writer.new_dataset(0);
-    for choice in choices {
-        writer.statement(*choice);
+    // Numbers next to a choice are choices too.
+    let low = |of: u16| of & 0x7FFF;
+    for (statement, a, b, c) in choices {
+        writer.statement((*statement, low(*a), low(*b), low(*c)));
     }
     writer.text
 }
