@@ -237,10 +237,14 @@ fn check(expected: &Expected<'_>, received: &Received<'_>, cells: usize) -> Resu
     if Hash::of(&message) != received.announced {
         return Err(CombineError::Content { party: party() });
     }
-    let key =
-        hex::decode(&received.party.signing_key).ok().and_then(|key| VerifyingKey::from_bytes(&key).ok());
+    let key = verifying_key(&received.party.signing_key);
     let valid = key.is_some_and(|key| key.verify(&message, &partial.signature).is_ok());
     if valid { Ok(()) } else { Err(CombineError::Signature { party: party() }) }
+}
+
+/// A public key as the federation file has it, in hexadecimal digits.
+pub(crate) fn verifying_key(hexadecimal: &str) -> Option<VerifyingKey> {
+    VerifyingKey::from_bytes(&hex::decode(hexadecimal).ok()?).ok()
 }
 
 /// A count that would have been suppressed, or that exceeds all units and noise, cannot come out.

@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use futures::future::{join_all, try_join_all};
 use futures::stream::{self, BoxStream, StreamExt};
-use kobling_crypto::sign::VerifyingKey;
 use kobling_model::plan::Plan;
 use kobling_model::rules::{self, Rules};
 use kobling_model::script_request::{RequestFault, ScriptRequest, SignedRequest};
@@ -25,6 +24,7 @@ use tokio::sync::watch;
 
 use crate::audit::now_ms;
 use crate::broker::{Broker, lock};
+use crate::combine::verifying_key;
 use crate::conduct::{self, Answer};
 use crate::observe::cause_of_store;
 use crate::problem::{Problem, RunError};
@@ -245,8 +245,7 @@ impl Broker {
         request: &ScriptRequest,
         signed: &SignedRequest,
     ) -> Result<(), RequestFault> {
-        let key = hex::decode(&self.federation.platform.signing_key).ok();
-        let key = key.and_then(|key| VerifyingKey::from_bytes(&key).ok()).ok_or(RequestFault::Signature)?;
+        let key = verifying_key(&self.federation.platform.signing_key).ok_or(RequestFault::Signature)?;
         key.verify(&signed.bytes, &signed.signature).map_err(|_| RequestFault::Signature)?;
         request.fits(session.id, &session.asker, &session.parties, &session.releases())?;
         request.is_valid_at(now_ms())

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use kobling_model::DatastoreId;
 use kobling_model::plan::Source;
 
-use super::document::{Document, Named, Names, Section};
+use super::document::{Document, Named, Names, Section, contained};
 use super::fault::PolicyError;
 use super::places::{Groups, Place};
 use super::{Known, PolicyRefusal, RegisterVariable};
@@ -82,12 +82,7 @@ impl Access {
         for entry in entries {
             let line = entry.line;
             let Some(allow) = Allow::take(document, entry, groups, known) else { continue };
-            let contained = taken.iter().find_map(|(other, before)| match () {
-                () if before.contains(&allow) => Some((line, *other)),
-                () if allow.contains(before) => Some((*other, line)),
-                () => None,
-            });
-            if let Some((line, other)) = contained {
+            if let Some((line, other)) = contained(&taken, (line, &allow), Allow::contains) {
                 let why = format!(
                     "this entry allows nothing that the one on line {other} does not allow already: entries add up and never narrow \
                      each other; leave one of them out"

@@ -230,3 +230,17 @@ impl<'t> Document<'t> {
         }
     }
 }
+
+/// The lines of an entry that says nothing new beside one before it, or makes one say nothing new, and of that other; `contains` tells
+/// whether one entry says all that another does.
+pub fn contained<T>(
+    taken: &[(usize, T)],
+    (line, entry): (usize, &T),
+    contains: fn(&T, &T) -> bool,
+) -> Option<(usize, usize)> {
+    taken.iter().find_map(|(other, before)| match () {
+        () if contains(before, entry) => Some((line, *other)),
+        () if contains(entry, before) => Some((*other, line)),
+        () => None,
+    })
+}

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use kobling_model::plan::Source;
 
-use super::document::{Document, Section};
+use super::document::{Document, Section, contained};
 use super::places::{Groups, Place};
 use super::{Known, PolicyRefusal, RegisterVariable};
 
@@ -34,12 +34,7 @@ impl KeepApart {
         for entry in document.entries(section, KEEP_APART) {
             let line = entry.line;
             let Some(entry) = Entry::take(document, entry, groups, known) else { continue };
-            let contained = taken.iter().find_map(|(other, before)| match () {
-                () if before.contains(&entry) => Some((line, *other)),
-                () if entry.contains(before) => Some((*other, line)),
-                () => None,
-            });
-            if let Some((line, other)) = contained {
+            if let Some((line, other)) = contained(&taken, (line, &entry), Entry::contains) {
                 let why =
                     format!("the entry on line {other} keeps all of this apart already; leave this one out");
                 document.contradiction(line, KEEP_APART, why);
