@@ -269,6 +269,8 @@ fn at_a_terminal_tab_completes_and_what_was_typed_is_remembered() {
     shell.exp_string("2> ").expect("a prompt");
     type_in(&mut shell, "history\r");
     shell.exp_string("   1  require no.ssb.fdb:1 as ssb").expect("what was typed before");
+    // Before the prompt the terminal itself would take the end of the input.
+    shell.exp_string("2> ").expect("the same prompt");
     type_in(&mut shell, "\u{4}");
     shell.exp_eof().expect("it leaves");
 }
