@@ -12,6 +12,7 @@ use arrow_flight::flight_service_client::FlightServiceClient;
 use kobling_crypto::sign::SigningKey;
 use kobling_model::catalogue::{Catalogue, Datastore};
 use kobling_model::federation::{Federation, Party};
+use kobling_model::rules::Refusal;
 use kobling_model::table::Table;
 use kobling_model::{DatastoreId, JobId};
 use kobling_proto::common::v1::Problem;
@@ -78,7 +79,8 @@ impl ClientError {
     /// How the program ends over it.
     pub fn exit(&self) -> Exit {
         match self.code.as_str() {
-            "population-floor" | "small-cells" | code::REFUSED_BY_NODE | code::OWNER_STOPPED => Exit::REFUSED,
+            text if Refusal::of_code(text).is_some() => Exit::REFUSED,
+            code::REFUSED_BY_NODE | code::OWNER_STOPPED => Exit::REFUSED,
             text if code::REFUSED_BY_OWNER.contains(&text) => Exit::REFUSED,
             "invalid-request" => Exit::USAGE,
             _ => Exit::FAILED,

@@ -31,7 +31,7 @@ use crate::federation::place::Place;
 use crate::federation::{self, parties};
 use crate::job::Watcher;
 use crate::render::progress::Progress;
-use crate::render::{self, counted, plain, whole};
+use crate::render::{self, counted, plain, refusal, whole};
 use crate::script_file::Script;
 
 /// The script that is run where none is given.
@@ -140,8 +140,8 @@ async fn question(
         _ => progress.clear(),
     }
     for warning in &warnings {
-        let (line, message) = (warning.line, plain(&warning.message));
-        eprintln!("kobling: {}: line {line}: warning: {message}", plain(&script.name));
+        let (line, told) = (warning.line, refusal::told(&warning.code, &warning.message, Language::En));
+        eprintln!("kobling: {}: line {line}: warning: {told}", plain(&script.name));
     }
     for listing in &plan.listings {
         print(&format!("\n{}", render::table::listing(listing, Language::En)));
@@ -150,7 +150,8 @@ async fn question(
         print(&format!("\n{}", render::table::table(table, Language::En)));
     }
     if let Some(problem) = problem {
-        eprintln!("kobling: {}: line {line}: {}", plain(&script.name), plain(&problem.to_string()));
+        let told = refusal::told(&problem.code, &problem.to_string(), Language::En);
+        eprintln!("kobling: {}: line {line}: {told}", plain(&script.name));
     }
 
     // 6.

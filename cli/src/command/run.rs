@@ -18,7 +18,7 @@ use crate::client::{Client, ClientError, JobEvent, JobState, Warning};
 use crate::exit::Exit;
 use crate::job::{Course, Followed, Watcher};
 use crate::render::progress::Progress;
-use crate::render::{self, plain};
+use crate::render::{self, plain, refusal};
 use crate::script_file::{Script, diagnostic_json};
 use crate::signals;
 
@@ -147,11 +147,19 @@ struct Output {
 
 impl Watcher for Output {
     fn job(&mut self, event: &JobEvent) {
-        if self.json {
+        match event {
+            JobEvent::Warning(warning) if self.json => {
+                let Warning { line, code, message } = warning;
+                let event = json!({ "event": "warning", "line": line, "code": code, "message": message });
+                let _ = print_json(&refusal::explain(event, code, self.language));
+            }
             // A reader that has gone away does not end the job.
-            let _ = print_json(event);
-        } else if let JobEvent::Warning(Warning { line, message, .. }) = event {
-            eprintln!("kobling: {}: line {line}: warning: {}", plain(&self.name), plain(message));
+            _ if self.json => drop(print_json(event)),
+            JobEvent::Warning(Warning { line, code, message }) => {
+                let told = refusal::told(code, message, self.language);
+                eprintln!("kobling: {}: line {line}: warning: {told}", plain(&self.name));
+            }
+            JobEvent::State { .. } | JobEvent::Stage { .. } | JobEvent::Ready { .. } => {}
         }
     }
 
@@ -232,7 +240,7 @@ impl Output {
     ) -> anyhow::Result<Exit> {
         if self.json {
             if let Some(problem) = &problem {
-                print_json(&problem_json(problem, line))?;
+                print_json(&problem_json(problem, line, self.language))?;
             }
             self.json_end(state)?;
         } else if let Some(problem) = &problem {
@@ -240,7 +248,7 @@ impl Output {
                 0 => String::new(),
                 line => format!("{}: line {line}: ", plain(&script.name)),
             };
-            eprintln!("kobling: {place}{}", plain(&problem.to_string()));
+            eprintln!("kobling: {place}{}", refusal::told(&problem.code, &problem.to_string(), self.language));
         } else if state == JobState::Done && nothing_shown {
             eprintln!("The script asks for no table.");
         }
@@ -255,7 +263,7 @@ impl Output {
     fn failed(&mut self, error: anyhow::Error) -> anyhow::Result<Exit> {
         match error.downcast_ref::<ClientError>() {
             Some(problem) if self.json => {
-                print_json(&problem_json(problem, 0))?;
+                print_json(&problem_json(problem, 0, self.language))?;
                 self.json_end(JobState::Failed)?;
                 Ok(problem.exit())
             }
@@ -268,13 +276,14 @@ impl Output {
     }
 }
 
-fn problem_json(problem: &ClientError, line: u32) -> serde_json::Value {
-    json!({
+fn problem_json(problem: &ClientError, line: u32, language: Language) -> serde_json::Value {
+    let event = json!({
         "event": "problem",
         "code": problem.code,
         "party": problem.party,
         "step": problem.step,
         "message": problem.message,
         "line": line,
-    })
+    });
+    refusal::explain(event, &problem.code, language)
 }

@@ -263,7 +263,8 @@ impl<'a> Session<'a> {
         }
         if let Some(problem) = problem {
             let place = if line == 0 { String::new() } else { format!("{NAME}: line {line}: ") };
-            eprintln!("kobling: {place}{}", plain(&problem.to_string()));
+            let told = render::refusal::told(&problem.code, &problem.to_string(), self.language);
+            eprintln!("kobling: {place}{told}");
         }
         if state == JobState::Refused && line > 0 && (line as usize) < self.next_line() {
             let say = self.language.either(
@@ -320,7 +321,8 @@ impl Watcher for View<'_> {
     fn job(&mut self, event: &JobEvent) {
         let JobEvent::Warning(Warning { line, code, message }) = event else { return };
         if self.warned.insert((*line, code.clone(), message.clone())) {
-            eprintln!("kobling: {NAME}: line {line}: warning: {}", plain(message));
+            let told = render::refusal::told(code, message, self.language);
+            eprintln!("kobling: {NAME}: line {line}: warning: {told}");
         }
     }
 
