@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use arrow_flight::flight_service_client::FlightServiceClient;
 use kobling_crypto::sign::SigningKey;
+use kobling_model::applied::{Applied, Hidden};
 use kobling_model::catalogue::{Catalogue, Datastore};
 use kobling_model::federation::{Federation, Party};
 use kobling_model::rules::Refusal;
@@ -152,6 +153,9 @@ pub enum JobEvent {
     Ready {
         /// Its index.
         index: u32,
+        /// What was done to it; it stands with the table itself.
+        #[serde(skip)]
+        applied: Option<Box<Applied>>,
     },
     /// A rule did something to the script, which goes on.
     Warning(Warning),
@@ -438,6 +442,23 @@ impl Client {
         table.map_err(|error| error.problem(&self.broker().id, "result").into())
     }
 
+    /// Fetches a protected table of which the broker has told what was done to it.
+    ///
+    /// # Errors
+    /// [`ClientError`], also where the table hides more or less than was told.
+    pub async fn table_as_told(
+        &self,
+        job: &str,
+        index: u32,
+        told: Option<&Applied>,
+    ) -> Result<Table, ClientError> {
+        let table = self.table(job, index).await?;
+        if told.is_some_and(|told| told.hidden != Hidden::of(&table)) {
+            return Err(self.broken("result"));
+        }
+        Ok(table)
+    }
+
     fn broker(&self) -> &Party {
         &self.federation.broker
     }
@@ -521,7 +542,10 @@ impl Client {
                 party: stage.party,
                 stage: stage.name,
             },
-            Event::Table(index) => JobEvent::Ready { index },
+            Event::Table(index) => {
+                let applied = message.applied.map(Applied::try_from).transpose();
+                JobEvent::Ready { index, applied: applied.map_err(|_| self.broken("watch"))?.map(Box::new) }
+            }
             Event::Warning(warning) => JobEvent::Warning(warning.into()),
         })
     }

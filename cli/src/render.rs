@@ -1,5 +1,6 @@
 //! What people see: tables, catalogues, logs.
 
+pub mod applied;
 pub mod audit;
 pub mod catalogue;
 pub mod page;

@@ -8,7 +8,6 @@
 use std::path::Path;
 
 use kobling_model::plan::{Listing, Plan};
-use kobling_model::table::Table;
 use kobling_script::Diagnostic;
 use serde_json::json;
 
@@ -16,7 +15,7 @@ use super::{print, print_json};
 use crate::arguments::{Language, RunArguments};
 use crate::client::{Client, ClientError, JobEvent, JobState, Warning};
 use crate::exit::Exit;
-use crate::job::{Course, Followed, Watcher};
+use crate::job::{Course, Followed, Released, Watcher};
 use crate::render::progress::Progress;
 use crate::render::{self, plain, refusal};
 use crate::script_file::{Script, diagnostic_json};
@@ -58,7 +57,7 @@ pub enum Ending {
         /// How the job ended.
         state: JobState,
         /// Tables that were released.
-        tables: Vec<Table>,
+        tables: Vec<Released>,
         /// What rules did to the script.
         warnings: Vec<Warning>,
         /// Why it did not end well.
@@ -154,7 +153,9 @@ impl Watcher for Output {
                 let _ = print_json(&refusal::explain(event, code, self.language));
             }
             // A reader that has gone away does not end the job.
-            _ if self.json => drop(print_json(event)),
+            _ if self.json => {
+                let _ = print_json(event);
+            }
             JobEvent::Warning(Warning { line, code, message }) => {
                 let told = refusal::told(code, message, self.language);
                 eprintln!("kobling: {}: line {line}: warning: {told}", plain(&self.name));
@@ -172,11 +173,13 @@ impl Watcher for Output {
         }
     }
 
-    fn table(&mut self, index: u32, table: &Table) {
+    fn table(&mut self, index: u32, released: &Released) {
         if self.json {
-            let _ = print_json(&json!({ "event": "table", "index": index, "table": table }));
+            let Released { table, applied } = released;
+            let event = json!({ "event": "table", "index": index, "table": table, "applied": applied });
+            let _ = print_json(&event);
         } else {
-            print(&format!("{}\n", render::table::table(table, self.language)));
+            print(&format!("{}\n", render::table::released(released, self.language)));
         }
     }
 }
@@ -248,7 +251,10 @@ impl Output {
                 0 => String::new(),
                 line => format!("{}: line {line}: ", plain(&script.name)),
             };
-            eprintln!("kobling: {place}{}", refusal::told(&problem.code, &problem.to_string(), self.language));
+            eprintln!(
+                "kobling: {place}{}",
+                refusal::told(&problem.code, &problem.to_string(), self.language)
+            );
         } else if state == JobState::Done && nothing_shown {
             eprintln!("The script asks for no table.");
         }

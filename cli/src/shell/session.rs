@@ -10,7 +10,6 @@ use std::sync::Arc;
 use kobling_model::DatastoreId;
 use kobling_model::catalogue::Catalogue;
 use kobling_model::plan::{Listing, Plan};
-use kobling_model::table::Table;
 use kobling_script::Diagnostic;
 use kobling_script::ast::Command;
 use kobling_script::session::{has_statistics, without_statistics};
@@ -19,7 +18,7 @@ use super::{Outcome, Signals, Stop};
 use crate::arguments::Language;
 use crate::client::{Client, ClientError, JobEvent, JobState, Warning};
 use crate::command::print;
-use crate::job::{Course, Followed, Watcher};
+use crate::job::{Course, Followed, Released, Watcher};
 use crate::render::progress::Progress;
 use crate::render::{self, plain};
 use crate::script_file::Script;
@@ -330,7 +329,7 @@ impl Watcher for View<'_> {
         print(&format!("{}\n", render::table::listing(listing, self.language)));
     }
 
-    fn table(&mut self, _: u32, table: &Table) {
-        print(&format!("{}\n", render::table::table(table, self.language)));
+    fn table(&mut self, _: u32, released: &Released) {
+        print(&format!("{}\n", render::table::released(released, self.language)));
     }
 }
