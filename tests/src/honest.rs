@@ -2,8 +2,7 @@
 //!
 //! The questions are those of `tests/honest/questions.txt`; `docs/USEFULNESS.md` has what came out.
 //! `cargo run -p kobling-tests -- honest` founds a federation of three owners with the demo's registers, runs all questions through
-//! broker and nodes, and computes the truth from the pooled clear registers with the reference ([`crate::reference`]). The test
-//! `honest` runs some of them.
+//! broker and nodes, and computes the truth from the pooled clear registers with the reference ([`crate::reference`]).
 //!
 //! The truth is without rules: no noise, nothing hidden, every edit carried out, and no value winsorised. One thing it has
 //! in common with what is shown: what `collapse` and `aggregate` measure of five rows or more is blurred before it becomes a value
