@@ -307,7 +307,7 @@ fn an_edit_that_touches_nobody_is_told_of_with_its_line_and_the_script_goes_on()
     let script = file(federation.folder(), "edited.kob", &text);
     let run = federation.run(&script).with(0);
     for line in [4, 5] {
-        let said = format!("edited.kob: line {line}: warning: [edit-not-carried-out] rule 6: ");
+        let said = format!("edited.kob: line {line}: warning: [edit-not-carried-out] rule 6, edits of few units: ");
         assert!(run.err.contains(&said), "no {said:?} in\n{}", run.err);
     }
     assert!(run.out.contains("tabulate sex") && run.err.contains("write a wider condition"));
