@@ -14,6 +14,7 @@
 //! | `rules_off` | without any one rule an attack succeeds |
 //! | `signed` | nothing is run that the platform has not signed, and nothing twice |
 //! | `edits` | rule 6: edits that touch few units |
+//! | `memory` | rule 13: populations that differ by few |
 //! | `policy` | an owner's policy and stop switch decide, also while questions run |
 //! | `records` | nothing leaves that is not recorded first |
 //! | `sessions` | many at once, and what they keep |
@@ -30,6 +31,7 @@ mod fuzzed;
 mod layering;
 mod long_script;
 mod many_owners;
+mod memory;
 mod policy;
 mod prepared;
 mod protected;
