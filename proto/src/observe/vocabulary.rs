@@ -144,6 +144,7 @@ pub const CODES: &[&str] = &[
     "invalid-message",
     "kept-apart",
     "log",
+    "memory",
     "misaligned",
     "misbehaved",
     "no-table",

@@ -15,6 +15,7 @@
 //! | `signed` | nothing is run that the platform has not signed, and nothing twice |
 //! | `honest` | ordinary questions: how far answers lie from the truth, and how many are refused |
 //! | `edits` | rule 6: edits that touch few units |
+//! | `memory` | rule 13: populations that differ by few |
 //! | `policy` | an owner's policy and stop switch decide, also while questions run |
 //! | `records` | nothing leaves that is not recorded first |
 //! | `sessions` | many at once, and what they keep |
@@ -32,6 +33,7 @@ mod honest;
 mod layering;
 mod long_script;
 mod many_owners;
+mod memory;
 mod policy;
 mod prepared;
 mod protected;
