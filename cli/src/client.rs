@@ -78,7 +78,11 @@ impl ClientError {
     /// How the program ends over it.
     pub fn exit(&self) -> Exit {
         match self.code.as_str() {
-            "population-floor" | "small-cells" | code::REFUSED_BY_NODE | code::OWNER_STOPPED => Exit::REFUSED,
+            "population-floor"
+            | "small-cells"
+            | "splits-spent"
+            | code::REFUSED_BY_NODE
+            | code::OWNER_STOPPED => Exit::REFUSED,
             text if code::REFUSED_BY_OWNER.contains(&text) => Exit::REFUSED,
             "invalid-request" => Exit::USAGE,
             _ => Exit::FAILED,

@@ -56,14 +56,24 @@ pub enum Refusal {
     /// Rule 5.
     #[error("[small-cells] rule 5: too many cells are small; use coarser categories")]
     SmallCells,
+    /// Rule 14.
+    #[error(
+        "[splits-spent] rule 14: the population has been cut into as many cells as its size allows; ask for tables that were made before, \
+         use coarser categories, or a larger population"
+    )]
+    SplitsSpent,
 }
 
 impl Refusal {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::PopulationFloor, Self::SmallCells, Self::SplitsSpent];
+
     /// Stable code for programs.
     pub fn code(self) -> &'static str {
         match self {
             Self::PopulationFloor => "population-floor",
             Self::SmallCells => "small-cells",
+            Self::SplitsSpent => "splits-spent",
         }
     }
 }

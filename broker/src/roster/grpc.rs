@@ -453,7 +453,7 @@ fn compute_event(event: wire::ComputeResponse) -> Option<ComputeEvent> {
 }
 
 fn refusal(code: &str) -> Option<Refusal> {
-    [Refusal::PopulationFloor, Refusal::SmallCells].into_iter().find(|refusal| refusal.code() == code)
+    Refusal::ALL.into_iter().find(|refusal| refusal.code() == code)
 }
 
 fn header_to_wire(header: Header) -> peer::Header {
