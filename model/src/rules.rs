@@ -55,6 +55,8 @@ pub enum Refusal {
     PopulationFloor,
     /// Rule 5.
     SmallCells,
+    /// Rule 14.
+    SplitsSpent,
 }
 
 impl Refusal {
@@ -63,6 +65,7 @@ impl Refusal {
         match self {
             Self::PopulationFloor => "population-floor",
             Self::SmallCells => "small-cells",
+            Self::SplitsSpent => "splits-spent",
         }
     }
 }

@@ -129,6 +129,22 @@ impl Refusal {
                     nb: "bruk grovere kategorier, for eksempel med `recode`, eller færre variabler i én tabell",
                 },
             },
+            Self::SplitsSpent => Explained {
+                rule: "14",
+                name: Text { en: "budget of cells", nb: "budsjett av celler" },
+                what: Text {
+                    en: "the population has been cut into as many cells as its size allows",
+                    nb: "populasjonen er delt i så mange celler som størrelsen tillater",
+                },
+                why: Text {
+                    en: "enough tables of the same people, put together, would say what each of them has",
+                    nb: "nok tabeller over de samme personene ville til sammen si hva hver av dem har",
+                },
+                instead: Text {
+                    en: "ask for tables that were made before, use coarser categories, or a larger population",
+                    nb: "spør om tabeller som er laget før, bruk grovere kategorier eller en større populasjon",
+                },
+            },
         }
     }
 }
@@ -251,9 +267,10 @@ impl PolicyRule {
 mod tests {
     use super::*;
 
-    const CODES: [&str; 7] = [
+    const CODES: [&str; 8] = [
         "population-floor",
         "small-cells",
+        "splits-spent",
         "edit-not-carried-out",
         "not-open",
         "kept-apart",

@@ -178,6 +178,7 @@ pub const CODES: &[&str] = &[
     "secrets-differ",
     "session-lost",
     "small-cells",
+    "splits-spent",
     "store",
     "timed-out",
     "token-order",
