@@ -22,7 +22,9 @@ use kobling_synth::{Config, OWNERS, write_registers};
 pub use distance::{Distance, Figures};
 pub use report::{document, line, summary};
 
-use crate::reference::{Keys, Method, Outcome, Perturbation, Registers, TrueCell, answer_by, loosest_rules};
+use crate::reference::{
+    Keys, Memory, Method, Outcome, Perturbation, Registers, TrueCell, answer_by, loosest_rules,
+};
 use crate::registers::Owner;
 use crate::world::World;
 
@@ -125,7 +127,8 @@ impl Federation {
     fn truths(&self, script: &str) -> Vec<(Table, Vec<True>)> {
         let plan = kobling_script::plan(script, &self.catalogue).expect("the broker has planned it");
         let method = Method { table: Perturbation::none(), judges_dominance: false };
-        let answers = answer_by(&plan, &self.registers, &self.keys, &no_rules(), &method);
+        let answers =
+            answer_by(&plan, &self.registers, &self.keys, &no_rules(), &method, &mut Memory::default());
         let tables = answers.into_iter().zip(&plan.questions).filter_map(|((outcome, cells), question)| {
             let Outcome::Table(table) = outcome else { return None };
             let kobling_model::plan::QuestionKind::Table(shape) = &question.kind else { return None };
