@@ -85,7 +85,7 @@ fn see(world: &World, script: &str, wage: u32) -> Seen {
 const REFUSED: &[&str] = &[
     "keep if l == V\ntabulate k",
     "keep if l == V & s == \"C50\"\ntabulate k",
-    "drop if l == V\ntabulate k if l != V & l == V",
+    "drop if l == V\ntabulate k",
     "generate x = 1 if l == V\ntabulate x k if k != k",
     "replace k = \"2\" if l == V\nkeep if l == V\ntabulate k",
 ];
