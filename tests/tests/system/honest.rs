@@ -19,8 +19,9 @@ fn ordinary_questions_are_answered_and_counts_lie_near_the_truth() {
         refused += usize::from(answer.refused.is_some());
         for table in &answer.tables {
             shown += table.counts.len();
-            // A count carries at most five, where it is of values that are nobody's group's.
-            let far = table.counts.iter().find(|(shown, truth)| (shown - truth).abs() > 5.0);
+            // A count carries at most five, where it is of values that are nobody's group's; and rule 13 may answer about an earlier
+            // population in its place, fewer than fifteen units away.
+            let far = table.counts.iter().find(|(shown, truth)| (shown - truth).abs() > 5.0 + 14.0);
             assert_eq!(far, None, "{}", question.name);
         }
     }
