@@ -23,6 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use kobling_model::record::{Event, Execution, Outcome};
+use kobling_model::rules::Refusal;
 use kobling_model::{AttemptId, Hash, JobId, OwnerId, SessionId};
 use serde::Serialize;
 
@@ -347,6 +348,8 @@ fn judge_unanswered(
 
 fn same_ending(broker: &Outcome, node: &Outcome, shares: bool) -> bool {
     match (broker, node) {
+        // The one rule that every owner judges by itself, before anything is shared.
+        (Outcome::Refused { rule: Refusal::SplitsSpent }, _) => broker == node,
         (_, Outcome::Shared) => shares,
         _ if shares => false,
         (Outcome::Released { .. }, Outcome::Released { .. }) | (Outcome::Passed, Outcome::Passed) => true,
@@ -388,7 +391,7 @@ fn mismatches<const N: usize>(
 
 #[cfg(test)]
 mod tests {
-    use kobling_model::rules::{Refusal, Warning};
+    use kobling_model::rules::Warning;
     use kobling_model::{Hash, JobId, SessionId};
 
     use super::*;
@@ -550,6 +553,14 @@ mod tests {
         assert_eq!(with_fhi(both(&question, failed()), released("share 1")), [differs("fhi")]);
         let missing = Finding::MissingAtNode { party: owner("fhi"), attempt };
         assert_eq!(with_fhi(vec![], released("share 1")), [missing]);
+        // Where a budget is spent, nobody shares, and all say so.
+        let spent = || both(&question, Outcome::Refused { rule: Refusal::SplitsSpent });
+        let where_spent =
+            |at_fhi| findings(&[("broker", spent()), ("ssb", spent()), ("krg", spent()), ("fhi", at_fhi)]);
+        assert_eq!(where_spent(spent()), []);
+        assert_eq!(where_spent(both(&question, Outcome::Shared)), [differs("fhi")]);
+        let floor = both(&question, Outcome::Refused { rule: Refusal::PopulationFloor });
+        assert_eq!(where_spent(floor), [differs("fhi")]);
     }
 
     #[test]

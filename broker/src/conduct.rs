@@ -211,24 +211,27 @@ async fn compute(run: &Run<'_>, order: &ComputeOrder, roles: &Roles) -> Result<E
         }));
     }
     calls.push(Box::pin(async { dealer.await.map(|()| (Who::Dealer, None)) }));
-    let (mut left, mut right) = (None, None);
+    let (mut left, mut right, mut sharing_refused) = (None, None, false);
     while let Some(result) = calls.next().await {
         match result? {
             (Who::Left, ending) => left = ending,
             (Who::Right, ending) => right = ending,
-            (Who::Sharing | Who::Dealer, _) => {}
+            (Who::Sharing, ending) => sharing_refused |= matches!(ending, Some(OwnerEnding::Refused(_))),
+            (Who::Dealer, _) => {}
         }
     }
     let disagreement = || RunError::Disagreement { left: roles.left.clone(), right: roles.right.clone() };
     let table = matches!(question.kind, QuestionKind::Table(_));
     let edit = matches!(question.kind, QuestionKind::Edit(_));
     match (left.ok_or_else(disagreement)?, right.ok_or_else(disagreement)?) {
+        (OwnerEnding::Refused(rule), OwnerEnding::Refused(same)) if rule == same => Ok(Ending::Refused(rule)),
+        // An owner that shares refuses where all do.
+        _ if sharing_refused => Err(disagreement()),
         (OwnerEnding::Passed, OwnerEnding::Passed) if !table => Ok(Ending::Passed),
         (OwnerEnding::NotCarriedOut, OwnerEnding::NotCarriedOut) if edit => {
             Ok(Ending::NotCarriedOut(Warning::EditNotCarriedOut))
         }
         (OwnerEnding::Ready(left), OwnerEnding::Ready(right)) if table => Ok(Ending::Ready { left, right }),
-        (OwnerEnding::Refused(rule), OwnerEnding::Refused(same)) if rule == same => Ok(Ending::Refused(rule)),
         _ => Err(disagreement()),
     }
 }
@@ -264,6 +267,10 @@ async fn work(run: &Run<'_>, node: &dyn NodeClient, order: &ComputeOrder) -> Res
             }
             ComputeEvent::Shared if shares => return Ok(OwnerEnding::Shared),
             ComputeEvent::Shared => return Err(misbehaved("it shared its columns where it should compute")),
+            // The one rule that every owner judges by itself.
+            ComputeEvent::Refused(Refusal::SplitsSpent) => {
+                return Ok(OwnerEnding::Refused(Refusal::SplitsSpent));
+            }
             _ if shares => return Err(misbehaved("it told an outcome that it cannot know")),
             ComputeEvent::Passed => return Ok(OwnerEnding::Passed),
             ComputeEvent::NotCarriedOut => return Ok(OwnerEnding::NotCarriedOut),

@@ -5,6 +5,8 @@
 //!
 //! 1. On each link both ends send an ephemeral public key ([`introduce`]) and get a seed that only they have.
 //!    *Learnt:* nothing; the keys are made for this attempt and die with it.
+//!    Then owners judge what the question asks of its population ([`Told`]); where that is too much they tell the dealer that nothing is to
+//!    be computed ([`withdraw`]), and part.
 //! 2. Each worker sends the dealer the public shape of the computation ([`announce`]), which also says whose columns travelled
 //!    before ([`kept`](crate::protocol::kept)). The dealer goes on only if both sent the same. Where columns did travel before,
 //!    it tells both whether it has their masks, in one byte. *Learnt by the dealer:* the shape, and which columns come again;
@@ -217,16 +219,28 @@ pub fn announce(dealer: &mut dyn Channel, computation: &Computation) -> Result<(
     }
 }
 
-/// Step 2 at the dealer.
-fn hear(worker: &mut dyn Channel) -> Result<Computation, ProtocolError> {
+/// Step 2 at a worker where nothing is to be computed: tells the dealer so, and parts.
+///
+/// # Errors
+/// [`ProtocolError::Channel`].
+pub fn withdraw(dealer: &mut dyn Channel) -> Result<(), ProtocolError> {
+    dealer.send(&step("attempt/shape-length"), 0, &[1, 8], 0_u64.to_le_bytes().to_vec())?;
+    part(dealer)
+}
+
+/// Step 2 at the dealer; none where nothing is to be computed.
+fn hear(worker: &mut dyn Channel) -> Result<Option<Computation>, ProtocolError> {
     let (length_step, shape_step) = (step("attempt/shape-length"), step("attempt/shape"));
     let length = decode::<u64>(&worker.receive(&length_step, 0, &[1, 8])?, &length_step)?[0];
     let unexpected = || ChannelError::Unexpected { step: shape_step.clone() };
+    if length == 0 {
+        return Ok(None);
+    }
     if length > COMPUTATION_BYTES_MAX {
         return Err(unexpected().into());
     }
     let bytes = worker.receive(&shape_step, 0, &[length, 1])?;
-    Computation::from_bytes(&bytes).ok_or_else(|| unexpected().into())
+    Computation::from_bytes(&bytes).map(Some).ok_or_else(|| unexpected().into())
 }
 
 /// Step 3: compares a digest of what both workers take for granted.
@@ -248,6 +262,67 @@ pub fn offer(other: &mut dyn Channel, said: Vec<u8>) -> Result<Bytes, ProtocolEr
     let (name, shape) = (step("attempt/offer"), [1, said.len() as u64]);
     other.send(&name, 0, &shape, said)?;
     Ok(other.receive(&name, 0, &shape)?)
+}
+
+/// What owners tell each other before anything is shared, so that each can judge what the question asks of its population (rule 14).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// The name of the own side, to left.
+    Side,
+    /// The names of all sides, from left.
+    Sides,
+    /// Whether the own budget allows it, to left: one byte, 1 or 0.
+    Fits,
+    /// Whether all budgets do, from left.
+    AllFit,
+}
+
+impl Told {
+    fn step(self) -> StepName {
+        step(match self {
+            Self::Side => "attempt/side",
+            Self::Sides => "attempt/sides",
+            Self::Fits => "attempt/fits",
+            Self::AllFit => "attempt/all-fit",
+        })
+    }
+
+    /// Tells it.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Channel`].
+    pub fn tell(self, other: &mut dyn Channel, what: Vec<u8>) -> Result<(), ProtocolError> {
+        let shape = [1, what.len() as u64];
+        Ok(other.send(&self.step(), 0, &shape, what)?)
+    }
+
+    /// Hears it: so many bytes.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Channel`].
+    pub fn hear(self, other: &mut dyn Channel, bytes: usize) -> Result<Bytes, ProtocolError> {
+        Ok(other.receive(&self.step(), 0, &[1, bytes as u64])?)
+    }
+
+    /// Tells yes or no.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Channel`].
+    pub fn answer(self, other: &mut dyn Channel, yes: bool) -> Result<(), ProtocolError> {
+        self.tell(other, vec![u8::from(yes)])
+    }
+
+    /// Hears yes or no.
+    ///
+    /// # Errors
+    /// `Unexpected` for anything else; what a [`Channel`] says otherwise.
+    pub fn hear_answer(self, other: &mut dyn Channel) -> Result<bool, ProtocolError> {
+        match self.hear(other, 1)?[..] {
+            [1] => Ok(true),
+            [0] => Ok(false),
+            _ => Err(ChannelError::Unexpected { step: self.step() }.into()),
+        }
+    }
 }
 
 /// Names for what left and right keep of an attempt, if they do: random to all but the two, so that a dealer that is told of
@@ -315,6 +390,10 @@ pub fn deal(
     if hear(right)? != computation {
         return Err(ProtocolError::Shape { expected: "the same shape from both workers" });
     }
+    let Some(computation) = computation else {
+        part(left)?;
+        return part(right);
+    };
     let of_left = Dealt::of(computation.of_left, masks, &product_step().join("left")?);
     let of_right = Dealt::of(computation.of_right, masks, &product_step().join("right")?);
     if !computation.keeps_nothing_from_before() {

@@ -45,7 +45,7 @@ fn main() {
         let cells = partition.into_cells();
         println!(
             "{name}: {} sets of {UNITS} units among {SETS} earlier ones, {candidates} looked at: {:.0} ms, cells {:.0} ms",
-            sets.map_or(0, |sets| sets.len()),
+            sets.map_or(0, |settled| settled.sets.len()),
             settled.as_secs_f64() * 1e3,
             (begun.elapsed() - settled).as_secs_f64() * 1e3,
         );

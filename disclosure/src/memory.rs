@@ -7,6 +7,7 @@
 //! Source: M. Goodrich and M. Mitzenmacher, "Invertible Bloom lookup tables" (2011), section 2, in the form for differences of D. Eppstein, M.
 //! Goodrich, F. Uyeda and G. Varghese, "What's the difference? Efficient set reconciliation without prior context" (2011), section 3.
 
+pub mod asked;
 mod index;
 pub mod partition;
 pub mod spent;

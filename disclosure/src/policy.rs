@@ -53,6 +53,8 @@ pub struct Policy {
     pub rules: Rules,
     /// Rule 13: up to how many units two populations differ by very few. The owner judges its own side by it.
     pub near_population_units_max: u32,
+    /// Rule 14: how many units there have to be for each cell that a population is cut into. The owner judges its own side by it.
+    pub units_per_cell_min: u32,
     /// Numbers of the rules on statistics that no command offers yet.
     pub later: LaterLimits,
     /// Whether the broker may deal randomness where three or more nodes are enrolled. Where there are only two, it
@@ -159,6 +161,7 @@ impl Policy {
             let policy = Self {
                 rules: numbers::rules(&mut document, &mut section),
                 near_population_units_max: numbers::near_population_units_max(&mut document, &mut section),
+                units_per_cell_min: numbers::units_per_cell_min(&mut document, &mut section),
                 later: LaterLimits::take(&mut document, &mut section),
                 decoys: numbers::decoys(&mut document, &mut section),
                 broker_may_deal: document.flag(&mut section, BROKER_MAY_DEAL).unwrap_or_default(),

@@ -3,7 +3,7 @@
 //! For each type of unit one file, `budget/<UNIT_TYPE>.splits`: sealed records of one length, one for each split of each population
 //! ([`kobling_disclosure::memory::spent`]).
 //!
-//! **No question asks it yet**: [decision 26](../../docs/decisions/26-budget-of-splits.md) says what has to come first.
+//! Questions are charged in [`crate::spend`].
 //!
 //! # Order
 //! A charge is on disk before anything of its question is shared, and stays if the question then fails: what might have been released counts
@@ -26,6 +26,7 @@ use kobling_crypto::seal::{self, SealKey};
 use kobling_disclosure::memory::spent::{Asked, Charge, Name, NameKey, Spent};
 use kobling_model::UnitType;
 use kobling_model::rules::Refusal;
+use kobling_proto::observe::vocabulary::Cause;
 
 /// Why a question is not charged for; then nothing of it may be computed.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +55,17 @@ pub enum BudgetError {
         /// Of which type of unit.
         unit_type: UnitType,
     },
+}
+
+impl BudgetError {
+    /// What the operator's log says of it.
+    pub fn cause(&self) -> Cause {
+        match self {
+            Self::Io { source, .. } => Cause::of_io(source.kind()),
+            Self::Damaged { .. } => Cause::Damaged,
+            Self::Refused(_) | Self::Broken { .. } => Cause::Other,
+        }
+    }
 }
 
 /// The key that a node names sets of one type of unit with; it follows from the node's own secret.
@@ -174,14 +186,16 @@ fn context(unit_type: UnitType, number: u64) -> String {
 mod tests {
     use std::fs;
 
-    use kobling_disclosure::memory::spent::{Dimension, Split, of_table};
+    use kobling_disclosure::memory::spent::{Dimension, of_table};
     use kobling_disclosure::memory::{Sketch, UnitHash};
     use kobling_disclosure::rule::splits;
+    use kobling_model::Hash;
     use tempfile::TempDir;
 
     use super::*;
 
     const PERSON: UnitType = UnitType::Person;
+
     fn record() -> usize {
         seal::sealed_len(Charge::BYTES)
     }
@@ -194,21 +208,16 @@ mod tests {
         folder.path().join("budget/PERSON.splits")
     }
 
-    /// Of the units of a column, those with a value.
-    fn set(key: &NameKey, unit: impl Fn(u32) -> bool) -> Name {
-        let units: Vec<u32> = (0..2000).filter(|of| unit(*of)).collect();
-        key.of_set(&Sketch::of(UnitHash::new([5; 16]), &units))
-    }
-
-    /// A population of 2000, by units' remainders: so many categories of some 20 cells and more.
-    fn asked(remainders: &[u32]) -> (Name, Asked) {
+    /// A population of 2000, cut by columns of so many categories.
+    fn asked(categories: &[u32]) -> (Name, Asked) {
         let key = name_key(b"own secret", PERSON);
-        let population = key.of_population(vec![set(&key, |_| true)], vec![]);
-        let dimensions = remainders.iter().map(|by| {
-            let categories = (0..*by).map(|category| set(&key, |unit| unit % by == category)).collect();
-            Dimension { name: key.of_dimension(categories), categories: *by }
-        });
-        let splits: Vec<Split> = of_table(&key, &dimensions.collect::<Vec<_>>(), None);
+        let units: Vec<u32> = (0..2000).collect();
+        let side = key.of_set(&Sketch::of(UnitHash::new([5; 16]), &units));
+        let population = key.of_population(vec![side], vec![]);
+        let dimension =
+            |of: &u32| Dimension { name: key.of_words(&Hash::of(&of.to_le_bytes())), categories: *of };
+        let dimensions: Vec<Dimension> = categories.iter().map(dimension).collect();
+        let splits = of_table(&key, &dimensions, None);
         (population, Asked { population, budget: splits::budget(2000, 10), splits })
     }
 
@@ -284,7 +293,8 @@ mod tests {
 
     #[test]
     fn a_node_names_sets_of_each_type_of_unit_with_a_key_of_its_own() {
-        let name = |secret: &[u8], unit_type| set(&name_key(secret, unit_type), |unit| unit < 1000);
+        let units = Sketch::of(UnitHash::new([5; 16]), &[1, 2, 3]);
+        let name = |secret: &[u8], unit_type| name_key(secret, unit_type).of_set(&units);
         assert_eq!(name(b"own secret", PERSON), name(b"own secret", PERSON));
         assert_ne!(name(b"own secret", PERSON), name(b"another's", PERSON));
         assert_ne!(name(b"own secret", PERSON), name(b"own secret", UnitType::Familie));

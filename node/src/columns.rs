@@ -9,7 +9,7 @@ use std::sync::Arc;
 use kobling_crypto::protocol::narrow_product::NO_CATEGORY;
 use kobling_crypto::protocol::shared_constants::ColumnConstants;
 use kobling_crypto::pseudonym::RecordKeySecret;
-use kobling_disclosure::memory::Partition;
+use kobling_disclosure::memory::{Partition, Sketch, asked};
 use kobling_model::plan::{Question, Side};
 use kobling_model::{Hash, UnitType};
 use kobling_proto::observe::log::Line;
@@ -22,6 +22,7 @@ use crate::linkage::Alignment;
 use crate::memory::{Limits, Versions};
 use crate::node::Node;
 use crate::session::Session;
+use crate::spend::OwnSide;
 use crate::values::{Limbs, NO_VALUE};
 
 /// Record keys by unit or by row.
@@ -42,6 +43,8 @@ pub struct OwnColumns {
     pub numbers: Vec<Vec<u32>>,
     /// Linked rows.
     pub rows: usize,
+    /// This owner's side of the population, if it has data in the question.
+    pub side: Option<OwnSide>,
 }
 
 impl OwnColumns {
@@ -104,6 +107,15 @@ pub async fn own_columns(
     let extracted = node.extractor.evaluate(fragment, left, question.unit_type, book, value).await;
     let failed = |_| NodeError::Registers { party: node.me.clone(), step: "extract" };
     let extracted = extracted.map_err(failed)?;
+    // Samples are charged to the population that they are drawn from.
+    let undrawn = match asked::undrawn(fragment) {
+        None => None,
+        Some(whole) => {
+            let book = Arc::new(Book { node: node.clone() });
+            let whole = node.extractor.evaluate(&whole, left, question.unit_type, book, value).await;
+            Some(whole.map_err(failed)?.partition)
+        }
+    };
     // Right cannot tell a unit of the population that it does not have from an empty row, and need not: left has no
     // category there.
     let absent = match left {
@@ -120,8 +132,15 @@ pub async fn own_columns(
     let secret = RecordKeySecret::from_bytes(secret);
     let (of_session, owner, remembering) = (session.clone(), node.me.clone(), node.clone());
     let versions = Versions::of(fragment);
+    let asked = question.clone();
     let work = move || {
-        let categories = settled(&remembering, unit_type, &versions, extracted.partition)?;
+        let (categories, mut population) = settled(&remembering, unit_type, &versions, extracted.partition)?;
+        if let Some(undrawn) = undrawn {
+            population = settled(&remembering, unit_type, &versions, undrawn)?.1;
+        }
+        // Where units that this owner does not have count too, its own say nothing of how many there are.
+        let has_all = absent.as_ref().is_none_or(|absent| absent.category == NO_CATEGORY);
+        let own_side = OwnSide::of(&remembering, &asked, side, &population, has_all);
         let (values, numbers) = (extracted.values, extracted.numbers);
         // The population's owner needs record keys for the cells, a value's owner for its fingerprint.
         let keys = match left || values.is_some() {
@@ -133,7 +152,8 @@ pub async fn own_columns(
             .zip(value)
             .map(|(values, form)| values.constants(&secret, unit_type, &keys, &form, &owner));
         let codes = values.map_or_else(Vec::new, |values| values.codes);
-        let mut columns = OwnColumns { constants: constants.unwrap_or_default(), ..OwnColumns::default() };
+        let constants = constants.unwrap_or_default();
+        let mut columns = OwnColumns { constants, side: own_side, ..OwnColumns::default() };
         let Some(alignment) = alignment else {
             let values = limbs.as_ref().map(|limbs| (limbs, codes.as_slice()));
             columns.totals = Some(Totals::of(fragment_categories, &categories, &keys, values));
@@ -167,14 +187,14 @@ pub async fn own_columns(
     tokio::task::spawn_blocking(work).await.map_err(|_| node.internal("extract"))?
 }
 
-/// Categories by unit, with earlier populations in the place of those that differ by very few units (rule 13); they are remembered, durably,
+/// Categories by unit, and all units in one, with earlier populations in the place of those that differ by very few units (rule 13); they are remembered, durably,
 /// when this returns. Blocking.
 fn settled(
     node: &Node,
     unit_type: UnitType,
     versions: &Versions,
     partition: Partition,
-) -> Result<Vec<u32>, NodeError> {
+) -> Result<(Vec<u32>, Sketch), NodeError> {
     let policy = &node.policy.now().policy;
     let limits = Limits {
         units_min: policy.rules.population_units_min,

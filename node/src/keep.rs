@@ -19,11 +19,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use kobling_crypto::protocol::shared_constants::ColumnConstants;
 use kobling_crypto::seal::{self, SealKey};
+use kobling_disclosure::memory::spent::Name;
 use kobling_model::{Hash, SessionId};
 use zeroize::Zeroizing;
 
 use crate::columns::{OwnColumns, RecordKeys};
 use crate::linkage::Alignment;
+use crate::spend::OwnSide;
 
 /// How many times the memory files may take before others' blocks are no longer kept.
 const FILES: u64 = 16;
@@ -283,6 +285,11 @@ impl Kept {
                 }
                 out.number(columns.numbers.len() as u64);
                 columns.numbers.iter().for_each(|numbers| out.words(numbers));
+                out.number(u64::from(columns.side.is_some()));
+                if let Some(OwnSide { name, size }) = columns.side {
+                    out.0.extend(name.to_bytes());
+                    out.number(u64::from(size));
+                }
             }
             Self::Blocks(blocks) => {
                 out.number(3);
@@ -326,7 +333,15 @@ impl Kept {
                 let limbs = limbs.collect::<Option<_>>()?;
                 let numbers = (0..from.length()?).map(|_| from.words()).collect::<Option<_>>()?;
                 let constants = ColumnConstants { fingerprint, mean, width, square_mean, square_width };
-                let columns = OwnColumns { categories, limbs, numbers, constants, rows, totals: None };
+                let side = match from.number()? {
+                    0 => None,
+                    1 => {
+                        let name = Name::from_bytes(from.take(Name::BYTES)?.try_into().ok()?);
+                        Some(OwnSide { name, size: u32::try_from(from.number()?).ok()? })
+                    }
+                    _ => return None,
+                };
+                let columns = OwnColumns { categories, limbs, numbers, constants, rows, totals: None, side };
                 Self::Columns(Arc::new(columns))
             }
             3 => {
@@ -398,6 +413,7 @@ mod tests {
             constants,
             rows: ROWS,
             totals: None,
+            side: Some(OwnSide { name: Name::from_bytes([first as u8; Name::BYTES]), size: first }),
         }))
     }
 

@@ -42,6 +42,7 @@ pub mod serve;
 pub mod service;
 pub mod session;
 pub mod share;
+pub mod spend;
 pub mod standing;
 pub mod state;
 pub mod status;

@@ -24,6 +24,7 @@ use std::sync::{Mutex, PoisonError};
 
 use kobling_crypto::pseudonym::check_value;
 use kobling_crypto::seal::{self, SealKey};
+use kobling_disclosure::memory::partition::Settled;
 use kobling_disclosure::memory::{self, Index, Partition, Sketch, UnitHash};
 use kobling_disclosure::rule::near_populations;
 use kobling_model::plan::Fragment;
@@ -146,7 +147,7 @@ impl Memory {
     }
 
     /// Puts earlier sets in the place of those that differ from them by very few units, and remembers what there is then, durably.
-    /// Gives by unit the composite category. Blocking.
+    /// Gives by unit the composite category, and all units in cells. Blocking.
     ///
     /// `own_secret` is the node's own; the noise of differences follows from it.
     ///
@@ -159,19 +160,19 @@ impl Memory {
         limits: Limits,
         own_secret: &[u8],
         mut partition: Partition,
-    ) -> Result<Vec<u32>, MemoryError> {
-        let Some(sets) = self.of.get(&unit_type) else { return Ok(partition.into_cells()) };
+    ) -> Result<(Vec<u32>, Sketch), MemoryError> {
+        let Some(sets) = self.of.get(&unit_type) else { return Err(MemoryError::Broken { unit_type }) };
         let mut sets = sets.lock().unwrap_or_else(PoisonError::into_inner);
         let session_free = [0; 16];
         let key = check_value(own_secret, &format!("memory of {unit_type}"), &session_free);
         let hash = UnitHash::new(key[..16].try_into().expect("16 of 32 bytes"));
         let units_max = limits.difference_max;
         let mut read = HashMap::new();
-        let settled = partition.settle(hash, limits.units_min, |sketch| {
+        let Settled { population, sets: settled } = partition.settle(hash, limits.units_min, |sketch| {
             sets.earlier(&self.key, (hash, units_max), versions, sketch, &mut read)
         })?;
         sets.remember(self, (hash, units_max), versions, &settled, &mut read)?;
-        Ok(partition.into_cells())
+        Ok((partition.into_cells(), population))
     }
 }
 
@@ -392,7 +393,8 @@ mod tests {
     ) -> Result<Vec<u32>, MemoryError> {
         let outside = |unit: u32| unit >= first || without == Some(unit);
         let codes = (0..UNITS).map(|unit| if outside(unit) { OUTSIDE } else { 0 });
-        memory.settle(PERSON, versions, LIMITS, b"own secret", Partition::new(vec![], codes.collect()))
+        let partition = Partition::new(vec![], codes.collect());
+        memory.settle(PERSON, versions, LIMITS, b"own secret", partition).map(|(cells, _)| cells)
     }
 
     fn population(memory: &Memory, versions: &Versions, first: u32, without: Option<u32>) -> usize {

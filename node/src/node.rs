@@ -19,6 +19,7 @@ use kobling_proto::observe::Telemetry;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use crate::budget::Budget;
 use crate::columns::alignment_name;
 use crate::error::NodeError;
 use crate::extract::Extractor;
@@ -69,6 +70,8 @@ pub struct Node {
     pub keep: Arc<Keep>,
     /// Populations that something was released about (rule 13).
     pub memory: Memory,
+    /// What populations have been cut into (rule 14).
+    pub budget: Budget,
     /// Makes links to other parties.
     pub connector: Arc<dyn Connector>,
     /// Signs partial aggregates.

@@ -28,6 +28,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use crate::budget::{Budget, BudgetError};
 use crate::config::{Config, ConfigError, read_text};
 use crate::error::NodeError;
 use crate::extract::Extractor;
@@ -94,6 +95,9 @@ pub enum StartError {
     /// What the node remembers of earlier questions.
     #[error("the memory of earlier questions: {0}")]
     Memory(#[from] MemoryError),
+    /// What populations have been cut into.
+    #[error("the budget of splits: {0}")]
+    Budget(#[from] BudgetError),
     /// The address.
     #[error("cannot listen: {0}")]
     Listen(#[from] std::io::Error),
@@ -237,7 +241,8 @@ pub async fn start(
     };
     let broker_deals = federation.nodes.len() == 2;
     let replay = ReplayStore::open(state.replay(), now_ms())?;
-    let memory = Memory::open(state.memory(), key)?;
+    let memory = Memory::open(state.memory(), key.clone())?;
+    let budget = Budget::open(&state.budget(), key)?;
     let keep = Keep::open(config.sessions_memory, state.kept())?;
     let node = Arc::new(Node {
         me: me.clone(),
@@ -255,6 +260,7 @@ pub async fn start(
         replay,
         keep,
         memory,
+        budget,
         connector: Arc::new(ObservedConnector { inner: connector, telemetry: telemetry.clone() }),
         signing_key,
         patience,

@@ -6,7 +6,8 @@
 //! | step | what | learnt by whom |
 //! | --- | --- | --- |
 //! | 2 | compute the own fragment in clear; at the same time, link up with both workers | |
-//! | 3 | a fresh seed with left; of columns, whether they travel ([`crate::once`]); agreement with both workers on plan, rules, roles and shape | |
+//! | 3 | a fresh seed with left; what the question asks of its population is charged ([`crate::spend`]) | see there |
+//! | 3 | of columns, whether they travel ([`crate::once`]); agreement with both workers on plan, rules, roles and shape | |
 //! | 4 | shares to right, block by block; the seed is left's share | right: uniform numbers; left: nothing |
 //! | 5 | farewell to right, then to left, once both have everything | |
 //!
@@ -26,6 +27,7 @@ use kobling_crypto::protocol::{shared_constants, shared_numbers};
 use kobling_crypto::seeds::PairSeed;
 use kobling_model::OwnerId;
 use kobling_model::plan::{Question, Side};
+use kobling_model::rules::Refusal;
 use tokio::sync::mpsc;
 
 use crate::columns::OwnColumns;
@@ -33,7 +35,8 @@ use crate::conduct::{Progress, Task};
 use crate::error::{Ending, NodeError};
 use crate::once::{Decision, Offer, Touched};
 use crate::peer::{LinkTransport, Purpose};
-use crate::watched::Failures;
+use crate::spend::{OwnSide, SpendError};
+use crate::watched::{Failures, Watched};
 
 /// Something that a further owner shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +52,15 @@ pub enum Item {
         /// Which of its fragment's numbers.
         number: usize,
     },
+}
+
+/// An item with its links and seed.
+struct Begun {
+    item: Item,
+    left: Watched<LinkTransport>,
+    right: Watched<LinkTransport>,
+    seed: PairSeed,
+    failures: Failures,
 }
 
 /// All that further owners share in a question, with the side of each; the same at all parties.
@@ -94,31 +106,56 @@ impl Task {
         let (columns, links) = tokio::try_join!(self.own_columns(side), try_join_all(links))?;
         let _ = progress.send(Progress::Stage("share")).await;
         let task = Arc::new(self);
-        let shared = links.into_iter().map(|(item, left, right)| {
+        let (own_side, begin) = (columns.side, links);
+        let begun = task.clone().blocking(move |task| task.begin(own_side, begin)).await?;
+        let shared = begun.into_iter().map(|begun| {
             let columns = columns.clone();
-            task.clone().blocking(move |task| task.share_item(item, &columns, left, right))
+            task.clone().blocking(move |task| task.share_item(begun, &columns))
         });
         try_join_all(shared).await.map(|_| ())
     }
 
-    /// Steps 3 to 5 of one item.
-    fn share_item(
+    /// Fresh seeds for all items, and the charge of what the question asks of its population, over the first item's link to left.
+    fn begin(
         &self,
-        item: Item,
-        columns: &OwnColumns,
-        to_left: LinkTransport,
-        to_right: LinkTransport,
-    ) -> Result<(), Ending> {
-        let failures = Failures::default();
-        let channel =
-            |peer, transport| self.node.channel(self.session.id, self.attempt, peer, transport, &failures);
-        let (left_id, right_id) = (&self.roles.left, &self.roles.right);
-        let (mut left, mut right) = (channel(left_id, to_left), channel(right_id, to_right));
-        let explain = |error: ProtocolError| Ending::Failed(self.node.explain(&failures, &error, "share"));
+        own: Option<OwnSide>,
+        links: Vec<(Item, LinkTransport, LinkTransport)>,
+    ) -> Result<Vec<Begun>, Ending> {
+        let mut begun = Vec::with_capacity(links.len());
+        for (item, to_left, to_right) in links {
+            let failures = Failures::default();
+            let channel = |peer, transport| {
+                self.node.channel(self.session.id, self.attempt, peer, transport, &failures)
+            };
+            let (left_id, right_id) = (&self.roles.left, &self.roles.right);
+            let (mut left, right) = (channel(left_id, to_left), channel(right_id, to_right));
+            let seed = attempt::introduce(&mut left, self.ends(left_id), self.node.ledger.as_ref());
+            let seed = seed.map_err(|error| self.explained(&failures, &error))?;
+            begun.push(Begun { item, left, right, seed, failures });
+        }
+        let internal = || self.node.internal("share");
+        let Begun { left, failures, .. } = begun.first_mut().ok_or_else(internal)?;
+        let own = own.ok_or_else(internal)?;
+        let all_fit = self.spend_with_left(Some(own), left).map_err(|error| match error {
+            SpendError::Link(error) => self.explained(failures, &error),
+            SpendError::Own(error) => Ending::Failed(error),
+        })?;
+        if !all_fit {
+            attempt::part(left).map_err(|error| self.explained(failures, &error))?;
+            return Err(Ending::Refused(Refusal::SplitsSpent));
+        }
+        Ok(begun)
+    }
+
+    fn explained(&self, failures: &Failures, error: &ProtocolError) -> Ending {
+        Ending::Failed(self.node.explain(failures, error, "share"))
+    }
+
+    /// Steps 3 to 5 of one item.
+    fn share_item(&self, begun: Begun, columns: &OwnColumns) -> Result<(), Ending> {
+        let Begun { item, mut left, mut right, seed, failures } = begun;
         let computation = self.computation(columns.rows)?;
         // Step 3.
-        let seed = attempt::introduce(&mut left, self.ends(left_id), self.node.ledger.as_ref());
-        let seed = seed.map_err(explain)?;
         let digest = self.digest(&computation).0;
         let mut touched = Touched::new(&self.session, self.attempt);
         let mut talk = || {
@@ -134,7 +171,7 @@ impl Task {
         };
         let result = talk();
         touched.settle(result.is_ok());
-        result.map_err(explain)
+        result.map_err(|error| self.explained(&failures, &error))
     }
 
     /// Whether columns travel, now that both workers have said what they have of them; both are told.

@@ -9,6 +9,7 @@
 //! registers/               imported releases
 //! replay                   requests taken, so that none is taken twice
 //! memory/                  sealed: populations that something was released about
+//! budget/                  sealed: what populations have been cut into
 //! audit/                   the node's log
 //! policy.json              hash of the policy that the log names last
 //! stop.json                there while the operator has stopped the node
@@ -114,6 +115,11 @@ impl StateDir {
     /// Populations that something was released about.
     pub fn memory(&self) -> PathBuf {
         self.0.join("memory")
+    }
+
+    /// What populations have been cut into.
+    pub fn budget(&self) -> PathBuf {
+        self.0.join("budget")
     }
 
     /// The node's log.

@@ -3,7 +3,8 @@
 //! | step | what | learnt by whom |
 //! | --- | --- | --- |
 //! | 2 | compute the own fragment in clear; at the same time, link up with worker, dealer and sharing owners | |
-//! | 3 | fresh keys, shape, agreement ([`kobling_crypto::attempt`]) | dealer: the shape |
+//! | 3 | fresh keys; what the question asks of its population is charged ([`crate::spend`]) | see there |
+//! | 3 | shape, agreement ([`kobling_crypto::attempt`]) | dealer: the shape |
 //! | 4 | product, if several owners' data meet; then farewell to sharing owners | nothing |
 //! | 5 | cells and margins by sums of shares | no message |
 //! | 6 | protection; one bit is opened | workers: whether a rule refuses, or an edit is not carried out |
@@ -28,7 +29,7 @@ use kobling_crypto::seeds::PairSeed;
 use kobling_model::federation::Worker;
 use kobling_model::partial::PartialAggregate;
 use kobling_model::plan::Side;
-use kobling_model::rules::Warning;
+use kobling_model::rules::{Refusal, Warning};
 use kobling_model::{Hash, OwnerId};
 use tokio::sync::mpsc;
 
@@ -40,6 +41,7 @@ use crate::once::{Blocks, Decision, Offer, Sets, Touched, ahead, names};
 use crate::peer::{LinkTransport, Purpose};
 use crate::protect::{self, Cleared};
 use crate::share::{Item, items, owner_of, purpose};
+use crate::spend::{OwnSide, SpendError};
 use crate::values::Limbs;
 use crate::watched::{Failures, Watched};
 
@@ -53,6 +55,7 @@ struct Links {
 
 /// A worker's end of an item that is shared to it.
 struct Shared {
+    of: Side,
     item: Item,
     channel: Watched<LinkTransport>,
     /// At left.
@@ -162,6 +165,22 @@ impl Task {
         let dealer_seed =
             attempt::introduce(&mut dealer, self.ends(&self.roles.dealer), ledger).map_err(explain)?;
         let pair_seed = attempt::introduce(&mut other, self.ends(self.other(me)), ledger).map_err(explain)?;
+        let sharing_links = items(self.question()).into_iter().zip(links.to_sharing);
+        let mut sharing = Vec::with_capacity(sharing_links.len());
+        for ((of, item), link) in sharing_links {
+            let owner = owner_of(self.question(), of).ok_or_else(|| node.internal("share"))?;
+            let mut channel = channel(owner, link);
+            let seed = match left {
+                true => Some(attempt::introduce(&mut channel, self.ends(owner), ledger).map_err(explain)?),
+                false => None,
+            };
+            sharing.push(Shared { of, item, channel, seed, set: None, decision: Decision::Travel });
+        }
+        if !self.spend(me, columns.side, &mut other, &mut sharing, &explain)? {
+            attempt::withdraw(&mut dealer).map_err(explain)?;
+            attempt::part(&mut other).map_err(explain)?;
+            return Err(Ending::Refused(Refusal::SplitsSpent));
+        }
         let (sets, later) = self.sets(&computation);
         let names = computation.product.as_ref().map_or(0, names);
         let [of_left, of_right] = match &computation.product {
@@ -180,22 +199,14 @@ impl Task {
         let own = Own { sets: &sets, of_left, of_right };
         attempt::announce(&mut dealer, &computation).map_err(explain)?;
         attempt::agree(&mut other, &self.digest(&computation).0).map_err(explain)?;
-        let mut sharing = Vec::with_capacity(links.to_sharing.len());
-        for ((of, item), link) in items(self.question()).into_iter().zip(links.to_sharing) {
-            let owner = owner_of(self.question(), of).ok_or_else(|| node.internal("share"))?;
-            let mut channel = channel(owner, link);
-            let seed = match left {
-                true => Some(attempt::introduce(&mut channel, self.ends(owner), ledger).map_err(explain)?),
-                false => None,
-            };
-            let (mut set, mut decision) = (None, Decision::Travel);
-            if let Item::Columns(at) = item {
-                set = sets.others.get(at).copied();
-                decision = self.told(&mut channel, set.as_ref(), &later).map_err(explain)?;
-                touched.add(set, decision, None, if left { 0 } else { names });
+        for shared in &mut sharing {
+            if let Item::Columns(at) = shared.item {
+                shared.set = sets.others.get(at).copied();
+                shared.decision =
+                    self.told(&mut shared.channel, shared.set.as_ref(), &later).map_err(explain)?;
+                touched.add(shared.set, shared.decision, None, if left { 0 } else { names });
             }
-            attempt::agree(&mut channel, &decision.digest(digest)).map_err(explain)?;
-            sharing.push(Shared { item, channel, seed, set, decision });
+            attempt::agree(&mut shared.channel, &shared.decision.digest(digest)).map_err(explain)?;
         }
         // Step 4.
         if computation.product.is_some() {
@@ -279,6 +290,43 @@ impl Task {
                 squares: shares.squares,
             })),
         })
+    }
+
+    /// Rule 14: charges the own budget, and tells whether all owners' allow the question. Where they do not, left parts with those that
+    /// share.
+    fn spend(
+        &self,
+        me: Worker,
+        own: Option<OwnSide>,
+        other: &mut dyn Channel,
+        sharing: &mut [Shared],
+        explain: &impl Fn(ProtocolError) -> Ending,
+    ) -> Result<bool, Ending> {
+        let failed = |error| match error {
+            SpendError::Link(error) => explain(error),
+            SpendError::Own(error) => Ending::Failed(error),
+        };
+        if me == Worker::Right {
+            return self.spend_with_left(own, other).map_err(failed);
+        }
+        // An owner's first link is the one that it speaks over.
+        let mut spoken = Vec::new();
+        let first = |shared: &&mut Shared| {
+            let is_first = !spoken.contains(&shared.of);
+            spoken.push(shared.of);
+            is_first
+        };
+        let mut owners: Vec<&mut Watched<LinkTransport>> =
+            sharing.iter_mut().filter(first).map(|shared| &mut shared.channel).collect();
+        let mut channels: Vec<&mut dyn Channel> =
+            owners.iter_mut().map(|channel| &mut **channel as &mut dyn Channel).collect();
+        let all_fit = self.spend_at_left(own, other, &mut channels).map_err(failed)?;
+        if !all_fit {
+            for channel in channels {
+                attempt::part(channel).map_err(explain)?;
+            }
+        }
+        Ok(all_fit)
     }
 
     /// The sets of this question, and those of later ones of the plan.

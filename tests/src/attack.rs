@@ -58,6 +58,7 @@ mod values;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+pub use averages::by_budgeted_subsets;
 pub use clear::{Protection, Rule};
 pub use differences::{NARROW, Narrow, by_an_edit, by_two_counts, one_count};
 pub use dominance::lone_earner;
@@ -124,27 +125,31 @@ pub struct Open {
 pub const OPEN: &[Open] = &[
     Open {
         attack: "4",
-        what: "the person, by 10 splits of both populations",
-        needs: "rule 14 (budget of splits)",
+        what: "the person, by one split of both populations, fewer people",
+        needs: "rule 13 for sets below the population floor",
     },
-    Open { attack: "4a", what: "exact count, 25 seeds", needs: "rule 14 (a sample counts as a split)" },
     Open {
         attack: "5",
         what: "two counts of fewer, without an edit",
-        needs: "rule 14 (rule 13 compares no sets below the population floor)",
+        needs: "rule 13 for sets below the population floor",
     },
-    Open { attack: "6", what: "general tracker", needs: "rule 14 (the sets are below the population floor)" },
-    Open { attack: "6", what: "double tracker", needs: "rule 14 (the sets are below the population floor)" },
-    Open { attack: "9", what: "models", needs: "rule 9 (models), and models" },
-    Open { attack: "11", what: "800 subsets", needs: "rule 14" },
     Open {
-        attack: "14",
-        what: "the person, 10 splits at each of two institutions",
-        needs: "rule 14 (one budget for all)",
+        attack: "6",
+        what: "general tracker, fewer people",
+        needs: "rule 13 for sets below the population floor",
     },
-    Open { attack: "14b", what: "exact count, 25 columns", needs: "rule 14 (a column counts as a split)" },
-    Open { attack: "14c", what: "behind the other owner's filter", needs: "rule 14" },
-    Open { attack: "16", what: "1 inserted, two tables", needs: "rule 14 (a version against the next)" },
+    Open {
+        attack: "6",
+        what: "double tracker, fewer people",
+        needs: "rule 13 for sets below the population floor",
+    },
+    Open { attack: "9", what: "models", needs: "rule 9 (models), and models" },
+    Open {
+        attack: "14c",
+        what: "behind the other owner's filter",
+        needs: "rule 13 for what several owners make",
+    },
+    Open { attack: "16", what: "1 inserted, two tables", needs: "rule 13 for a version against the next" },
     Open { attack: "25", what: "2^40 in a one-hot column", needs: "detection of a party that deviates" },
 ];
 

@@ -142,7 +142,7 @@ pub struct Mix {
 impl Mix {
     /// A middling mix.
     pub fn of(seed: u64) -> Self {
-        Self { seed, people: 2400, overlap: 60, strangers: 200, missing: 10 }
+        Self { seed, people: 7200, overlap: 60, strangers: 200, missing: 10 }
     }
 }
 

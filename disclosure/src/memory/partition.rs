@@ -21,6 +21,14 @@ pub struct Partition {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Key(u32);
 
+/// What [`Partition::settle`] has come to.
+pub struct Settled {
+    /// All units in cells, however few.
+    pub population: Sketch,
+    /// All sets that are large enough to be compared: the population, each category, each combination.
+    pub sets: Vec<Sketch>,
+}
+
 /// A change of one unit.
 enum Move {
     Out(u32),
@@ -108,7 +116,7 @@ impl Partition {
     /// dimension's categories, then of combinations.
     ///
     /// `earlier` is asked for each set of at least `units_min` units, and tells in which units an earlier one differs that is to take its
-    /// place. Returns all such sets as they are afterwards.
+    /// place. Returns all such sets as they are afterwards, and all units in cells.
     ///
     /// A unit that the earlier set has gets that set's categories; one that only the new set has is in no cell, unless an earlier set
     /// in place of another has it. A unit of which nothing is known cannot come in.
@@ -120,7 +128,7 @@ impl Partition {
         hash: UnitHash,
         units_min: u32,
         mut earlier: impl FnMut(&Sketch) -> Result<Option<Vec<u32>>, E>,
-    ) -> Result<Vec<Sketch>, E> {
+    ) -> Result<Settled, E> {
         let mut subsets: Vec<u32> = (0..1 << self.categories.len()).collect();
         subsets.sort_by_key(|subset| subset.count_ones());
         let (mut cells, mut settled, mut is_changed) = (self.cells(hash), Vec::new(), false);
@@ -150,7 +158,20 @@ impl Partition {
                 subsets.iter().flat_map(|subset| self.sets(*subset, units_min, cells.as_deref(), hash));
             settled = sets.map(|(_, sketch)| sketch).collect();
         }
-        Ok(settled)
+        Ok(Settled { population: self.population(cells.as_deref(), hash), sets: settled })
+    }
+
+    /// All units in cells, however few.
+    fn population(&self, cells: Option<&[Sketch]>, hash: UnitHash) -> Sketch {
+        let mut population = Sketch::default();
+        match cells {
+            Some(cells) => cells.iter().for_each(|cell| population.join(cell)),
+            None => {
+                let units = (0..).zip(&self.codes).filter(|(_, code)| self.key(**code, 0).is_some());
+                units.for_each(|(unit, _)| population.add(hash, unit));
+            }
+        }
+        population
     }
 
     /// Those that leave a set first: one may come into another.
@@ -263,7 +284,7 @@ mod tests {
                 let mut differences = self.0.iter().filter_map(|earlier| sketch.difference(earlier, HASH));
                 Ok::<_, ()>(differences.find(|units| !known && units.len() < 10))
             };
-            let sets = partition.settle(HASH, 1000, near).expect("no error");
+            let sets = partition.settle(HASH, 1000, near).expect("no error").sets;
             self.0.extend(sets);
             partition.into_cells()
         }

@@ -1,7 +1,8 @@
 //! What populations have been cut into so far, for rule 14: names of sets, and the set of all splits that were made.
 //!
-//! A population and its splits are named by the sets of units that they are, not by words, so that another wording of the same finds the same name. A
-//! new version of the data that changes a set makes another population; one that does not leaves name, noise and budget as they are.
+//! A population is named by the sets of units that it is, not by words, so that another wording of the same finds the same name. A new version of the
+//! data that changes a set makes another population; one that does not leaves name, noise and budget as they are. Splits are named by words
+//! ([`super::asked`]).
 //!
 //! What was spent is a *set*: a split that is in it costs nothing again. So it does not matter in which order questions come, whether one is
 //! asked twice, or whether a crash falls between the writing of a charge and its question.
@@ -62,14 +63,9 @@ impl NameKey {
         self.name("size", &[&set.0]).0[0]
     }
 
-    /// Something that is known by its words: a condition or a column that several owners' values make, or another owner's dimension.
+    /// Something that is known by its words: a dimension, a condition over several owners' values, or a side of few units.
     pub fn of_words(&self, canonical: &Hash) -> Name {
         self.name("words", &[&canonical.0])
-    }
-
-    /// A dimension by its categories, in whatever order they stand.
-    pub fn of_dimension(&self, categories: Vec<Name>) -> Name {
-        self.of_all("dimension", categories)
     }
 
     /// A population: its owners' sides and the conditions over several owners' values, in whatever order.
@@ -78,9 +74,9 @@ impl NameKey {
         self.name("population", &both.each_ref().map(|name| &name.0[..]))
     }
 
-    /// A draw from a population: the population without it is charged for each seed and fraction.
-    pub fn of_sample(&self, fraction_and_seed: &Hash) -> Name {
-        self.name("sample", &[&fraction_and_seed.0])
+    /// A split of a draw from a population, by what was drawn: it is one of the population itself, and another for each fraction and seed.
+    pub fn of_draw(&self, split: Name, drawn: &Hash) -> Name {
+        self.name("drawn", &[&split.0, &drawn.0])
     }
 
     /// A bit that was opened of a population, by what it says: a rule and its threshold.
@@ -114,7 +110,7 @@ impl NameKey {
 pub struct Dimension {
     /// Its name.
     pub name: Name,
-    /// Its categories, but for those of which the owner has nobody in the population, judged on perturbed counts.
+    /// Its categories, whether anybody is in them or not.
     pub categories: u32,
 }
 
@@ -284,8 +280,6 @@ mod tests {
         let (women, men) = (key.of_set(&sketch(0..500)), key.of_set(&sketch(500..1000)));
         assert_ne!(women, men);
         assert_eq!(women, key.of_set(&sketch((0..500).rev())));
-        assert_eq!(key.of_dimension(vec![women, men]), key.of_dimension(vec![men, women]));
-        assert_ne!(key.of_dimension(vec![women]), women);
         let population = key.of_population(vec![women, men], vec![]);
         assert_eq!(population, key.of_population(vec![men, women], vec![]));
         assert_ne!(population, key.of_population(vec![women], vec![men]));

@@ -11,7 +11,8 @@ use super::document::{Document, Section};
 use super::fault::PolicyError;
 use crate::PerturbationTable;
 use crate::rule::{
-    dominance, few_units, near_populations, population_floor, small_cells, small_table, statistic_units,
+    dominance, few_units, near_populations, population_floor, small_cells, small_table, splits,
+    statistic_units,
 };
 
 /// How loose a number may be.
@@ -130,6 +131,14 @@ const NEAR_POPULATION_UNITS_MAX: Number = Number {
     about: "Rule 13: a population that differs from an earlier one by at most so many units, perturbed, is answered as that one.",
 };
 
+/// Not among [`RULES`], for the same reason.
+const UNITS_PER_CELL_MIN: Number = Number {
+    name: "units_per_cell_min",
+    bound: Bound::AtLeast(splits::UNITS_PER_CELL),
+    why: "with more sums over a population than a tenth of its units, what each unit has can be worked out; write 10 or more",
+    about: "Rule 14: a population is cut into at most one cell for so many of its units, over all questions of all users together.",
+};
+
 const TABLE: &str = "perturbation_table";
 const EPSILON: &str = "decoy_epsilon";
 const DELTA_EXPONENT: &str = "decoy_delta_exponent";
@@ -140,7 +149,7 @@ const DELTA_EXPONENT_MAX: u32 = 15;
 
 /// Names of all settings that are read here.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    RULES.iter().chain([&&NEAR_POPULATION_UNITS_MAX]).map(|number| number.name).chain([
+    RULES.iter().chain([&&NEAR_POPULATION_UNITS_MAX, &&UNITS_PER_CELL_MIN]).map(|number| number.name).chain([
         TABLE,
         EPSILON,
         DELTA_EXPONENT,
@@ -166,6 +175,11 @@ pub(super) fn rules<'t>(document: &mut Document<'t>, section: &mut Section<'t>) 
 /// Takes the number of rule 13; as [`rules`].
 pub(super) fn near_population_units_max<'t>(document: &mut Document<'t>, section: &mut Section<'t>) -> u32 {
     NEAR_POPULATION_UNITS_MAX.take(document, section)
+}
+
+/// Takes the number of rule 14; as [`rules`].
+pub(super) fn units_per_cell_min<'t>(document: &mut Document<'t>, section: &mut Section<'t>) -> u32 {
+    UNITS_PER_CELL_MIN.take(document, section)
 }
 
 /// Takes the numbers of the decoys; as [`rules`].
@@ -264,7 +278,7 @@ pub(super) fn rules_text() -> String {
         .map(text)
         .chain([table])
         .chain(others.iter().map(text))
-        .chain([NEAR_POPULATION_UNITS_MAX.text()])
+        .chain([NEAR_POPULATION_UNITS_MAX.text(), UNITS_PER_CELL_MIN.text()])
         .collect()
 }
 

@@ -12,7 +12,7 @@ pub(crate) fn init_policy() -> Policy {
     Policy::parse(&Policy::init_text()).expect("what init writes is valid")
 }
 
-const SETTINGS: [&str; 25] = [
+const SETTINGS: [&str; 26] = [
     "population_units_min",
     "perturbation_table",
     "small_cell_units_max",
@@ -22,6 +22,7 @@ const SETTINGS: [&str; 25] = [
     "two_largest_percent_max",
     "others_percent_of_largest_min",
     "near_population_units_max",
+    "units_per_cell_min",
     "percentile_neighbours_min",
     "percentile_digits_max",
     "model_residual_df_min",
@@ -131,7 +132,7 @@ fn what_init_writes_are_the_numbers_of_the_rules() {
             others_percent_of_largest_min: 10,
         }
     );
-    assert_eq!(policy.near_population_units_max, 9);
+    assert_eq!((policy.near_population_units_max, policy.units_per_cell_min), (9, 10));
     assert_eq!(policy.later, LaterLimits::LOOSEST);
     assert!(!policy.broker_may_deal);
     assert_eq!(policy.decoys, DecoyPrivacy { epsilon: (1, 10), delta_exponent: 9 });
@@ -181,6 +182,7 @@ fn a_setting_that_protects_nobody_is_refused_with_the_reason() {
         ("two_largest_percent_max", "91"),
         ("others_percent_of_largest_min", "9"),
         ("near_population_units_max", "8"),
+        ("units_per_cell_min", "9"),
         ("percentile_neighbours_min", "9"),
         ("percentile_digits_max", "4"),
         ("model_residual_df_min", "14"),
@@ -213,6 +215,7 @@ fn tightening_is_always_allowed() {
         ("two_largest_percent_max", "0"),
         ("others_percent_of_largest_min", "50"),
         ("near_population_units_max", "50"),
+        ("units_per_cell_min", "1000"),
         ("percentile_neighbours_min", "30"),
         ("percentile_digits_max", "1"),
         ("model_residual_df_min", "100"),

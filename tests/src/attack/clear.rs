@@ -43,11 +43,13 @@ pub enum Rule {
     Dominance,
     /// 13: populations that differ by few are answered as one.
     NearPopulations,
+    /// 14: a population is cut into so many cells.
+    Splits,
 }
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::PopulationFloor,
         Self::Winsorising,
         Self::Noise,
@@ -57,6 +59,7 @@ impl Rule {
         Self::FewUnits,
         Self::Dominance,
         Self::NearPopulations,
+        Self::Splits,
     ];
 }
 
@@ -68,12 +71,19 @@ pub struct Protection {
     method: Method,
     winsorises: bool,
     remembers: bool,
+    counts: bool,
 }
 
 impl Protection {
     /// What `init` writes, and the published table.
     pub fn published() -> Self {
-        Self { rules: loosest_rules(), method: Method::published(), winsorises: true, remembers: true }
+        Self {
+            rules: loosest_rules(),
+            method: Method::published(),
+            winsorises: true,
+            remembers: true,
+            counts: true,
+        }
     }
 
     /// The same without one rule.
@@ -95,6 +105,7 @@ impl Protection {
             Rule::FewUnits => rules.statistic_units_min = 0,
             Rule::Dominance => protection.method.judges_dominance = false,
             Rule::NearPopulations => protection.remembers = false,
+            Rule::Splits => protection.counts = false,
         }
         protection
     }
@@ -102,6 +113,11 @@ impl Protection {
     /// Whether rule 2 is in force.
     pub fn winsorises(&self) -> bool {
         self.winsorises
+    }
+
+    /// Cells that a population of so many people may be cut into; without a budget the 800 of the catalogue.
+    pub fn cells(&self, people: usize) -> usize {
+        if self.counts { people / UNITS_PER_CELL } else { 800 }
     }
 
     /// The perturbed count of a cell.
@@ -148,6 +164,9 @@ impl Protection {
 
 /// Up to how many units populations are near, as `init` writes it.
 const NEAR_MAX: u32 = 9;
+
+/// Units for each cell, as `init` writes it.
+const UNITS_PER_CELL: usize = 10;
 
 /// Registers in clear, and their catalogue.
 pub struct Clear {

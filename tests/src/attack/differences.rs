@@ -127,7 +127,26 @@ pub fn by_two_counts(lab: &Lab, protection: &Protection, trials: u64) -> Rate {
     by_two_tables(lab, protection, trials, "tabulate k\ntabulate k if g != \"r1\"\n")
 }
 
-/// How often two tables differ exactly where the victim is in r1, in which nobody else is.
+/// 4: the same where everybody is cut in two in so many ways, and everybody but the victim in the same.
+pub(super) fn by_splits(lab: &Lab, protection: &Protection, splits: u32, trials: u64) -> Rate {
+    let split = |at: u32| {
+        let column = format!("generate x{at} = l > {}\n", 200_000 + 50_000 * at);
+        format!("{column}tabulate x{at}\ntabulate x{at} if g != \"r1\"\n")
+    };
+    by_two_tables(lab, protection, trials, &(0..splits).map(split).collect::<String>())
+}
+
+/// 6: everybody who is a woman, or a man and in no group of three (an inclusion and an exclusion that make an "or"), against everybody.
+pub(super) fn by_tracker(lab: &Lab, protection: &Protection, trials: u64) -> Rate {
+    by_two_tables(
+        lab,
+        protection,
+        trials,
+        "tabulate k\ntabulate k if k == \"1\" | (k == \"2\" & g != \"r1\")\n",
+    )
+}
+
+/// How often tables, two and two, differ exactly where the victim is in r1, in which nobody else is.
 fn by_two_tables(lab: &Lab, protection: &Protection, trials: u64, tables: &str) -> Rate {
     let mut dice = lab.dice(tables);
     // Of the group r1 the attacker knows that all but the victim, if anybody, are elsewhere.
@@ -145,10 +164,8 @@ fn by_two_tables(lab: &Lab, protection: &Protection, trials: u64, tables: &str) 
     lab.rate(trials, || {
         let (keys, has_it) = (fresh_keys(&mut dice), dice.percent(50));
         let answers = protection.answers(&registers[usize::from(has_it)], &keys, &script);
-        let guess = match &answers.tables[..] {
-            [before, after] => before.cells != after.cells,
-            _ => false,
-        };
+        let mut pairs = answers.tables.chunks_exact(2);
+        let guess = pairs.any(|pair| pair[0].cells != pair[1].cells);
         guess == has_it
     })
 }
@@ -162,10 +179,24 @@ pub(super) fn trackers(lab: &Lab) -> Vec<Measure> {
     let asked = lab.of(100, 1000);
     let mut measures = vec![
         Measure::new("individual tracker, one person or nobody", Rate::Exact(narrow), PERSON),
-        Measure::new("general tracker", guess_by_pairs(lab, "6: general", &published, trials, 1), PERSON)
-            .noted("q(C and A, or T) against q(T)"),
-        Measure::new("double tracker", guess_by_pairs(lab, "6: double", &published, trials, 2), PERSON)
-            .noted("the same with T and U"),
+        Measure::new(
+            "general tracker, 1000 people or more",
+            by_tracker(lab, &published, lab.of(1000, 4000)),
+            PERSON,
+        )
+        .noted("q(T, or C and not A) against q(T or C); rule 13 answers both as one"),
+        Measure::new(
+            "general tracker, fewer people",
+            guess_by_pairs(lab, "6: general", &published, trials, 1),
+            PERSON,
+        )
+        .noted("q(C and A, or T) against q(T)"),
+        Measure::new(
+            "double tracker, fewer people",
+            guess_by_pairs(lab, "6: double", &published, trials, 2),
+            PERSON,
+        )
+        .noted("the same with T and U"),
     ];
     measures.extend(
         NARROW

@@ -85,7 +85,8 @@ pub(super) fn many_columns(lab: &Lab) -> Vec<Measure> {
             let guesses = keys.iter().map(|(guess, prior)| (likelihood(*guess, *prior), *guess));
             guesses.max_by(|a, b| a.0.total_cmp(&b.0)).expect("changes").1 == e
         });
-        let bound = if [5, 25].contains(&columns) { Bound::AtMost(0.5) } else { Bound::Shown };
+        // As many as the budget of 1000 people is enough for. Of larger populations it is enough for more: decision 26.
+        let bound = if columns == 5 { Bound::AtMost(0.5) } else { Bound::Shown };
         let plural = if columns == 1 { "" } else { "s" };
         measures.push(Measure::new(format!("exact count, {columns} column{plural}"), rate, bound));
     }

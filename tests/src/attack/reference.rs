@@ -21,7 +21,7 @@ const QUESTIONS: &[&str] = &[
     "tabulate k b, summarize(l) mean std sum",
     "drop if g == \"r1\"\ntabulate k s",
     "keep if g == \"r1\"\ntabulate k",
-    "tabulate g if g != \"nei\"",
+    "tabulate g",
     "tabulate g, summarize(l) mean",
     "replace l = 0 if k == \"1\"\nsummarize l t",
     "generate far = l > 800000 & t > 2\ntabulate far s",

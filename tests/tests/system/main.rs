@@ -16,6 +16,7 @@
 //! | `honest` | ordinary questions: how far answers lie from the truth, and how many are refused |
 //! | `edits` | rule 6: edits that touch few units |
 //! | `memory` | rule 13: populations that differ by few |
+//! | `budget` | rule 14: how many cells a population may be cut into |
 //! | `policy` | an owner's policy and stop switch decide, also while questions run |
 //! | `records` | nothing leaves that is not recorded first |
 //! | `sessions` | many at once, and what they keep |
@@ -26,6 +27,7 @@
 
 mod across_owners;
 mod attacks;
+mod budget;
 mod edits;
 mod examples;
 mod fuzzed;

@@ -20,7 +20,8 @@ const NODES: [&str; 3] = ["ssb", "krg", "fhi"];
 
 /// Registers in which one man whom krg has too is alone in group r1, and twenty men are in r2.
 fn owners() -> Vec<Owner> {
-    let mut owners = standard(Mix::of(131));
+    // Places of fewer than 1000, so that of twenty people some five in each are no population.
+    let mut owners = standard(Mix { people: 2400, ..Mix::of(131) });
     let mut of_krg: Vec<String> = owners[1].dataset("STED").rows.iter().map(|row| row[0].clone()).collect();
     of_krg.sort();
     let men = owners[0].dataset("KJOENN").rows.iter().filter(|row| row[1] == "1");

@@ -17,9 +17,14 @@ use super::script;
 const CASES: usize = 5000;
 
 /// The standard registers, with mothers at the first owner and cases at the second.
-pub(super) fn world(seed: u64) -> (World, TempDir) {
+fn world(seed: u64) -> (World, TempDir) {
+    world_of(Mix::of(seed))
+}
+
+/// The same of this mix.
+pub(super) fn world_of(mix: Mix) -> (World, TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut owners = standard(Mix::of(seed));
+    let mut owners = standard(mix);
     let [ssb, krg] = ["ssb", "krg"].map(|owner| folder.path().join(owner));
     let identities = |rows: &[[String; 4]]| rows.iter().map(|row| row[0].clone()).collect::<Vec<_>>();
     let people = identities(&owners[0].dataset("KJOENN").rows);

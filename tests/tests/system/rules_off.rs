@@ -1,8 +1,8 @@
 //! What each rule is for: switched off, in the reference and nowhere else, an attack breaks the bound that it keeps with the rule on.
 
 use kobling_tests::attack::{
-    Bound, Lab, NARROW, Protection, Rate, Rule, Size, by_an_edit, by_two_counts, lone_earner, one_count,
-    outlier,
+    Bound, Lab, NARROW, Protection, Rate, Rule, Size, by_an_edit, by_budgeted_subsets, by_two_counts,
+    lone_earner, one_count, outlier,
 };
 
 /// The attack that breaks without a rule, how often it succeeds under a protection, and its bound.
@@ -41,6 +41,11 @@ fn attack_on(rule: Rule) -> (&'static str, fn(&Lab, &Protection) -> Rate, Bound)
         Rule::NearPopulations => (
             "5, two counts of 1000 people or more",
             |lab, under| by_two_counts(lab, under, 200),
+            Bound::AtMost(0.65),
+        ),
+        Rule::Splits => (
+            "11, as many subsets as a budget has cells",
+            |lab, under| by_budgeted_subsets(lab, under, 2),
             Bound::AtMost(0.65),
         ),
     }

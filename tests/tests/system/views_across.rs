@@ -94,19 +94,23 @@ fn an_owner_that_shares_and_deals_hears_keys_digests_offers_shapes_and_goodbye()
         let mut content = BTreeMap::new();
         for message in to_fhi {
             steps.insert(message.step().to_owned());
-            // Keys are fresh, and the digest is of a plan that has another filter.
-            if !["attempt/key", "attempt/agree"].contains(&message.step()) {
+            // Keys are fresh, the digest is of a plan that has another filter, and names of sides are keyed hashes.
+            if message.step() == "attempt/sides" {
+                assert_eq!(message.body().len(), 3 * 16);
+            } else if !["attempt/key", "attempt/agree"].contains(&message.step()) {
                 let key = (message.from.clone(), message.link.purpose.to_wire(), message.step().to_owned());
                 content.insert(key, message.body().to_vec());
             }
         }
         let expected = [
             "attempt/agree",
+            "attempt/all-fit",
             "attempt/end",
             "attempt/key",
             "attempt/offer",
             "attempt/shape",
             "attempt/shape-length",
+            "attempt/sides",
         ];
         assert_eq!(steps.into_iter().collect::<Vec<_>>(), expected);
         content
