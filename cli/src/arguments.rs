@@ -274,9 +274,9 @@ pub struct AuditArguments {
 
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Check the hash chain of logs.
+    /// Check logs: the tree, its signature and every record.
     Verify {
-        /// Logs: audit.jsonl, or the folder it lies in.
+        /// The folders of logs.
         #[arg(required = true)]
         logs: Vec<PathBuf>,
     },

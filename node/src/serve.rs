@@ -37,6 +37,7 @@ use crate::identity_map::IdentityMapError;
 use crate::keep::Keep;
 use crate::node::{Node, Units, now_ms};
 use crate::observe::ObservedConnector;
+use crate::operate::log_key;
 use crate::operator::{acts, socket};
 use crate::peer::grpc::{GrpcConnector, PeerEndpoint};
 use crate::peer::{Connector, Lobby};
@@ -197,7 +198,7 @@ pub async fn start(
     let me = config.owner.clone();
     let founding =
         Arc::new(Founding::load(me.clone(), federation.clone(), state.clone(), seal_key(&config)?)?);
-    let log = AuditLog::open(&state.audit(), me.clone())?;
+    let log = AuditLog::open(&state.audit(), me.clone(), log_key(&config)?)?;
     if log.tail_was_cut() {
         Line::TornLog.entry().party(&me).say();
     }

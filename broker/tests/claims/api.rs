@@ -8,6 +8,7 @@ use futures::StreamExt;
 use kobling_broker::config::{Limits, Times};
 use kobling_broker::roster::NodeClients;
 use kobling_broker::{Config, RunningBroker, StartOptions, start};
+use kobling_crypto::sign::SigningKey;
 use kobling_model::plan::Release;
 use kobling_model::script_request::{ScriptRequest, sorted};
 use kobling_model::{JobId, OwnerId, SessionId};
@@ -78,8 +79,11 @@ impl Served {
             }
         });
         let state = tempfile::tempdir().expect("a folder");
+        let signing_key = state.path().join("signing.pk8");
+        std::fs::write(&signing_key, SigningKey::generate().expose_pkcs8()).expect("written");
         let config = Config {
             listen: address,
+            signing_key,
             federation: world.federation.clone(),
             credentials: broker.issue("broker"),
             state_dir: state.path().join("state"),

@@ -31,9 +31,13 @@ fn verify_all(logs: &[PathBuf]) -> anyhow::Result<Exit> {
     for path in logs {
         match checked(path)? {
             Ok(log) => {
-                let party = log.party().map_or("nobody yet", OwnerId::as_str);
+                let party = log.party();
                 let entries = counted(log.entries().len(), "entry", "entries");
-                print(&format!("{}: log of {party}, {entries}, head {}\n", path.display(), log.head()));
+                let (head, key) = (log.head(), log.key().to_hex());
+                print(&format!(
+                    "{}: log of {party}, {entries}, head {head}, signed by {key}\n",
+                    path.display()
+                ));
             }
             Err(error) => {
                 eprintln!("kobling: {}", render::plain(&error.to_string()));
@@ -73,9 +77,7 @@ fn lay_side_by_side(broker: &OwnerId, logs: &[String], json: bool) -> anyhow::Re
                 return Ok(Exit::REJECTED);
             }
         };
-        let party = named.or_else(|| log.party().cloned()).with_context(|| {
-            format!("{} has no entries, so it does not say whose it is: write PARTY=PATH", path.display())
-        })?;
+        let party = named.unwrap_or_else(|| log.party().clone());
         if by_party.insert(party.clone(), log).is_some() {
             return Err(unusable(format!("two logs of {party} were given")));
         }

@@ -145,7 +145,7 @@ pub fn check_records(place: &Place, federation: &Federation) -> anyhow::Result<R
         line(
             &mut out,
             format_args!(
-                "  {:<8}{} in an unbroken chain; {} recorded before anything left, {} with an outcome",
+                "  {:<8}{} in a tree that its party signed; {} recorded before anything left, {} with an outcome",
                 party.id.as_str(),
                 counted(log.entries().len(), "entry", "entries"),
                 questions(asked.len()),

@@ -3,6 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use kobling_audit::{AuditLog, LogKey, VerifiedLog};
+use kobling_model::OwnerId;
+use kobling_model::record::Event;
+
 use crate::federation::{PARTIES, federation};
 use crate::program::{folder, run};
 
@@ -33,39 +37,82 @@ fn logs_of_all_parties_are_whole_fit_together_and_are_shown_to_people() {
 fn a_tampered_log_is_refused_with_the_entry_that_is_wrong() {
     let federation = federation();
     let home = folder();
-    let original = fs::read_to_string(federation.state("ssb").join("audit/audit.jsonl")).expect("a log");
-    let copy = home.path().join("audit.jsonl");
+    let copy = home.path().join("audit");
+    copy_log(&federation.state("ssb").join("audit"), &copy);
     let verify = || run([Path::new("audit"), Path::new("verify"), &copy]);
-    fs::write(&copy, &original).expect("written");
     verify().with(0);
+    let records = copy.join("records/000.jsonl");
+    let original = fs::read_to_string(&records).expect("a log");
 
-    // Another researcher in the last question.
-    let at = original.rfind("A researcher").expect("somebody asked");
+    // Another researcher in the first question.
+    let at = original.find("A researcher").expect("somebody asked");
     let mut forged = original.clone();
     forged.replace_range(at..at + 12, "B researcher");
     let entry = original[..at].lines().count() - 1;
-    fs::write(&copy, &forged).expect("written");
+    fs::write(&records, &forged).expect("written");
     verify().with(1).says(&[&format!("entry {entry} ")]);
 
     // An entry taken out.
     let without: String =
         original.lines().enumerate().filter(|(at, _)| *at != 2).map(|(_, l)| format!("{l}\n")).collect();
-    fs::write(&copy, without).expect("written");
+    fs::write(&records, without).expect("written");
     verify().with(1).says(&["entry 2 "]);
 
-    // A log that tells of a question that the broker's does not.
-    let broker = fs::read_to_string(federation.state("broker").join("audit/audit.jsonl")).expect("a log");
-    let short: String = broker.lines().take(1).map(|line| format!("{line}\n")).collect();
-    fs::write(&copy, short).expect("written");
+    // A checkpoint of another party's log.
+    fs::write(&records, &original).expect("written");
+    fs::copy(federation.state("krg").join("audit/checkpoint"), copy.join("checkpoint")).expect("copied");
+    verify().with(1).says(&["another party's log"]);
+}
+
+#[test]
+fn a_question_that_the_brokers_log_does_not_tell_of_is_found() {
+    let federation = federation();
+    let home = folder();
+    // A broker's log in which nothing ever happened, signed by its key.
+    let empty = home.path().join("audit");
+    let key = fs::read(federation.folder().join("broker/keys/signing.pk8")).expect("a key");
+    let key = LogKey::from_pkcs8(&key).expect("a key");
+    drop(AuditLog::open(&empty, OwnerId::new("broker").expect("valid"), key).expect("opens"));
     let ssb = federation.state("ssb").join("audit");
     let reconciled = run([
         Path::new("audit"),
         Path::new("reconcile"),
         Path::new("--broker"),
         Path::new("broker"),
-        &copy,
+        &empty,
         &ssb,
     ])
     .with(1);
     assert!(reconciled.out.contains("not recorded at the broker"), "{}", reconciled.out);
+}
+
+/// Copies a log with a question in it. Its party may be writing, so a copy that is of no one moment is made again.
+fn copy_log(from: &Path, to: &Path) {
+    loop {
+        fs::create_dir_all(to).expect("made");
+        copy_folders(from, to);
+        let asked = |log: &VerifiedLog| {
+            log.entries().iter().any(|entry| matches!(entry.record.event, Event::Opening(_)))
+        };
+        if kobling_audit::verify(to).is_ok_and(|log| asked(&log)) {
+            return;
+        }
+        fs::remove_dir_all(to).expect("removed");
+    }
+}
+
+/// Copies a folder; a tile that is replaced meanwhile by a wider one is left out.
+fn copy_folders(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).expect("a folder") {
+        let (from, to) = match entry {
+            Ok(entry) => (entry.path(), to.join(entry.file_name())),
+            Err(_) => continue,
+        };
+        if from.is_dir() {
+            fs::create_dir_all(&to).expect("made");
+            copy_folders(&from, &to);
+        } else {
+            let _ = fs::copy(&from, &to);
+        }
+    }
 }
