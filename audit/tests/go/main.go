@@ -73,7 +73,10 @@ func main() {
 	// Each tile that it reads is checked against the root first.
 	hashes := tlog.TileHashReader(tlog.Tree{N: size, Hash: root}, read)
 	for first := int64(0); first < size; first += 256 {
-		width := min(size-first, 256)
+		width := size - first
+		if width > 256 {
+			width = 256
+		}
 		bundle := must(os.ReadFile(read.path(tlog.Tile{H: 8, L: 0, N: first / 256, W: int(width)}, "entries")))
 		for index := first; index < first+width; index++ {
 			if len(bundle) < 2 || len(bundle) < 2+int(binary.BigEndian.Uint16(bundle)) {
