@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use futures::future::{join_all, try_join_all};
 use futures::stream::{self, BoxStream, StreamExt};
+use kobling_model::applied::Applied;
 use kobling_model::plan::Plan;
 use kobling_model::rules::{self, Rules};
 use kobling_model::script_request::{RequestFault, ScriptRequest, SignedRequest};
@@ -394,7 +395,9 @@ impl Broker {
                 }
                 Answer::Refused(refusal) => return Err(at_line(refusal.into())),
                 Answer::Table(recorded) => {
-                    self.store.add_table(run.job, recorded).await.map_err(|error| at_line(error.into()))?;
+                    let applied = Applied::of(recorded.table(), &joined, &run.plan, at);
+                    let added = self.store.add_table(run.job, recorded, applied).await;
+                    added.map_err(|error| at_line(error.into()))?;
                     run.progress.ring();
                 }
             }

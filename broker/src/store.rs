@@ -7,6 +7,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use kobling_model::applied::Applied;
 use kobling_model::plan::Release;
 use kobling_model::table::Table;
 use kobling_model::{Hash, JobId, OwnerId, SessionId};
@@ -191,6 +192,9 @@ pub enum JobEvent {
     Table {
         /// Its index.
         index: u32,
+        /// What was done to it. Tables of before this was told have nothing here.
+        #[serde(default)]
+        applied: Option<Box<Applied>>,
     },
     /// A rule did something to the script, which goes on.
     Warning(Warning),
@@ -499,11 +503,16 @@ impl Store {
         self.run(move |t| append_event(t, id, &event)).await
     }
 
-    /// Puts a table where its researcher can fetch it. Takes only what has been recorded.
+    /// Puts a table where its researcher can fetch it, and tells of it with what was done to it. Takes only what has been recorded.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn add_table(&self, id: JobId, recorded: Recorded) -> Result<u32, StoreError> {
+    pub async fn add_table(
+        &self,
+        id: JobId,
+        recorded: Recorded,
+        applied: Applied,
+    ) -> Result<u32, StoreError> {
         self.run(move |t| {
             let index: u32 =
                 t.query_row("SELECT tables FROM jobs WHERE id = ?1", [id.to_string()], |row| row.get(0))?;
@@ -512,7 +521,7 @@ impl Store {
                 params![id.to_string(), index, json(recorded.table())],
             )?;
             t.execute("UPDATE jobs SET tables = tables + 1 WHERE id = ?1", [id.to_string()])?;
-            append_event(t, id, &JobEvent::Table { index })?;
+            append_event(t, id, &JobEvent::Table { index, applied: Some(Box::new(applied)) })?;
             Ok(index)
         })
         .await

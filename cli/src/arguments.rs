@@ -123,6 +123,8 @@ pub enum BenchCase {
     SurvivalTime,
     /// Education (10) by sex (2) by age group (4) of those with a wage, all at one owner; the same by DataFusion on the same files.
     SingleOwner,
+    /// Education (10) and band of wages (5) by cancer site (20): a thousand cells, count and mean wage, for what protection takes.
+    Protection,
 }
 
 /// Data files of a node, as the benchmark's own process is told them.

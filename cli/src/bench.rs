@@ -55,6 +55,7 @@ impl BenchCase {
             Self::SingleOwner => {
                 ("single-owner", include_str!("../scripts/single-owner.kob"), Case::SingleOwner)
             }
+            Self::Protection => ("protection", include_str!("../scripts/protection.kob"), Case::LinkedTable),
         }
     }
 }
@@ -129,13 +130,14 @@ async fn measure(
         }
         stages.add(name, to.after - from.after, Some(meter.between(&from.reading, &to.reading)));
     }
-    stages.add("protection", marks.combining.after - marks.protecting.after, None);
+    let protection = meter.between(&marks.protecting.reading, &marks.combining.reading);
+    stages.add("protection", marks.combining.after - marks.protecting.after, Some(protection));
     let bytes = meter.between_nodes(&marks.edited.reading, &marks.ended.reading);
 
     // 4.
-    let pooled = match case {
-        Case::LinkedTable => Some(pooled(place, &mut stages, progress).await?),
-        Case::ThreeOwners | Case::SurvivalTime | Case::SingleOwner => None,
+    let pooled = match arguments.case {
+        BenchCase::LinkedTable => Some(pooled(place, &mut stages, progress).await?),
+        _ => None,
     };
     stages.begin("check", progress, "Both tables against the reference".to_owned());
 

@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use arrow_flight::flight_service_client::FlightServiceClient;
 use kobling_crypto::sign::SigningKey;
+use kobling_model::applied::{Applied, Hidden};
 use kobling_model::catalogue::{Catalogue, Datastore};
 use kobling_model::federation::{Federation, Party};
+use kobling_model::rules::Refusal;
 use kobling_model::table::Table;
 use kobling_model::{DatastoreId, JobId};
 use kobling_proto::common::v1::Problem;
@@ -78,7 +80,8 @@ impl ClientError {
     /// How the program ends over it.
     pub fn exit(&self) -> Exit {
         match self.code.as_str() {
-            "population-floor" | "small-cells" | code::REFUSED_BY_NODE | code::OWNER_STOPPED => Exit::REFUSED,
+            text if Refusal::of_code(text).is_some() => Exit::REFUSED,
+            code::REFUSED_BY_NODE | code::OWNER_STOPPED => Exit::REFUSED,
             text if code::REFUSED_BY_OWNER.contains(&text) => Exit::REFUSED,
             "invalid-request" => Exit::USAGE,
             _ => Exit::FAILED,
@@ -150,6 +153,9 @@ pub enum JobEvent {
     Ready {
         /// Its index.
         index: u32,
+        /// What was done to it; it stands with the table itself.
+        #[serde(skip)]
+        applied: Option<Box<Applied>>,
     },
     /// A rule did something to the script, which goes on.
     Warning(Warning),
@@ -436,6 +442,23 @@ impl Client {
         table.map_err(|error| error.problem(&self.broker().id, "result").into())
     }
 
+    /// Fetches a protected table of which the broker has told what was done to it.
+    ///
+    /// # Errors
+    /// [`ClientError`], also where the table hides more or less than was told.
+    pub async fn table_as_told(
+        &self,
+        job: &str,
+        index: u32,
+        told: Option<&Applied>,
+    ) -> Result<Table, ClientError> {
+        let table = self.table(job, index).await?;
+        if told.is_some_and(|told| told.hidden != Hidden::of(&table)) {
+            return Err(self.broken("result"));
+        }
+        Ok(table)
+    }
+
     fn broker(&self) -> &Party {
         &self.federation.broker
     }
@@ -519,7 +542,10 @@ impl Client {
                 party: stage.party,
                 stage: stage.name,
             },
-            Event::Table(index) => JobEvent::Ready { index },
+            Event::Table(index) => {
+                let applied = message.applied.map(Applied::try_from).transpose();
+                JobEvent::Ready { index, applied: applied.map_err(|_| self.broken("watch"))?.map(Box::new) }
+            }
             Event::Warning(warning) => JobEvent::Warning(warning.into()),
         })
     }

@@ -17,7 +17,6 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use kobling_model::plan::Listing;
-use kobling_model::table::Table;
 use kobling_synth::OWNERS;
 use serde_json::json;
 
@@ -29,9 +28,9 @@ use crate::exit::Exit;
 use crate::federation::parties::Parties;
 use crate::federation::place::Place;
 use crate::federation::{self, parties};
-use crate::job::Watcher;
+use crate::job::{Released, Watcher};
 use crate::render::progress::Progress;
-use crate::render::{self, counted, plain, whole};
+use crate::render::{self, counted, plain, refusal, whole};
 use crate::script_file::Script;
 
 /// The script that is run where none is given.
@@ -140,17 +139,18 @@ async fn question(
         _ => progress.clear(),
     }
     for warning in &warnings {
-        let (line, message) = (warning.line, plain(&warning.message));
-        eprintln!("kobling: {}: line {line}: warning: {message}", plain(&script.name));
+        let (line, told) = (warning.line, refusal::told(&warning.code, &warning.message, Language::En));
+        eprintln!("kobling: {}: line {line}: warning: {told}", plain(&script.name));
     }
     for listing in &plan.listings {
         print(&format!("\n{}", render::table::listing(listing, Language::En)));
     }
     for table in &tables {
-        print(&format!("\n{}", render::table::table(table, Language::En)));
+        print(&format!("\n{}", render::table::released(table, Language::En)));
     }
     if let Some(problem) = problem {
-        eprintln!("kobling: {}: line {line}: {}", plain(&script.name), plain(&problem.to_string()));
+        let told = refusal::told(&problem.code, &problem.to_string(), Language::En);
+        eprintln!("kobling: {}: line {line}: {told}", plain(&script.name));
     }
 
     // 6.
@@ -170,7 +170,7 @@ struct Nobody;
 impl Watcher for Nobody {
     fn job(&mut self, _: &JobEvent) {}
     fn listing(&mut self, _: &Listing) {}
-    fn table(&mut self, _: u32, _: &Table) {}
+    fn table(&mut self, _: u32, _: &Released) {}
 }
 
 /// Tells programs where everything is, once everything is there.

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use kobling_model::DatastoreId;
+use kobling_model::applied::Applied;
 use kobling_model::plan::{Listing, Plan};
 use kobling_model::table::Table;
 use uuid::Uuid;
@@ -22,7 +23,16 @@ pub trait Watcher {
     /// Something has happened to the job.
     fn job(&mut self, event: &JobEvent);
     /// A table has come.
-    fn table(&mut self, index: u32, table: &Table);
+    fn table(&mut self, index: u32, released: &Released);
+}
+
+/// A table that was released.
+#[derive(Clone, Debug)]
+pub struct Released {
+    /// The table.
+    pub table: Table,
+    /// What was done to it; none where the broker does not say.
+    pub applied: Option<Box<Applied>>,
 }
 
 /// A session with the job that runs in it, so that both can be ended from outside.
@@ -40,7 +50,7 @@ pub struct Followed {
     /// As the broker says.
     pub state: JobState,
     /// Tables that were released, in order.
-    pub tables: Vec<Table>,
+    pub tables: Vec<Released>,
     /// What rules did to the script.
     pub warnings: Vec<Warning>,
     /// Why it did not end well.
@@ -92,13 +102,14 @@ impl<'a> Course<'a> {
             progress.job(&event, plan);
             progress.aside(|| watcher.job(&event));
             match event {
-                JobEvent::Ready { index } => {
-                    let table = client.table(&id, index).await?;
-                    while let Some(listing) = listings.next_if(|listing| listing.line < table.line) {
+                JobEvent::Ready { index, applied } => {
+                    let table = client.table_as_told(&id, index, applied.as_deref()).await?;
+                    let released = Released { table, applied };
+                    while let Some(listing) = listings.next_if(|listing| listing.line < released.table.line) {
                         progress.aside(|| watcher.listing(listing));
                     }
-                    progress.aside(|| watcher.table(index, &table));
-                    tables.push(table);
+                    progress.aside(|| watcher.table(index, &released));
+                    tables.push(released);
                 }
                 JobEvent::Warning(warning) => warnings.push(warning),
                 JobEvent::State { .. } | JobEvent::Stage { .. } => {}

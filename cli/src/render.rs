@@ -1,9 +1,11 @@
 //! What people see: tables, catalogues, logs.
 
+pub mod applied;
 pub mod audit;
 pub mod catalogue;
 pub mod page;
 pub mod progress;
+pub mod refusal;
 pub mod table;
 
 /// A text from outside with nothing in it that steers a terminal or turns the direction of text.

@@ -228,6 +228,13 @@ mod tests {
     }
 
     #[test]
+    fn what_researchers_are_told_of_the_table_is_what_it_was_made_with() {
+        use kobling_model::applied::Applied;
+        assert_eq!(i64::from(Applied::CHANGE_MAX), i64::from(Bounds::PUBLISHED.largest_change));
+        assert_eq!(i64::from(Applied::CHANGE_VARIANCE), i64::from(Parameters::PUBLISHED.variance));
+    }
+
+    #[test]
     fn row_eight_is_the_row_of_every_larger_count() {
         for count in 9..200 {
             assert_eq!(allowed_changes(count, Bounds::PUBLISHED), allowed_changes(8, Bounds::PUBLISHED));

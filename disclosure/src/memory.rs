@@ -9,6 +9,7 @@
 
 mod index;
 pub mod partition;
+pub mod spent;
 
 pub use index::{Entry, Index};
 pub use partition::Partition;

@@ -51,6 +51,8 @@ pub use later::LaterLimits;
 pub struct Policy {
     /// Numbers of rules 1, 3, 4, 5, 6, 7 and 10, as this owner has them.
     pub rules: Rules,
+    /// Rule 13: up to how many units two populations differ by very few. The owner judges its own side by it.
+    pub near_population_units_max: u32,
     /// Numbers of the rules on statistics that no command offers yet.
     pub later: LaterLimits,
     /// Whether the broker may deal randomness where three or more nodes are enrolled. Where there are only two, it
@@ -156,6 +158,7 @@ impl Policy {
             let groups = Groups::take(&mut document, &mut section);
             let policy = Self {
                 rules: numbers::rules(&mut document, &mut section),
+                near_population_units_max: numbers::near_population_units_max(&mut document, &mut section),
                 later: LaterLimits::take(&mut document, &mut section),
                 decoys: numbers::decoys(&mut document, &mut section),
                 broker_may_deal: document.flag(&mut section, BROKER_MAY_DEAL).unwrap_or_default(),

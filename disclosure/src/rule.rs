@@ -17,7 +17,7 @@
 //! | 12 survival curves | [`survival_steps`] | here; curves are not offered yet |
 //! | 15 key variables | [`key_variables`] | in the language, `script/` |
 //!
-//! Rules 13 and 14 are the memory of what was released, not of a table.
+//! Rules 13 and 14 are the memory of what was released, not of a table: [`near_populations`], [`splits`].
 //!
 //! Every rule judges **perturbed** counts: an exact threshold would be an oracle for one person. The numbers are those of
 //! `docs/PROTECTION.md`, section 7.
@@ -33,6 +33,7 @@ pub mod perturbed_counts;
 pub mod population_floor;
 pub mod small_cells;
 pub mod small_table;
+pub mod splits;
 pub mod statistic_units;
 pub mod survival_steps;
 pub mod winsorising;

@@ -4,6 +4,7 @@
 //! network or knows a protocol; every other crate speaks in these types, so the same thing has the
 //! same name in script, plan, wire message, audit record and log.
 
+pub mod applied;
 pub mod catalogue;
 pub mod day;
 pub mod expression;

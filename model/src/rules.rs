@@ -1,9 +1,12 @@
 //! The numbers of the disclosure rules that a question is judged by. Which number is stricter, and what
 //! each does, is `kobling-disclosure`'s.
 
+mod explained;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Hash;
+pub use explained::{Explained, PolicyRule, Reason, Text};
 
 /// Numbers of rules 1, 3, 4, 5, 6, 7 and 10 in force for a question: the strictest of all owners taking part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,18 +47,16 @@ impl Rules {
     }
 }
 
-/// Why nothing was released, in a form that is safe to show: rests on perturbed counts only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+/// Why nothing was released, in a form that is safe to show: rests on perturbed counts only. What is said of it is [`Explained`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Refusal {
     /// Rule 1.
-    #[error(
-        "[population-floor] rule 1: the population is too small; widen the condition or import a larger population"
-    )]
     PopulationFloor,
     /// Rule 5.
-    #[error("[small-cells] rule 5: too many cells are small; use coarser categories")]
     SmallCells,
+    /// Rule 14.
+    SplitsSpent,
 }
 
 impl Refusal {
@@ -64,20 +65,16 @@ impl Refusal {
         match self {
             Self::PopulationFloor => "population-floor",
             Self::SmallCells => "small-cells",
+            Self::SplitsSpent => "splits-spent",
         }
     }
 }
 
 /// What a rule did to a script that goes on, in a form that is safe to show: rests on perturbed counts only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Warning {
     /// Rule 6.
-    #[error(
-        "[edit-not-carried-out] rule 6: the edit touches very few units or none, or leaves very few or none out, and was \
-         not carried out; the script went on without it, and a column that it should have made is missing for everybody; \
-         write a wider condition, or a value for everybody without one"
-    )]
     EditNotCarriedOut,
 }
 

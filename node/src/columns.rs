@@ -1,21 +1,25 @@
 //! A worker's own part of a question: its columns in the order of rows, or its totals where there is no other owner.
 //!
-//! All of it is this owner's own data, in clear, and depends on its fragment of the plan and the session's alignment
-//! alone. What a session's questions have needed is [kept](crate::keep) until the session ends.
+//! All of it is this owner's own data, in clear, and depends on its fragment of the plan, the session's alignment and what was asked
+//! before: populations that differ from earlier ones by very few units are put in their place, and remembered, before anything is
+//! shared ([`crate::memory`]). What a session's questions have needed is [kept](crate::keep) until the session ends.
 
 use std::sync::Arc;
 
 use kobling_crypto::protocol::narrow_product::NO_CATEGORY;
 use kobling_crypto::protocol::shared_constants::ColumnConstants;
 use kobling_crypto::pseudonym::RecordKeySecret;
+use kobling_disclosure::memory::Partition;
 use kobling_model::plan::{Question, Side};
 use kobling_model::{Hash, UnitType};
+use kobling_proto::observe::log::Line;
 
 use crate::cells::Totals;
 use crate::error::NodeError;
 use crate::extract::{MISSING, UnitBook};
 use crate::keep::Kept;
 use crate::linkage::Alignment;
+use crate::memory::{Limits, Versions};
 use crate::node::Node;
 use crate::session::Session;
 use crate::values::{Limbs, NO_VALUE};
@@ -72,8 +76,8 @@ impl UnitBook for Book {
 /// This worker's part of a question.
 ///
 /// # Errors
-/// [`NodeError::Registers`] where the fragment cannot be evaluated; [`NodeError::NotGranted`] where owners meet whose
-/// units are not linked.
+/// [`NodeError::Registers`] where the fragment cannot be evaluated; [`NodeError::Memory`]; [`NodeError::NotGranted`] where owners meet
+/// whose units are not linked.
 pub async fn own_columns(
     node: &Arc<Node>,
     session: &Arc<Session>,
@@ -114,10 +118,11 @@ pub async fn own_columns(
     let fragment_categories = fragment.categories();
     let limbs = value.map(Limbs::of);
     let secret = RecordKeySecret::from_bytes(secret);
-    let (of_session, owner) = (session.clone(), node.me.clone());
+    let (of_session, owner, remembering) = (session.clone(), node.me.clone(), node.clone());
+    let versions = Versions::of(fragment);
     let work = move || {
-        let (categories, values, numbers) =
-            (extracted.partition.into_cells(), extracted.values, extracted.numbers);
+        let categories = settled(&remembering, unit_type, &versions, extracted.partition)?;
+        let (values, numbers) = (extracted.values, extracted.numbers);
         // The population's owner needs record keys for the cells, a value's owner for its fingerprint.
         let keys = match left || values.is_some() {
             true => units.record_keys(unit_type, &secret),
@@ -132,7 +137,7 @@ pub async fn own_columns(
         let Some(alignment) = alignment else {
             let values = limbs.as_ref().map(|limbs| (limbs, codes.as_slice()));
             columns.totals = Some(Totals::of(fragment_categories, &categories, &keys, values));
-            return columns;
+            return Ok(columns);
         };
         let absent_category = absent.as_ref().map_or(NO_CATEGORY, |absent| absent.category);
         columns.categories = alignment.gather(&categories, absent_category);
@@ -152,14 +157,34 @@ pub async fn own_columns(
             let absent = absent.as_ref().map_or(*missing, |absent| enter(absent.numbers[at]));
             columns.numbers.push(alignment.gather(&numbers, absent));
         }
-        columns
+        Ok(columns)
     };
     let work = move || {
-        let columns = Arc::new(work());
+        let columns = Arc::new(work()?);
         of_session.shelf.put(name, Kept::Columns(columns.clone()));
-        columns
+        Ok(columns)
     };
-    tokio::task::spawn_blocking(work).await.map_err(|_| node.internal("extract"))
+    tokio::task::spawn_blocking(work).await.map_err(|_| node.internal("extract"))?
+}
+
+/// Categories by unit, with earlier populations in the place of those that differ by very few units (rule 13); they are remembered, durably,
+/// when this returns. Blocking.
+fn settled(
+    node: &Node,
+    unit_type: UnitType,
+    versions: &Versions,
+    partition: Partition,
+) -> Result<Vec<u32>, NodeError> {
+    let policy = &node.policy.now().policy;
+    let limits = Limits {
+        units_min: policy.rules.population_units_min,
+        difference_max: policy.near_population_units_max,
+    };
+    let secrets = node.founding.secrets();
+    node.memory.settle(unit_type, versions, limits, secrets.own(), partition).map_err(|error| {
+        Line::NotRemembered.entry().party(&node.me).cause(error.cause()).say();
+        NodeError::Memory { party: node.me.clone() }
+    })
 }
 
 /// Record keys by row, which left enters; the same for every question over a unit type.

@@ -147,6 +147,14 @@ pub enum NodeError {
         /// In which step.
         step: &'static str,
     },
+    /// What is remembered of earlier questions could not be read or written, so nothing may be computed.
+    #[error(
+        "the node of {party} could not use its memory of earlier questions, so nothing was computed; its operator must mend it"
+    )]
+    Memory {
+        /// The node.
+        party: OwnerId,
+    },
     /// The log could not be written, so nothing may leave.
     #[error("the node of {party} could not write its log, so nothing left")]
     Log {
@@ -211,6 +219,7 @@ impl NodeError {
             Self::OwnerStopped { .. } => code::OWNER_STOPPED,
             Self::NotReady { .. } => "not-ready",
             Self::Registers { .. } => "registers",
+            Self::Memory { .. } => "memory",
             Self::Log { .. } => "log",
             Self::Aborted => "aborted",
             Self::Invalid { .. } => "invalid-message",
@@ -242,6 +251,7 @@ impl NodeError {
             | Self::TooLarge { party } => (Some(party), "judge".into()),
             Self::OwnerStopped { party } => (Some(party), "stop".into()),
             Self::Request { party, .. } => (Some(party), "admit".into()),
+            Self::Memory { party } => (Some(party), "remember".into()),
             Self::Log { party } => (Some(party), "record".into()),
             Self::Aborted => (None, "abort".into()),
             Self::Invalid { .. } => (None, "request".into()),
@@ -271,7 +281,9 @@ impl NodeError {
             Self::Invalid { .. } => Code::InvalidArgument,
             Self::UnknownSession { .. } => Code::NotFound,
             Self::Aborted => Code::Aborted,
-            Self::Internal { .. } | Self::Registers { .. } | Self::Log { .. } => Code::Internal,
+            Self::Internal { .. } | Self::Registers { .. } | Self::Memory { .. } | Self::Log { .. } => {
+                Code::Internal
+            }
             _ => Code::FailedPrecondition,
         }
     }

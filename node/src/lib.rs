@@ -6,6 +6,7 @@
 //! first. Wire messages stop at [`service`], [`flight`] and [`peer`].
 
 pub mod admit;
+pub mod budget;
 pub mod cells;
 pub mod cli;
 pub mod columns;

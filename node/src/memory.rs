@@ -5,8 +5,6 @@
 //! put into cells here, as a sketch ([`kobling_disclosure::memory`]), with a number that says what versions of the data it was made from.
 //! The versions are in `memory/<UNIT_TYPE>.versions`, sealed as well and replaced whole.
 //!
-//! **No question asks it yet**: [decision 24](../../docs/decisions/24-memory.md) says what has to come first.
-//!
 //! # Order
 //! A set is on disk before anything of its question is shared, and stays if the question then fails: what might have been released counts
 //! as released. Versions are on disk before a set that names them. A record that a crash has cut off was never acted on, and is
@@ -30,6 +28,7 @@ use kobling_disclosure::memory::{self, Index, Partition, Sketch, UnitHash};
 use kobling_disclosure::rule::near_populations;
 use kobling_model::plan::Fragment;
 use kobling_model::{Hash, UnitType};
+use kobling_proto::observe::vocabulary::Cause;
 use serde::{Deserialize, Serialize};
 
 use crate::state;
@@ -84,6 +83,17 @@ pub enum MemoryError {
         /// Of which type of unit.
         unit_type: UnitType,
     },
+}
+
+impl MemoryError {
+    /// What the operator's log says of it.
+    pub fn cause(&self) -> Cause {
+        match self {
+            Self::Io { source, .. } => Cause::of_io(source.kind()),
+            Self::Damaged { .. } => Cause::Damaged,
+            Self::Broken { .. } | Self::Full { .. } => Cause::Other,
+        }
+    }
 }
 
 /// Numbers of rule 13, as an owner has them.

@@ -26,6 +26,7 @@ use crate::founding::Founding;
 use crate::identity_map::IdentityMap;
 use crate::keep::{Keep, Kept};
 use crate::linkage::{self, Tokens};
+use crate::memory::Memory;
 use crate::peer::{Connector, LinkName, LinkTransport, Purpose};
 use crate::replay::ReplayStore;
 use crate::session::{Granted, Offered, Opening, Session, Sessions, compare_canaries, map_state};
@@ -66,6 +67,8 @@ pub struct Node {
     pub replay: ReplayStore,
     /// What sessions keep between questions.
     pub keep: Arc<Keep>,
+    /// Populations that something was released about (rule 13).
+    pub memory: Memory,
     /// Makes links to other parties.
     pub connector: Arc<dyn Connector>,
     /// Signs partial aggregates.

@@ -35,6 +35,7 @@ use crate::flight::Columns;
 use crate::founding::Founding;
 use crate::identity_map::IdentityMapError;
 use crate::keep::Keep;
+use crate::memory::{Memory, MemoryError};
 use crate::node::{Node, Units, now_ms};
 use crate::observe::ObservedConnector;
 use crate::operate::log_key;
@@ -91,6 +92,9 @@ pub enum StartError {
     /// Identity maps.
     #[error(transparent)]
     IdentityMap(#[from] IdentityMapError),
+    /// What the node remembers of earlier questions.
+    #[error("the memory of earlier questions: {0}")]
+    Memory(#[from] MemoryError),
     /// The address.
     #[error("cannot listen: {0}")]
     Listen(#[from] std::io::Error),
@@ -234,6 +238,7 @@ pub async fn start(
     };
     let broker_deals = federation.nodes.len() == 2;
     let replay = ReplayStore::open(state.replay(), now_ms())?;
+    let memory = Memory::open(state.memory(), key)?;
     let keep = Keep::open(config.sessions_memory, state.kept())?;
     let node = Arc::new(Node {
         me: me.clone(),
@@ -250,6 +255,7 @@ pub async fn start(
         sessions: Sessions::default(),
         replay,
         keep,
+        memory,
         connector: Arc::new(ObservedConnector { inner: connector, telemetry: telemetry.clone() }),
         signing_key,
         patience,

@@ -8,6 +8,7 @@
 //! identity/                sealed identity maps, one for each unit type
 //! registers/               imported releases
 //! replay                   requests taken, so that none is taken twice
+//! memory/                  sealed: populations that something was released about
 //! audit/                   the node's log
 //! policy.json              hash of the policy that the log names last
 //! stop.json                there while the operator has stopped the node
@@ -108,6 +109,11 @@ impl StateDir {
     /// Requests taken.
     pub fn replay(&self) -> PathBuf {
         self.0.join("replay")
+    }
+
+    /// Populations that something was released about.
+    pub fn memory(&self) -> PathBuf {
+        self.0.join("memory")
     }
 
     /// The node's log.

@@ -3,6 +3,7 @@
 //! Towards the wire cannot fail. From the wire everything is checked: names have their form, enumerations
 //! are set, dates are days of the calendar and in order. An error names the field, never what was in it.
 
+mod applied;
 pub mod catalogue;
 pub mod common;
 pub mod problem;

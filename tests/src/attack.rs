@@ -59,7 +59,7 @@ mod values;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use clear::{Protection, Rule};
-pub use differences::{NARROW, Narrow, by_an_edit, one_count};
+pub use differences::{NARROW, Narrow, by_an_edit, by_two_counts, one_count};
 pub use dominance::lone_earner;
 pub use lab::{Lab, Size};
 pub use rate::{Bound, Rate, TRIALS_MIN, Verdict};
@@ -130,11 +130,11 @@ pub const OPEN: &[Open] = &[
     Open { attack: "4a", what: "exact count, 25 seeds", needs: "rule 14 (a sample counts as a split)" },
     Open {
         attack: "5",
-        what: "two counts, without an edit",
-        needs: "rule 13 (populations that differ by few)",
+        what: "two counts of fewer, without an edit",
+        needs: "rule 14 (rule 13 compares no sets below the population floor)",
     },
-    Open { attack: "6", what: "general tracker", needs: "rules 13 and 14" },
-    Open { attack: "6", what: "double tracker", needs: "rules 13 and 14" },
+    Open { attack: "6", what: "general tracker", needs: "rule 14 (the sets are below the population floor)" },
+    Open { attack: "6", what: "double tracker", needs: "rule 14 (the sets are below the population floor)" },
     Open { attack: "9", what: "models", needs: "rule 9 (models), and models" },
     Open { attack: "11", what: "800 subsets", needs: "rule 14" },
     Open {
@@ -143,8 +143,8 @@ pub const OPEN: &[Open] = &[
         needs: "rule 14 (one budget for all)",
     },
     Open { attack: "14b", what: "exact count, 25 columns", needs: "rule 14 (a column counts as a split)" },
-    Open { attack: "14c", what: "behind the other owner's filter", needs: "rules 13 and 14" },
-    Open { attack: "16", what: "1 inserted, two tables", needs: "rule 13 (a version against the next)" },
+    Open { attack: "14c", what: "behind the other owner's filter", needs: "rule 14" },
+    Open { attack: "16", what: "1 inserted, two tables", needs: "rule 14 (a version against the next)" },
     Open { attack: "25", what: "2^40 in a one-hot column", needs: "detection of a party that deviates" },
 ];
 

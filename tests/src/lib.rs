@@ -10,6 +10,7 @@
 //! | [`collector`] | what an operator has spans sent to |
 //! | [`rogue`] | a broker that does as it likes |
 //! | [`attack`] | the attack suite: what is tried, how often it succeeds, the bound |
+//! | [`honest`] | ordinary questions: how far what is shown lies from the truth, and how many are refused |
 //! | [`fuzz`] | what is done with bytes that nobody chose, for each decoder |
 //!
 //! The claims are in `tests/system/`. Tests that start processes and kill them are in `cli/tests/`.
@@ -19,6 +20,7 @@ pub mod certificates;
 pub mod collector;
 pub mod dice;
 pub mod fuzz;
+pub mod honest;
 pub mod registers;
 pub mod rogue;
 pub mod tap;

@@ -1,4 +1,5 @@
-//! The attack suite as a command: what is tried, how often it succeeds with its interval, the bound it must keep.
+//! The attack suite as a command: what is tried, how often it succeeds with its interval, the bound it must keep; and ordinary
+//! questions: how far what is shown lies from the truth, and how many are refused.
 //!
 //! Exit codes: 0 every bound holds that is not open, 1 one is broken, 64 the command line has to be written differently, 130 interrupted.
 
@@ -9,6 +10,7 @@ use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 use kobling_tests::attack::{ATTACKS, Attack, Bound, Finding, Lab, Rate, Size, Verdict};
+use kobling_tests::honest;
 use serde_json::json;
 
 const USAGE: u8 = 64;
@@ -43,6 +45,20 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Ask sixty ordinary questions and print how far each answer lies from the truth, and which are refused.
+    ///
+    /// Exit codes: 0 at most 5 % are refused, 1 more are, 64 the command line is wrong, 130 interrupted.
+    Honest {
+        /// People in the registers.
+        #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1000..=1_000_000))]
+        people: u32,
+        /// Decides who the people are.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// One JSON document on standard output.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 fn number(text: &str) -> Result<&'static Attack, String> {
@@ -61,15 +77,57 @@ fn main() -> ExitCode {
             return exit.into();
         }
     };
-    let Command::Attacks { full, json, only, list, seed } = arguments.command;
-    if list {
-        ATTACKS.iter().for_each(|attack| println!("{:<4} {}", attack.number, attack.name));
-        return ExitCode::SUCCESS;
+    match arguments.command {
+        Command::Attacks { full, json, only, list, seed } => attacks(full, json, &only, list, seed),
+        Command::Honest { people, seed, json } => ordinary(people, seed, json),
     }
+}
+
+/// A flag that Ctrl-C sets.
+fn stopping() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
     if let Err(error) = stop_at_interrupt(stop.clone()) {
         eprintln!("kobling-tests: cannot listen for Ctrl-C: {error}");
     }
+    stop
+}
+
+/// Asks the ordinary questions.
+fn ordinary(people: u32, seed: u64, json: bool) -> ExitCode {
+    let stop = stopping();
+    let begun = Instant::now();
+    let federation = honest::Federation::of(people, seed);
+    let mut answers = Vec::new();
+    for (at, question) in honest::questions().into_iter().enumerate() {
+        if stop.load(Ordering::Relaxed) {
+            eprintln!("interrupted");
+            return INTERRUPTED.into();
+        }
+        let answer = federation.ask(question);
+        if !json {
+            println!("{}", honest::line(at + 1, &answer));
+        }
+        answers.push(answer);
+    }
+    match json {
+        true => println!("{:#}", honest::document(&answers, people, seed)),
+        false => println!("\n{}; {} s", honest::summary(&answers), begun.elapsed().as_secs()),
+    }
+    let refused = answers.iter().filter(|answer| answer.refused.is_some()).count();
+    if 100 * refused <= honest::REFUSED_PERCENT_MAX * answers.len() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Tries the attacks.
+fn attacks(full: bool, json: bool, only: &[&'static Attack], list: bool, seed: u64) -> ExitCode {
+    if list {
+        ATTACKS.iter().for_each(|attack| println!("{:<4} {}", attack.number, attack.name));
+        return ExitCode::SUCCESS;
+    }
+    let stop = stopping();
     let size = if full { Size::Full } else { Size::Small };
     let lab = Lab::new(size, seed, stop);
     let chosen =

@@ -28,8 +28,9 @@ use kobling_model::plan::{Plan, Release};
 use kobling_model::rules::{Refusal, Rules};
 use kobling_model::script_request::{ScriptRequest, SignedRequest, sorted};
 use kobling_model::table::Table;
-use kobling_model::{DatastoreId, Hash, JobId, OwnerId, SessionId};
+use kobling_model::{DatastoreId, Hash, JobId, OwnerId, SessionId, UnitType};
 use kobling_node::config::Config as NodeConfig;
+use kobling_node::identity_map::IdentityMap;
 use kobling_node::node::now_ms;
 use kobling_node::operate;
 use kobling_node::operator::{Answer, Order, ask};
@@ -50,7 +51,7 @@ use tonic::Status;
 use tonic::transport::Channel;
 
 use crate::certificates::Authority;
-use crate::reference::{self, Keys, Outcome, Registers};
+use crate::reference::{self, Book, Keys, Memory, Outcome, Registers};
 use crate::registers::{Mix, Owner, REQUIRE_ALL, standard};
 use crate::tap::{Tap, TappedConnector, TappedNodes};
 
@@ -99,9 +100,21 @@ pub struct World {
     platform_key: SigningKey,
     channel: Mutex<Option<Channel>>,
     session: Mutex<Option<String>>,
+    asked: Mutex<Asked>,
     next_key: AtomicU64,
     // Last, so that everything above ends while it runs.
     runtime: Runtime,
+}
+
+/// What the reference has to know of the questions before one.
+#[derive(Default)]
+struct Asked {
+    /// What owners remember of the scripts that the reference has been told.
+    memory: Memory,
+    /// Scripts that it has not been told yet, in order.
+    since: Vec<String>,
+    /// What owners will remember once this script has been asked, if it is the next.
+    foreseen: Option<(String, Memory)>,
 }
 
 /// How a job ended, as the platform sees it.
@@ -307,6 +320,7 @@ impl Founding {
             broker: None,
             channel: Mutex::default(),
             session: Mutex::default(),
+            asked: Mutex::default(),
             next_key: AtomicU64::new(0),
             runtime,
         };
@@ -667,9 +681,51 @@ impl World {
     /// What a script must come to, by the reference.
     pub fn reference(&self, script: &str) -> Expected {
         let (registers, keys, rules) = (self.registers(), self.keys(), self.strictest_rules());
+        let catalogue = self.catalogue();
         // The script is one that plans: what is wrong with it is shown.
         self.plan(script);
-        expect(script, &self.catalogue(), |plan| reference::answer(plan, &registers, &keys, &rules))
+        let come_to = |memory: &Memory, script: &str| {
+            let mut after = Memory::default();
+            let expected = expect(script, &catalogue, |plan| {
+                after = memory.clone();
+                reference::answer(plan, &registers, &keys, &rules, &mut after)
+            });
+            (expected, after)
+        };
+        let mut asked = lock(&self.asked);
+        let asked = &mut *asked;
+        self.enter_books(&mut asked.memory);
+        for before in std::mem::take(&mut asked.since) {
+            asked.memory = match asked.foreseen.take() {
+                Some((foreseen, after)) if foreseen == before => after,
+                _ => come_to(&asked.memory, &before).1,
+            };
+        }
+        let (expected, after) = come_to(&asked.memory, script);
+        asked.foreseen = Some((script.to_owned(), after));
+        expected
+    }
+
+    /// What rule 13 rests on at each node: from the nodes' own stores, which no party has all of.
+    fn enter_books(&self, memory: &mut Memory) {
+        for (owner, running) in &self.nodes {
+            let (secrets, policy) = (running.node.founding.secrets(), running.node.policy.now());
+            for unit_type in UnitType::ALL {
+                let map = self.operate(owner.as_str(), |config, state| {
+                    let key = kobling_node::serve::seal_key(config).expect("a seal key");
+                    IdentityMap::load(state.root(), unit_type, &key).expect("an identity map")
+                });
+                let mut identities = vec![String::new(); map.len() as usize];
+                map.fill(&mut identities, |_, identity| String::from_utf8_lossy(identity).into_owned());
+                let book = Book {
+                    numbers: identities.into_iter().zip(0..).collect(),
+                    secret: secrets.own().to_vec(),
+                    units_min: policy.policy.rules.population_units_min,
+                    near_max: policy.policy.near_population_units_max,
+                };
+                memory.enter(owner, unit_type, book);
+            }
+        }
     }
 }
 
@@ -677,7 +733,11 @@ impl World {
 ///
 /// # Panics
 /// Where the script has no plan.
-pub fn expect(script: &str, catalogue: &Catalogue, answer: impl Fn(&Plan) -> Vec<Outcome>) -> Expected {
+pub fn expect(
+    script: &str,
+    catalogue: &Catalogue,
+    mut answer: impl FnMut(&Plan) -> Vec<Outcome>,
+) -> Expected {
     let mut plan = kobling_script::plan(script, catalogue).expect("a script that plans");
     let mut expected =
         Expected { plan: plan.clone(), not_carried_out: Vec::new(), tables: Vec::new(), refused: None };
@@ -754,6 +814,10 @@ impl World {
 
     /// What the platform signs for a script in a session, as the broker tells of it.
     pub fn request(&self, session: &str, script: &str) -> ScriptRequest {
+        self.request_as(Self::ASKER, session, script)
+    }
+
+    fn request_as(&self, asker: [&str; 3], session: &str, script: &str) -> ScriptRequest {
         let mut client = SessionServiceClient::new(self.platform());
         let asked = wire::GetSessionRequest { session: session.to_owned() };
         // A session that nobody knows has no nodes and no data.
@@ -762,7 +826,7 @@ impl World {
         let nodes: Vec<_> = told.nodes.iter().map(|name| id(name)).collect();
         let releases = told.releases.into_iter().map(|release| release.try_into().expect("a release"));
         let session = SessionId::parse(session).expect("a session's id");
-        self.request_for(session, Self::ASKER, &nodes, &releases.collect::<Vec<_>>(), script)
+        self.request_for(session, asker, &nodes, &releases.collect::<Vec<_>>(), script)
     }
 
     /// What the platform signs for a script of this asker (researcher, institution, purpose) in such a session.
@@ -799,13 +863,23 @@ impl World {
 
     /// Opens a session over all datastores.
     pub fn open_session(&self) -> Result<String, Status> {
-        let request = wire::OpenSessionRequest {
-            key: self.fresh_key(),
-            researcher: Self::ASKER[0].into(),
-            institution: Self::ASKER[1].into(),
-            purpose: Self::ASKER[2].into(),
-            datastores: self.owners.iter().map(|(_, datastore, _)| format!("{datastore}:1")).collect(),
-        };
+        self.open_session_as(Self::ASKER)
+    }
+
+    /// Opens a session of this asker over all datastores.
+    pub fn open_session_as(&self, asker: [&str; 3]) -> Result<String, Status> {
+        let datastores: Vec<String> =
+            self.owners.iter().map(|(_, datastore, _)| format!("{datastore}:1")).collect();
+        let datastores: Vec<&str> = datastores.iter().map(String::as_str).collect();
+        self.open_session_over(asker, &datastores)
+    }
+
+    /// Opens a session of this asker over some datastores, each with its version.
+    pub fn open_session_over(&self, asker: [&str; 3], datastores: &[&str]) -> Result<String, Status> {
+        let [researcher, institution, purpose] = asker.map(str::to_owned);
+        let datastores = datastores.iter().map(ToString::to_string).collect();
+        let key = self.fresh_key();
+        let request = wire::OpenSessionRequest { key, researcher, institution, purpose, datastores };
         let mut client = SessionServiceClient::new(self.platform());
         let opened = self.wait(client.open_session(request))?.into_inner();
         Ok(opened.session.expect("a session").id)
@@ -838,7 +912,18 @@ impl World {
         let request =
             wire::SubmitJobRequest { session: session.into(), key: key.into(), signed: Some(signed.into()) };
         let mut client = JobServiceClient::new(self.platform());
-        Ok(self.wait(client.submit_job(request))?.into_inner().job.expect("a job"))
+        let job = self.wait(client.submit_job(request))?.into_inner().job.expect("a job");
+        self.note_asked(&signed.bytes);
+        Ok(job)
+    }
+
+    /// Notes down that a script may reach nodes, which then remember it. One that has no plan does not.
+    fn note_asked(&self, request: &[u8]) {
+        if let Ok(request) = ScriptRequest::parse(request)
+            && kobling_script::plan(&request.script, &self.catalogue()).is_ok()
+        {
+            lock(&self.asked).since.push(request.script);
+        }
     }
 
     /// Cancels a job.
@@ -894,6 +979,13 @@ impl World {
     /// Runs a script in a session.
     pub fn run_in(&self, session: &str, script: &str) -> JobResult {
         let job = self.submit(session, &self.fresh_key(), script).expect("submitted");
+        self.follow(&job)
+    }
+
+    /// Runs a script of this asker in a session of its own.
+    pub fn run_in_as(&self, asker: [&str; 3], session: &str, script: &str) -> JobResult {
+        let signed = self.sign(&self.request_as(asker, session, script));
+        let job = self.submit_signed(session, &self.fresh_key(), &signed).expect("submitted");
         self.follow(&job)
     }
 

@@ -59,7 +59,13 @@ impl JobService for JobApi {
         let request = request.into_inner();
         let events = self.broker.watch_job(job_id(&request.job)?, request.after).await?;
         let events = events.map(|event| match event {
-            Ok((number, event)) => Ok(wire::WatchJobResponse { number, event: Some(event_to_wire(event)) }),
+            Ok((number, event)) => {
+                let applied = match &event {
+                    JobEvent::Table { applied, .. } => applied.as_deref().map(Into::into),
+                    _ => None,
+                };
+                Ok(wire::WatchJobResponse { number, event: Some(event_to_wire(event)), applied })
+            }
             Err(error) => Err(error.into()),
         });
         Ok(Response::new(events.boxed()))
@@ -95,7 +101,7 @@ fn event_to_wire(event: JobEvent) -> wire::watch_job_response::Event {
         JobEvent::Stage { question, questions, party, name } => {
             Event::Stage(wire::Stage { question, questions, party: party.to_string(), name })
         }
-        JobEvent::Table { index } => Event::Table(index),
+        JobEvent::Table { index, .. } => Event::Table(index),
         JobEvent::Warning(warning) => Event::Warning(warning_to_wire(warning)),
     }
 }

@@ -447,13 +447,9 @@ fn compute_event(event: wire::ComputeResponse) -> Option<ComputeEvent> {
         Event::NotCarriedOut(_) => ComputeEvent::NotCarriedOut,
         Event::Shared(_) => ComputeEvent::Shared,
         Event::Ready(ready) => ComputeEvent::Ready { content: Hash::from_bytes(&ready.content).ok()? },
-        Event::Refused(refused) => ComputeEvent::Refused(refusal(&refused.rule)?),
+        Event::Refused(refused) => ComputeEvent::Refused(Refusal::of_code(&refused.rule)?),
         Event::Failed(problem) => ComputeEvent::Failed(of_wire(problem)),
     })
-}
-
-fn refusal(code: &str) -> Option<Refusal> {
-    [Refusal::PopulationFloor, Refusal::SmallCells].into_iter().find(|refusal| refusal.code() == code)
 }
 
 fn header_to_wire(header: Header) -> peer::Header {

@@ -17,7 +17,7 @@ use kobling_node::pooled::PooledCell;
 use kobling_node::secrets::Secrets;
 use kobling_node::serve::seal_key;
 use kobling_node::state::StateDir;
-use kobling_reference::{Keys, Outcome, Registers, answer_with_cells};
+use kobling_reference::{Keys, Memory, Outcome, Registers, answer_with_cells};
 use kobling_synth::linked::{self, Case};
 
 use crate::federation::place::Place;
@@ -79,7 +79,9 @@ pub fn expected(plan: &Plan, files: &Files, case: Case, clear: Option<&Clear>) -
         let folder = files.registers.join(owner.owner);
         registers.add(&DatastoreId::new(owner.datastore)?, &folder);
     }
-    let answers = answer_with_cells(plan, &registers, &files.keys, &files.rules);
+    // A case asks one table, again and again: no other population is near it.
+    let mut memory = Memory::default();
+    let answers = answer_with_cells(plan, &registers, &files.keys, &files.rules, &mut memory);
     let table = answers.into_iter().find_map(|(outcome, cells)| match outcome {
         Outcome::Table(table) => Some((table, cells)),
         _ => None,

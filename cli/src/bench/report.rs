@@ -83,12 +83,13 @@ impl Report {
         let mut line = |text: std::fmt::Arguments<'_>| {
             writeln!(out, "{text}").expect("writing to memory does not fail");
         };
-        line(format_args!("{:<16}{:>9}   processor seconds", "stage", "wall s"));
+        line(format_args!("{:<16}{:>9}   processor seconds, MB sent", "stage", "wall s"));
         for stage in &self.stages {
-            let spent =
-                stage.parties.iter().flatten().map(|party| format!("{} {:.2}", party.name, party.cpu_s));
+            let spent = stage.parties.iter().flatten().map(|party| {
+                format!("{} {:.2}, {:.1}", party.name, party.cpu_s, party.sent_bytes as f64 / 1e6)
+            });
             let spent: Vec<_> = spent.collect();
-            line(format_args!("{:<16}{:>9.2}   {}", stage.name, stage.wall_s, spent.join("  ")));
+            line(format_args!("{:<16}{:>9.2}   {}", stage.name, stage.wall_s, spent.join("   ")));
         }
         line(format_args!(
             "\n{:<16}{:>9}{:>13}{:>13}{:>13}",

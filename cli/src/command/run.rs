@@ -8,7 +8,6 @@
 use std::path::Path;
 
 use kobling_model::plan::{Listing, Plan};
-use kobling_model::table::Table;
 use kobling_script::Diagnostic;
 use serde_json::json;
 
@@ -16,9 +15,9 @@ use super::{print, print_json};
 use crate::arguments::{Language, RunArguments};
 use crate::client::{Client, ClientError, JobEvent, JobState, Warning};
 use crate::exit::Exit;
-use crate::job::{Course, Followed, Watcher};
+use crate::job::{Course, Followed, Released, Watcher};
 use crate::render::progress::Progress;
-use crate::render::{self, plain};
+use crate::render::{self, plain, refusal};
 use crate::script_file::{Script, diagnostic_json};
 use crate::signals;
 
@@ -58,7 +57,7 @@ pub enum Ending {
         /// How the job ended.
         state: JobState,
         /// Tables that were released.
-        tables: Vec<Table>,
+        tables: Vec<Released>,
         /// What rules did to the script.
         warnings: Vec<Warning>,
         /// Why it did not end well.
@@ -147,11 +146,21 @@ struct Output {
 
 impl Watcher for Output {
     fn job(&mut self, event: &JobEvent) {
-        if self.json {
+        match event {
+            JobEvent::Warning(warning) if self.json => {
+                let Warning { line, code, message } = warning;
+                let event = json!({ "event": "warning", "line": line, "code": code, "message": message });
+                let _ = print_json(&refusal::explain(event, code, self.language));
+            }
             // A reader that has gone away does not end the job.
-            let _ = print_json(event);
-        } else if let JobEvent::Warning(Warning { line, message, .. }) = event {
-            eprintln!("kobling: {}: line {line}: warning: {}", plain(&self.name), plain(message));
+            _ if self.json => {
+                let _ = print_json(event);
+            }
+            JobEvent::Warning(Warning { line, code, message }) => {
+                let told = refusal::told(code, message, self.language);
+                eprintln!("kobling: {}: line {line}: warning: {told}", plain(&self.name));
+            }
+            JobEvent::State { .. } | JobEvent::Stage { .. } | JobEvent::Ready { .. } => {}
         }
     }
 
@@ -164,11 +173,13 @@ impl Watcher for Output {
         }
     }
 
-    fn table(&mut self, index: u32, table: &Table) {
+    fn table(&mut self, index: u32, released: &Released) {
         if self.json {
-            let _ = print_json(&json!({ "event": "table", "index": index, "table": table }));
+            let Released { table, applied } = released;
+            let event = json!({ "event": "table", "index": index, "table": table, "applied": applied });
+            let _ = print_json(&event);
         } else {
-            print(&format!("{}\n", render::table::table(table, self.language)));
+            print(&format!("{}\n", render::table::released(released, self.language)));
         }
     }
 }
@@ -232,7 +243,7 @@ impl Output {
     ) -> anyhow::Result<Exit> {
         if self.json {
             if let Some(problem) = &problem {
-                print_json(&problem_json(problem, line))?;
+                print_json(&problem_json(problem, line, self.language))?;
             }
             self.json_end(state)?;
         } else if let Some(problem) = &problem {
@@ -240,7 +251,10 @@ impl Output {
                 0 => String::new(),
                 line => format!("{}: line {line}: ", plain(&script.name)),
             };
-            eprintln!("kobling: {place}{}", plain(&problem.to_string()));
+            eprintln!(
+                "kobling: {place}{}",
+                refusal::told(&problem.code, &problem.to_string(), self.language)
+            );
         } else if state == JobState::Done && nothing_shown {
             eprintln!("The script asks for no table.");
         }
@@ -255,7 +269,7 @@ impl Output {
     fn failed(&mut self, error: anyhow::Error) -> anyhow::Result<Exit> {
         match error.downcast_ref::<ClientError>() {
             Some(problem) if self.json => {
-                print_json(&problem_json(problem, 0))?;
+                print_json(&problem_json(problem, 0, self.language))?;
                 self.json_end(JobState::Failed)?;
                 Ok(problem.exit())
             }
@@ -268,13 +282,14 @@ impl Output {
     }
 }
 
-fn problem_json(problem: &ClientError, line: u32) -> serde_json::Value {
-    json!({
+fn problem_json(problem: &ClientError, line: u32, language: Language) -> serde_json::Value {
+    let event = json!({
         "event": "problem",
         "code": problem.code,
         "party": problem.party,
         "step": problem.step,
         "message": problem.message,
         "line": line,
-    })
+    });
+    refusal::explain(event, &problem.code, language)
 }

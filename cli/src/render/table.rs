@@ -4,11 +4,22 @@ use comfy_table::{Cell as Shown, CellAlignment, ContentArrangement, Table as She
 use kobling_model::plan::{Category, Listing, Show};
 use kobling_model::table::{Axis, Cell, Layout, Statistics, Table, percent};
 
+use super::applied::applied;
 use super::{grouped, plain, whole};
 use crate::arguments::Language;
+use crate::job::Released;
 
 /// What stands for a suppressed cell.
 const SUPPRESSED: &str = "·";
+
+/// Shows a table, and below it which rules were applied and how much is hidden.
+pub fn released(released: &Released, language: Language) -> String {
+    let mut shown = table(&released.table, language);
+    if let Some(of) = &released.applied {
+        shown.push_str(&applied(of, language));
+    }
+    shown
+}
 
 /// Shows a table with its statement above and what its numbers are below.
 pub fn table(table: &Table, language: Language) -> String {

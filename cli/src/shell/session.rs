@@ -10,7 +10,6 @@ use std::sync::Arc;
 use kobling_model::DatastoreId;
 use kobling_model::catalogue::Catalogue;
 use kobling_model::plan::{Listing, Plan};
-use kobling_model::table::Table;
 use kobling_script::Diagnostic;
 use kobling_script::ast::Command;
 use kobling_script::session::{has_statistics, without_statistics};
@@ -19,7 +18,7 @@ use super::{Outcome, Signals, Stop};
 use crate::arguments::Language;
 use crate::client::{Client, ClientError, JobEvent, JobState, Warning};
 use crate::command::print;
-use crate::job::{Course, Followed, Watcher};
+use crate::job::{Course, Followed, Released, Watcher};
 use crate::render::progress::Progress;
 use crate::render::{self, plain};
 use crate::script_file::Script;
@@ -263,7 +262,8 @@ impl<'a> Session<'a> {
         }
         if let Some(problem) = problem {
             let place = if line == 0 { String::new() } else { format!("{NAME}: line {line}: ") };
-            eprintln!("kobling: {place}{}", plain(&problem.to_string()));
+            let told = render::refusal::told(&problem.code, &problem.to_string(), self.language);
+            eprintln!("kobling: {place}{told}");
         }
         if state == JobState::Refused && line > 0 && (line as usize) < self.next_line() {
             let say = self.language.either(
@@ -320,7 +320,8 @@ impl Watcher for View<'_> {
     fn job(&mut self, event: &JobEvent) {
         let JobEvent::Warning(Warning { line, code, message }) = event else { return };
         if self.warned.insert((*line, code.clone(), message.clone())) {
-            eprintln!("kobling: {NAME}: line {line}: warning: {}", plain(message));
+            let told = render::refusal::told(code, message, self.language);
+            eprintln!("kobling: {NAME}: line {line}: warning: {told}");
         }
     }
 
@@ -328,7 +329,7 @@ impl Watcher for View<'_> {
         print(&format!("{}\n", render::table::listing(listing, self.language)));
     }
 
-    fn table(&mut self, _: u32, table: &Table) {
-        print(&format!("{}\n", render::table::table(table, self.language)));
+    fn table(&mut self, _: u32, released: &Released) {
+        print(&format!("{}\n", render::table::released(released, self.language)));
     }
 }

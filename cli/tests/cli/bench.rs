@@ -73,6 +73,24 @@ fn cases_over_three_owners_are_measured_and_take_less_than_two_kilobytes_a_row()
 }
 
 #[test]
+fn what_the_protection_of_a_thousand_cells_costs_is_told_apart() {
+    let ended =
+        run(["bench", "--case", "protection", "--people", "60000", "--overlap", "1", "--json"]).with(0);
+    let report: Value = serde_json::from_str(ended.out.trim()).expect("JSON, and nothing else");
+    let stages = report["stages"].as_array().expect("stages");
+    let stage = stages.iter().find(|stage| stage["name"] == "protection").expect("its stage");
+    let sent = |name: &str| {
+        let parties = stage["parties"].as_array().expect("parties");
+        let party = parties.iter().find(|party| party["name"] == name).expect("a party");
+        party["sent_bytes"].as_u64().expect("bytes")
+    };
+    // 1111 cells with their margins, some four kilobytes each in both directions, however many people there are.
+    for worker in ["ssb", "krg"] {
+        assert!((1 << 20..8 << 20).contains(&sent(worker)), "{worker}: {}", sent(worker));
+    }
+}
+
+#[test]
 fn a_question_over_one_owner_is_measured_beside_the_same_by_one_engine_that_counts_the_same() {
     // That the clear engine's counts are the reference's, and the tables what it makes of them, the command checks itself.
     let ended = run(["bench", "--case", "single-owner", "--people", "20000", "--json"]).with(0);

@@ -239,6 +239,8 @@ fn another_policy_is_put_in_force_while_the_node_serves_and_a_broken_one_is_not(
     wait_for("the policy to be in force", Duration::from_secs(30), || (in_force() != before).then_some(()));
     let refused = federation.run(&script).with(2);
     assert!(refused.err.contains("no.ssb.fdb/BEFOLKNING_KJOENN is not open to anybody"), "{}", refused.err);
+    let why = "\n  why: each owner decides who may use which of its variables, and for what\n  instead: leave the variable out, or ask the owner to open it\n";
+    assert!(refused.err.contains(why), "{}", refused.err);
 
     policy.restore();
     node(&federation, "ssb", &["policy", "reload"]).with(0).shows(&["its audit log says so"]);

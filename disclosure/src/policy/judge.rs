@@ -3,6 +3,7 @@
 use std::fmt;
 
 use kobling_model::plan::{Question, Source};
+use kobling_model::rules::PolicyRule;
 use kobling_model::{DatastoreId, OwnerId, VariableName};
 
 use super::{Dealer, NotOpen, Policy};
@@ -80,14 +81,19 @@ pub enum PolicyRefusal {
 }
 
 impl PolicyRefusal {
+    /// The entry of the policy that refuses; it has the words that a researcher is told.
+    pub fn reason(&self) -> PolicyRule {
+        match self {
+            Self::NotOpen { .. } => PolicyRule::Allow,
+            Self::KeptApart { .. } => PolicyRule::KeepApart,
+            Self::Command { .. } => PolicyRule::Commands,
+            Self::Dealer { .. } => PolicyRule::Dealers,
+        }
+    }
+
     /// The part of the policy that refuses, as the file calls it.
     pub fn rule(&self) -> &'static str {
-        match self {
-            Self::NotOpen { .. } => "allow",
-            Self::KeptApart { .. } => "keep_apart",
-            Self::Command { .. } => "commands",
-            Self::Dealer { .. } => "dealers",
-        }
+        self.reason().explained().rule
     }
 
     /// Stable code for programs.

@@ -10,7 +10,9 @@ use super::DecoyPrivacy;
 use super::document::{Document, Section};
 use super::fault::PolicyError;
 use crate::PerturbationTable;
-use crate::rule::{dominance, few_units, population_floor, small_cells, small_table, statistic_units};
+use crate::rule::{
+    dominance, few_units, near_populations, population_floor, small_cells, small_table, statistic_units,
+};
 
 /// How loose a number may be.
 #[derive(Clone, Copy, Debug)]
@@ -120,6 +122,14 @@ const RULES: [&Number; 7] = [
     &OTHERS_PERCENT_OF_LARGEST_MIN,
 ];
 
+/// Not among [`RULES`]: each owner judges its own side by its own number, so it does not travel.
+const NEAR_POPULATION_UNITS_MAX: Number = Number {
+    name: "near_population_units_max",
+    bound: Bound::Within(near_populations::LOOSEST, near_populations::TIGHTEST),
+    why: "somebody who knows all others of two populations that differ by 9 or fewer units learns of the last; write 9 or more",
+    about: "Rule 13: a population that differs from an earlier one by at most so many units, perturbed, is answered as that one.",
+};
+
 const TABLE: &str = "perturbation_table";
 const EPSILON: &str = "decoy_epsilon";
 const DELTA_EXPONENT: &str = "decoy_delta_exponent";
@@ -130,7 +140,11 @@ const DELTA_EXPONENT_MAX: u32 = 15;
 
 /// Names of all settings that are read here.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    RULES.iter().map(|number| number.name).chain([TABLE, EPSILON, DELTA_EXPONENT])
+    RULES.iter().chain([&&NEAR_POPULATION_UNITS_MAX]).map(|number| number.name).chain([
+        TABLE,
+        EPSILON,
+        DELTA_EXPONENT,
+    ])
 }
 
 /// Takes the numbers of the rules. Where one is at fault another stands in its place, and the document's faults say so.
@@ -147,6 +161,11 @@ pub(super) fn rules<'t>(document: &mut Document<'t>, section: &mut Section<'t>) 
         two_largest_percent_max: take(TWO_LARGEST_PERCENT_MAX),
         others_percent_of_largest_min: take(OTHERS_PERCENT_OF_LARGEST_MIN),
     }
+}
+
+/// Takes the number of rule 13; as [`rules`].
+pub(super) fn near_population_units_max<'t>(document: &mut Document<'t>, section: &mut Section<'t>) -> u32 {
+    NEAR_POPULATION_UNITS_MAX.take(document, section)
 }
 
 /// Takes the numbers of the decoys; as [`rules`].
@@ -240,7 +259,13 @@ pub(super) fn rules_text() -> String {
     );
     let (first, others) = RULES.split_at(1);
     let text = |number: &&Number| number.text();
-    first.iter().map(text).chain([table]).chain(others.iter().map(text)).collect()
+    first
+        .iter()
+        .map(text)
+        .chain([table])
+        .chain(others.iter().map(text))
+        .chain([NEAR_POPULATION_UNITS_MAX.text()])
+        .collect()
 }
 
 /// What a new node's file says of decoys.

@@ -12,7 +12,7 @@ pub(crate) fn init_policy() -> Policy {
     Policy::parse(&Policy::init_text()).expect("what init writes is valid")
 }
 
-const SETTINGS: [&str; 24] = [
+const SETTINGS: [&str; 25] = [
     "population_units_min",
     "perturbation_table",
     "small_cell_units_max",
@@ -21,6 +21,7 @@ const SETTINGS: [&str; 24] = [
     "statistic_units_min",
     "two_largest_percent_max",
     "others_percent_of_largest_min",
+    "near_population_units_max",
     "percentile_neighbours_min",
     "percentile_digits_max",
     "model_residual_df_min",
@@ -130,6 +131,7 @@ fn what_init_writes_are_the_numbers_of_the_rules() {
             others_percent_of_largest_min: 10,
         }
     );
+    assert_eq!(policy.near_population_units_max, 9);
     assert_eq!(policy.later, LaterLimits::LOOSEST);
     assert!(!policy.broker_may_deal);
     assert_eq!(policy.decoys, DecoyPrivacy { epsilon: (1, 10), delta_exponent: 9 });
@@ -178,6 +180,7 @@ fn a_setting_that_protects_nobody_is_refused_with_the_reason() {
         ("statistic_units_min", "14"),
         ("two_largest_percent_max", "91"),
         ("others_percent_of_largest_min", "9"),
+        ("near_population_units_max", "8"),
         ("percentile_neighbours_min", "9"),
         ("percentile_digits_max", "4"),
         ("model_residual_df_min", "14"),
@@ -209,6 +212,7 @@ fn tightening_is_always_allowed() {
         ("statistic_units_min", "30"),
         ("two_largest_percent_max", "0"),
         ("others_percent_of_largest_min", "50"),
+        ("near_population_units_max", "50"),
         ("percentile_neighbours_min", "30"),
         ("percentile_digits_max", "1"),
         ("model_residual_df_min", "100"),
@@ -253,6 +257,7 @@ fn unknown_names_and_wrong_types_are_refused() {
         ("decoy_epsilon", "\"0/10\""),
         ("decoy_epsilon", "\"1/0\""),
         ("decoy_delta_exponent", "16"),
+        ("near_population_units_max", "51"),
         ("percentile_digits_max", "0"),
         ("hexagon_grid_max", "0"),
         ("hexagon_groups_max", "0"),

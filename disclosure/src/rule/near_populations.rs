@@ -1,8 +1,8 @@
 //! Rule 13: a population that differs from an earlier one by very few units is answered as the earlier one.
 //!
-//! **Not in force yet**: what finds near sets is here and in `node/src/memory.rs`, and no question asks it ([decision 24](../../../docs/decisions/24-memory.md)).
+//! What finds near sets is in `memory.rs` and `node/src/memory.rs`; [decision 24](../../../docs/decisions/24-memory.md) says why it is made so.
 //!
-//! - Setting: how many units are very few, at least 9, the number of the rules' catalogue: somebody who knows nine others in a difference
+//! - Setting: `near_population_units_max`: how many units are very few, at least 9, the number of the rules' catalogue: somebody who knows nine others in a difference
 //!   would otherwise know the tenth by asking twice. At most [`TIGHTEST`], since that is how far two sketches tell the difference.
 //! - Judged: at each owner on its own side, on every set of its units that a question puts into cells (the population, each category
 //!   of its variables, each combination), from `population_units_min` units on: smaller sets are no populations (rule 1), and nine

@@ -75,6 +75,8 @@ lines!(
     PolicyRefused = ERROR "the new policy cannot be used; the one before stays in force",
     /// The operator's socket.
     OperatorDeaf = ERROR "the operator's socket cannot be used; commands that need it do not reach this node",
+    /// What the node remembers of earlier questions: nothing is computed without it.
+    NotRemembered = ERROR "the memory of earlier questions cannot be used; no question is computed without it",
     /// The broker has started.
     BrokerServes = INFO "the broker serves",
     /// The broker was told to stop.

@@ -22,12 +22,15 @@ use kobling_model::{OwnerId, UnitType};
 use ring::hmac;
 
 mod expression;
+mod memory;
 mod preparation;
 mod registers;
 mod values;
 
 pub use self::expression::evaluate;
 use self::expression::{is_true, number};
+use self::memory::Settled;
+pub use self::memory::{Book, Memory};
 use self::preparation::View;
 pub use self::registers::Registers;
 use self::values::ValueColumn;
@@ -64,6 +67,7 @@ impl fmt::Debug for Keys {
 pub type Datum = Option<Value>;
 
 /// The published perturbation table: the change of a count by row and cell key.
+#[derive(Clone)]
 pub struct Perturbation(Vec<Vec<i64>>);
 
 impl Perturbation {
@@ -108,6 +112,7 @@ impl Perturbation {
 
 /// What no number of a policy says: the table of rule 3, and whether rule 10 judges. [`Self::published`] is what a federation has;
 /// anything else is there to show what a rule is for.
+#[derive(Clone)]
 pub struct Method {
     /// The perturbation table.
     pub table: Perturbation,
@@ -123,9 +128,15 @@ impl Method {
 }
 
 /// How each question of a plan must end, up to the first that is refused, or that is about an edit and ends otherwise than the
-/// plan has it.
-pub fn answer(plan: &Plan, registers: &Registers, keys: &Keys, rules: &Rules) -> Vec<Outcome> {
-    answer_with_cells(plan, registers, keys, rules).into_iter().map(|(outcome, _)| outcome).collect()
+/// plan has it. Owners remember its questions.
+pub fn answer(
+    plan: &Plan,
+    registers: &Registers,
+    keys: &Keys,
+    rules: &Rules,
+    memory: &mut Memory,
+) -> Vec<Outcome> {
+    answer_with_cells(plan, registers, keys, rules, memory).into_iter().map(|(outcome, _)| outcome).collect()
 }
 
 /// As [`answer`], each with the true cells that it was made from.
@@ -134,8 +145,9 @@ pub fn answer_with_cells(
     registers: &Registers,
     keys: &Keys,
     rules: &Rules,
+    memory: &mut Memory,
 ) -> Vec<(Outcome, Vec<TrueCell>)> {
-    answer_by(plan, registers, keys, rules, &Method::published())
+    answer_by(plan, registers, keys, rules, &Method::published(), memory)
 }
 
 /// As [`answer_with_cells`], by another method than the published one.
@@ -145,11 +157,12 @@ pub fn answer_by(
     keys: &Keys,
     rules: &Rules,
     method: &Method,
+    memory: &mut Memory,
 ) -> Vec<(Outcome, Vec<TrueCell>)> {
     let mut outcomes = Vec::new();
     let planned: HashMap<usize, bool> = plan.edits().collect();
     for (at, question) in plan.questions.iter().enumerate() {
-        let (outcome, cells) = answer_question(question, registers, keys, rules, method);
+        let (outcome, cells) = answer_question(question, registers, keys, rules, method, memory);
         let refused = matches!(outcome, Outcome::Refused(_));
         let carried_out = outcome != Outcome::NotCarriedOut;
         outcomes.push((outcome, cells));
@@ -181,10 +194,12 @@ fn answer_question(
     keys: &Keys,
     rules: &Rules,
     method: &Method,
+    memory: &mut Memory,
 ) -> (Outcome, Vec<TrueCell>) {
     let sides = sides(question, registers, &keys.record_key_secret);
+    let settled = memory.settle(question, &sides, &method.table);
     let column = ValueColumn::of(question, &sides, &keys.record_key_secret);
-    let cells = cells_of(question, &sides, &keys.record_key_secret, column.as_ref());
+    let cells = cells_of(question, &sides, &settled, &keys.record_key_secret, column.as_ref());
     let perturbed =
         cells.iter().map(|cell| method.table.perturbed(cell.count, cell_key(cell, &keys.noise_key)));
     let perturbed: Vec<u64> = perturbed.collect();
@@ -228,11 +243,11 @@ fn answer_question(
     (outcome, cells)
 }
 
-/// True cells with margins, before any protection: what must be in no message of any party.
+/// True cells with margins, before any protection and without rule 13: what must be in no message of any party.
 pub fn true_cells(question: &Question, registers: &Registers, record_key_secret: &[u8; 32]) -> Vec<TrueCell> {
     let sides = sides(question, registers, record_key_secret);
     let column = ValueColumn::of(question, &sides, record_key_secret);
-    cells_of(question, &sides, record_key_secret, column.as_ref())
+    cells_of(question, &sides, &HashMap::new(), record_key_secret, column.as_ref())
 }
 
 /// What each owner of a question knows of units.
@@ -246,14 +261,20 @@ fn sides<'a>(question: &'a Question, registers: &'a Registers, secret: &[u8; 32]
 fn cells_of(
     question: &Question,
     sides: &Sides<'_>,
+    settled: &HashMap<Side, Settled>,
     record_key_secret: &[u8; 32],
     column: Option<&ValueColumn<'_>>,
 ) -> Vec<TrueCell> {
     let form = Form::of(question);
     let mut cells = vec![TrueCell::default(); form.cells()];
-    for identity in sides[&Side::Left].identities() {
+    let identities: Vec<&str> = match settled.get(&Side::Left) {
+        Some(settled) => settled.keys().map(String::as_str).collect(),
+        None => sides[&Side::Left].identities().into_iter().collect(),
+    };
+    for identity in identities {
         let columns = sides.iter().map(|(side, view)| (*side, view.columns(identity))).collect();
-        let Some(place) = place(question, &columns) else { continue };
+        let of = |side: &Side| settled.get(side).and_then(|settled| settled.get(identity));
+        let Some(place) = place(question, &columns, of) else { continue };
         let value = match column {
             None => None,
             Some(column) => match column.values(&columns) {
@@ -279,20 +300,32 @@ fn cells_of(
 /// Every owner's columns at one unit.
 pub(crate) type Columns = HashMap<Side, Vec<Datum>>;
 
-/// The category of each variable, in the order written, that a unit counts in; none where it does not count.
-fn place(question: &Question, columns: &Columns) -> Option<Vec<usize>> {
-    // The population has a value in the first column of its owner.
-    columns[&Side::Left][0].as_ref()?;
-    let mut all = HashMap::new();
+/// The category of each dimension of each owner.
+type Categories = HashMap<Side, Vec<usize>>;
+
+/// The category of each variable, in the order written, that a unit counts in; none where it does not count. `settled` is what an owner
+/// that remembers has made of the unit, where it has it.
+fn place<'a>(
+    question: &Question,
+    columns: &Columns,
+    settled: impl Fn(&Side) -> Option<&'a Option<Vec<usize>>>,
+) -> Option<Vec<usize>> {
+    let mut all = Categories::new();
     for (side, fragment) in fragments(question) {
-        all.insert(side, categories(fragment, &columns[&side])?);
+        let own = match settled(&side) {
+            Some(settled) => settled.clone(),
+            // The population has a value in the first column of its owner.
+            None if side == Side::Left && columns[&side][0].is_none() => None,
+            None => categories(fragment, &columns[&side]),
+        };
+        all.insert(side, own?);
     }
     for condition in &question.conditions {
-        joint_category(question, condition, columns)?;
+        joint_category(question, condition, columns, &all)?;
     }
     let category = |place: Place| match place {
         Place::Own { side, dimension } => Some(all[&side][dimension]),
-        Place::Joint(at) => joint_category(question, &question.joints[at], columns),
+        Place::Joint(at) => joint_category(question, &question.joints[at], columns, &all),
     };
     match &question.kind {
         QuestionKind::Population { .. } => Some(Vec::new()),
@@ -304,11 +337,14 @@ fn place(question: &Question, columns: &Columns) -> Option<Vec<usize>> {
 }
 
 /// The category of a unit in a column that several owners' values make, from all of them at once.
-fn joint_category(question: &Question, joint: &Joint, columns: &Columns) -> Option<usize> {
+fn joint_category(question: &Question, joint: &Joint, columns: &Columns, all: &Categories) -> Option<usize> {
     let of = |side: Side, expression: &Expression| evaluate(expression, &columns[&side]);
     let fragment = |side: Side| fragments(question).find(|(of, _)| *of == side).expect("the side is there").1;
     let input = |input: &Input| match input {
-        Input::Dimension { side, dimension } => of(*side, &fragment(*side).dimensions[*dimension].expression),
+        Input::Dimension { side, dimension } => {
+            let categories = &fragment(*side).dimensions[*dimension].categories;
+            categories[all[side][*dimension]].value.clone()
+        }
         Input::Sum(sum) => {
             let mut total = 0.0;
             for (side, at) in &question.sums[*sum].summands {
@@ -702,7 +738,7 @@ mod tests {
         let method = Method::published();
         let outcome = |floor| {
             let rules = Rules { population_units_min: floor, ..loosest_rules() };
-            answer_question(&ask, &registers, &keys, &rules, &method).0
+            answer_question(&ask, &registers, &keys, &rules, &method, &mut Memory::default()).0
         };
         assert_eq!(
             (outcome(1015), outcome(1026)),

@@ -313,7 +313,7 @@ impl<'a> ValueColumn<'a> {
 }
 
 /// A list of texts and numbers, each with its length before it.
-fn list(parts: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn list(parts: &[&[u8]]) -> Vec<u8> {
     let mut message = Vec::new();
     for part in parts {
         message.extend((part.len() as u32).to_le_bytes());

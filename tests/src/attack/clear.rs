@@ -3,20 +3,21 @@
 //! It is the reference's ([`crate::reference`]), which the system's tables are held against byte for byte. Rules are switched here and
 //! nowhere else: no feature and no setting of the product does it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kobling_crypto::seal::SealKey;
-use kobling_model::DatastoreId;
 use kobling_model::catalogue::Catalogue;
 use kobling_model::plan::{Plan, Release};
 use kobling_model::rules::Rules;
 use kobling_model::table::Cell;
 use kobling_model::value::Range;
+use kobling_model::{DatastoreId, Hash, OwnerId, UnitType};
 use kobling_node::register::RegisterStore;
 
 use crate::dice::Dice;
 use crate::reference::{
-    Keys, Method, Outcome, Perturbation, Registers, TrueCell, answer_by, cell_key, loosest_rules,
+    Book, Keys, Memory, Method, Outcome, Perturbation, Registers, TrueCell, answer_by, cell_key,
+    loosest_rules,
 };
 use crate::registers::{Dataset, Owner, people};
 use crate::world::{Expected, expect, id};
@@ -40,11 +41,13 @@ pub enum Rule {
     FewUnits,
     /// 10: dominated sums are hidden.
     Dominance,
+    /// 13: populations that differ by few are answered as one.
+    NearPopulations,
 }
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::PopulationFloor,
         Self::Winsorising,
         Self::Noise,
@@ -53,26 +56,34 @@ impl Rule {
         Self::FewEdits,
         Self::FewUnits,
         Self::Dominance,
+        Self::NearPopulations,
     ];
 }
 
 /// Rules in force.
+#[derive(Clone)]
 pub struct Protection {
     /// Their numbers.
     pub rules: Rules,
     method: Method,
     winsorises: bool,
+    remembers: bool,
 }
 
 impl Protection {
     /// What `init` writes, and the published table.
     pub fn published() -> Self {
-        Self { rules: loosest_rules(), method: Method::published(), winsorises: true }
+        Self { rules: loosest_rules(), method: Method::published(), winsorises: true, remembers: true }
     }
 
     /// The same without one rule.
     pub fn without(rule: Rule) -> Self {
-        let mut protection = Self::published();
+        Self::published().but_without(rule)
+    }
+
+    /// The same without one rule more.
+    pub fn but_without(self, rule: Rule) -> Self {
+        let mut protection = self;
         let rules = &mut protection.rules;
         match rule {
             Rule::PopulationFloor => rules.population_units_min = 0,
@@ -83,6 +94,7 @@ impl Protection {
             Rule::FewEdits => rules.edit_units_min = 0,
             Rule::FewUnits => rules.statistic_units_min = 0,
             Rule::Dominance => protection.method.judges_dominance = false,
+            Rule::NearPopulations => protection.remembers = false,
         }
         protection
     }
@@ -106,23 +118,45 @@ impl Protection {
         law
     }
 
-    /// What a script comes to, up to a refusal.
+    /// What a script that is the first comes to, up to a refusal.
     pub fn answers(&self, clear: &Clear, keys: &Keys, script: &str) -> Expected {
         expect(script, &clear.catalogue, |plan: &Plan| self.outcomes(clear, keys, plan))
     }
 
     fn outcomes(&self, clear: &Clear, keys: &Keys, plan: &Plan) -> Vec<Outcome> {
         let registers = if self.winsorises { &clear.registers } else { &clear.whole };
-        let answers = answer_by(plan, registers, keys, &self.rules, &self.method);
+        let mut memory = Memory::default();
+        if self.remembers {
+            memory.enter(&clear.owner, UnitType::Person, self.book(clear, keys));
+        }
+        let answers = answer_by(plan, registers, keys, &self.rules, &self.method, &mut memory);
         answers.into_iter().map(|(outcome, _)| outcome).collect()
     }
 }
+
+impl Protection {
+    fn book(&self, clear: &Clear, keys: &Keys) -> Book {
+        Book {
+            numbers: clear.numbers.clone(),
+            // The owner's own secret is drawn when the others are.
+            secret: Hash::of(&keys.record_key_secret).0.to_vec(),
+            units_min: self.rules.population_units_min,
+            near_max: NEAR_MAX,
+        }
+    }
+}
+
+/// Up to how many units populations are near, as `init` writes it.
+const NEAR_MAX: u32 = 9;
 
 /// Registers in clear, and their catalogue.
 pub struct Clear {
     registers: Registers,
     whole: Registers,
     catalogue: Catalogue,
+    owner: OwnerId,
+    /// The owner's numbers of people.
+    numbers: BTreeMap<String, u32>,
 }
 
 impl Clear {
@@ -145,7 +179,11 @@ impl Clear {
         let mut registers = Registers::default();
         registers.add(&datastore, &data);
         let catalogue = Catalogue { datastores: store.catalogue() };
-        Self { whole: registers.clone().with_whole_ranges(), registers, catalogue }
+        let rows = owner.datasets.iter().flat_map(|dataset| &dataset.rows);
+        let people: BTreeSet<String> = rows.map(|row| row[0].clone()).collect();
+        let numbers = people.into_iter().zip(0..).collect();
+        let whole = registers.clone().with_whole_ranges();
+        Self { whole, registers, catalogue, owner: id(owner.id), numbers }
     }
 
     /// The same where the catalogue publishes this range of a variable.

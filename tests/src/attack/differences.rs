@@ -8,7 +8,7 @@
 
 use kobling_model::table::Cell;
 
-use super::clear::{Clear, IMPORTS, Protection, add, best_guess, number, random_key, set};
+use super::clear::{Clear, IMPORTS, Protection, Rule, add, best_guess, number, random_key, set};
 use super::lab::{Lab, fresh_keys};
 use super::rate::{Bound, Rate};
 use super::{Measure, clear};
@@ -36,7 +36,13 @@ pub(super) fn run(lab: &Lab) -> Vec<Measure> {
             PERSON,
         )
         .noted("rule 6 does not carry it out"),
-        Measure::new("two counts, without an edit", two_counts(lab, &published, trials), PERSON)
+        Measure::new(
+            "two counts of 1000 people or more",
+            by_two_counts(lab, &published, lab.of(1000, 4000)),
+            PERSON,
+        )
+        .noted("rule 13 answers both as one"),
+        Measure::new("two counts of fewer, without an edit", two_counts(lab, &published, trials), PERSON)
             .noted("the same set has the same noise, so a difference says that the sets differ"),
     ]
 }
@@ -110,9 +116,20 @@ pub(super) fn one_pair(lab: &Lab, trials: u64) -> Rate {
 }
 
 /// How often a guess is right that rests on a table before and after an edit which drops the victim, and nobody else, if the victim
-/// has the property.
+/// has the property. Nothing is remembered, so that rule 13 is no help.
 pub fn by_an_edit(lab: &Lab, protection: &Protection, trials: u64) -> Rate {
-    let mut dice = lab.dice("5: by an edit");
+    let forgets = protection.clone().but_without(Rule::NearPopulations);
+    by_two_tables(lab, &forgets, trials, "tabulate k\ndrop if g == \"r1\"\ntabulate k\n")
+}
+
+/// How often a guess is right that rests on a table over everybody, 1200 people, and one without the victim if the victim has the property.
+pub fn by_two_counts(lab: &Lab, protection: &Protection, trials: u64) -> Rate {
+    by_two_tables(lab, protection, trials, "tabulate k\ntabulate k if g != \"r1\"\n")
+}
+
+/// How often two tables differ exactly where the victim is in r1, in which nobody else is.
+fn by_two_tables(lab: &Lab, protection: &Protection, trials: u64, tables: &str) -> Rate {
+    let mut dice = lab.dice(tables);
     // Of the group r1 the attacker knows that all but the victim, if anybody, are elsewhere.
     let registers = |has_it: bool| {
         Clear::of(|owner| {
@@ -124,7 +141,7 @@ pub fn by_an_edit(lab: &Lab, protection: &Protection, trials: u64) -> Rate {
         })
     };
     let registers = [registers(false), registers(true)];
-    let script = format!("{IMPORTS}tabulate k\ndrop if g == \"r1\"\ntabulate k\n");
+    let script = format!("{IMPORTS}{tables}");
     lab.rate(trials, || {
         let (keys, has_it) = (fresh_keys(&mut dice), dice.percent(50));
         let answers = protection.answers(&registers[usize::from(has_it)], &keys, &script);

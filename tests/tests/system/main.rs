@@ -13,7 +13,9 @@
 //! | `attacks` | attacks 1 to 27 of the catalogue of attacks fail, or are known to be open |
 //! | `rules_off` | without any one rule an attack succeeds |
 //! | `signed` | nothing is run that the platform has not signed, and nothing twice |
+//! | `honest` | ordinary questions: how far answers lie from the truth, and how many are refused |
 //! | `edits` | rule 6: edits that touch few units |
+//! | `memory` | rule 13: populations that differ by few |
 //! | `policy` | an owner's policy and stop switch decide, also while questions run |
 //! | `records` | nothing leaves that is not recorded first |
 //! | `sessions` | many at once, and what they keep |
@@ -27,9 +29,11 @@ mod attacks;
 mod edits;
 mod examples;
 mod fuzzed;
+mod honest;
 mod layering;
 mod long_script;
 mod many_owners;
+mod memory;
 mod policy;
 mod prepared;
 mod protected;

@@ -1,7 +1,8 @@
 //! What each rule is for: switched off, in the reference and nowhere else, an attack breaks the bound that it keeps with the rule on.
 
 use kobling_tests::attack::{
-    Bound, Lab, NARROW, Protection, Rate, Rule, Size, by_an_edit, lone_earner, one_count, outlier,
+    Bound, Lab, NARROW, Protection, Rate, Rule, Size, by_an_edit, by_two_counts, lone_earner, one_count,
+    outlier,
 };
 
 /// The attack that breaks without a rule, how often it succeeds under a protection, and its bound.
@@ -37,6 +38,11 @@ fn attack_on(rule: Rule) -> (&'static str, fn(&Lab, &Protection) -> Rate, Bound)
             Bound::Never,
         ),
         Rule::Dominance => ("13, one of forty earns", |lab, under| lone_earner(lab, under, 20), Bound::Never),
+        Rule::NearPopulations => (
+            "5, two counts of 1000 people or more",
+            |lab, under| by_two_counts(lab, under, 200),
+            Bound::AtMost(0.65),
+        ),
     }
 }
 
