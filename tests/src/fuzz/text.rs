@@ -1,5 +1,6 @@
 //! Texts: scripts, plans in JSON, settings, audit logs.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::LazyLock;
 
