@@ -290,9 +290,12 @@ mod tests {
     #[test]
     fn an_unknown_or_missing_key_is_named() {
         assert!(error(&format!("colour = 1\n{}", text())).contains("colour"));
-        let without: String =
-            text().lines().filter(|line| !line.starts_with("key")).map(|line| format!("{line}\n")).collect();
-        assert!(error(&without).contains("key"));
+        for key in ["key", "signing_key"] {
+            let setting = format!("{key} = ");
+            let kept = |line: &&str| !line.starts_with(&setting);
+            let without: String = text().lines().filter(kept).map(|line| format!("{line}\n")).collect();
+            assert!(error(&without).contains(&format!("`{key}`")), "{}", error(&without));
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow_flight::flight_service_server::FlightServiceServer;
-use kobling_audit::{AuditLog, LogError, LogKey, SharedLog};
+use kobling_audit::{AuditLog, LogError, LogKey, PublicKey, SharedLog};
 use kobling_model::script_request::ScriptRequest;
 use kobling_proto::FILE_DESCRIPTOR_SET;
 use kobling_proto::observe::Telemetry;
@@ -73,8 +73,8 @@ pub enum StartError {
     /// Certificates or keys cannot be used.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// The signing key cannot be read, or is none.
-    #[error("{} is not the broker's signing key", path.display())]
+    /// The signing key cannot be read, or is another than the roster's: nobody could check the log.
+    #[error("{} is not the signing key that the federation file has of the broker", path.display())]
     SigningKey {
         /// The file.
         path: PathBuf,
@@ -111,7 +111,10 @@ pub struct RunningBroker {
 
 /// The broker's signing key, as that of its log.
 fn log_key(config: &Config) -> Result<LogKey, StartError> {
+    let broker = &config.federation.broker;
+    let pinned = PublicKey::of_roster(&broker.id, &broker.signing_key);
     let key = std::fs::read(&config.signing_key).ok().and_then(|bytes| LogKey::from_pkcs8(&bytes).ok());
+    let key = key.filter(|key| pinned == Some(key.public(&broker.id)));
     key.ok_or_else(|| StartError::SigningKey { path: config.signing_key.clone() })
 }
 
