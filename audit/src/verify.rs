@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use kobling_model::federation::Federation;
 use kobling_model::record::Record;
 use kobling_model::{Hash, OwnerId};
 use serde::Serialize;
@@ -151,6 +152,13 @@ impl VerifiedLog {
     /// The key that signed its checkpoint: that of the party, if the roster says so.
     pub fn key(&self) -> &PublicKey {
         &self.key
+    }
+
+    /// Whether the key that signed it is the one that the roster has of its party.
+    pub fn is_signed_as_in(&self, roster: &Federation) -> bool {
+        let pinned = roster.party(self.party());
+        let pinned = pinned.and_then(|party| PublicKey::of_roster(&party.id, &party.signing_key));
+        pinned.is_some_and(|pinned| pinned == self.key)
     }
 
     /// All entries whose record is there, in order.

@@ -281,6 +281,12 @@ pub enum AuditCommand {
         /// The folders of logs.
         #[arg(required = true)]
         logs: Vec<PathBuf>,
+        /// The federation file, whose keys the logs must be signed by.
+        #[arg(long, value_name = "FILE")]
+        federation: Option<PathBuf>,
+        /// A checkpoint that was kept earlier, which its party's log must continue. May be given many times.
+        #[arg(long, value_name = "CHECKPOINT")]
+        noted: Vec<PathBuf>,
     },
     /// Show who asked what of which data, and how it ended.
     Show {

@@ -573,6 +573,7 @@ impl World {
         let mut logs = BTreeMap::new();
         for party in self.federation.parties() {
             let log = verify(&self.log_folder(party.id.as_str())).expect("an unbroken log");
+            assert!(log.is_signed_as_in(&self.federation), "by the key of {}", party.id);
             logs.insert(party.id.clone(), log);
         }
         let findings = reconcile(&self.federation.broker.id, &logs);

@@ -1,12 +1,14 @@
 //! `kobling audit`: logs, checked as an outsider checks them.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use kobling_audit::checkpoint::CheckpointFault;
 use kobling_audit::verify::{VerifiedLog, VerifyError};
 use kobling_audit::{reconcile, verify};
 use kobling_model::OwnerId;
+use kobling_model::federation::Federation;
 
 use super::{print, print_json};
 use crate::arguments::{AuditArguments, AuditCommand};
@@ -20,32 +22,97 @@ use crate::render::counted;
 /// For logs that cannot be read.
 pub fn run(arguments: AuditArguments) -> anyhow::Result<Exit> {
     match arguments.command {
-        AuditCommand::Verify { logs } => verify_all(&logs),
+        AuditCommand::Verify { logs, federation, noted } => {
+            verify_all(&logs, &Held::read(federation.as_deref(), noted)?)
+        }
         AuditCommand::Show { log, json } => show(&log, json),
         AuditCommand::Reconcile { broker, logs, json } => lay_side_by_side(&broker, &logs, json),
     }
 }
 
-fn verify_all(logs: &[PathBuf]) -> anyhow::Result<Exit> {
-    let mut exit = Exit::DONE;
-    for path in logs {
-        match checked(path)? {
-            Ok(log) => {
-                let party = log.party();
-                let entries = counted(log.entries().len(), "entry", "entries");
-                let (head, key) = (log.head(), log.key().to_hex());
-                print(&format!(
-                    "{}: log of {party}, {entries}, head {head}, signed by {key}\n",
-                    path.display()
-                ));
+/// What logs are held against beside themselves.
+struct Held {
+    roster: Option<Federation>,
+    /// Checkpoints that were kept earlier, by their files.
+    noted: Vec<(PathBuf, Vec<u8>)>,
+}
+
+impl Held {
+    fn read(federation: Option<&Path>, noted: Vec<PathBuf>) -> anyhow::Result<Self> {
+        let roster = federation.map(roster).transpose()?;
+        let noted = noted.into_iter().map(|path| match fs::read(&path) {
+            Ok(bytes) => Ok((path, bytes)),
+            Err(error) => Err(unusable_because(format!("{} cannot be read", path.display()), error)),
+        });
+        Ok(Self { roster, noted: noted.collect::<anyhow::Result<_>>()? })
+    }
+
+    /// What is wrong with a log that is whole in itself.
+    fn complaint(&self, log: &VerifiedLog) -> Option<String> {
+        if let Some(roster) = &self.roster
+            && !log.is_signed_as_in(roster)
+        {
+            return Some("is not signed by the key that the federation file has of its party".into());
+        }
+        self.noted.iter().find_map(|(path, noted)| match log.key().open(noted) {
+            Err(CheckpointFault::AnotherParty) => None,
+            Err(fault) => Some(format!("is not held against {}, which {fault}", path.display())),
+            Ok(head) => {
+                log.reaches(&head).err().map(|error| format!("does not continue {}: {error}", path.display()))
             }
+        })
+    }
+
+    /// Noted checkpoints that are of none of the logs.
+    fn unused<'a>(&'a self, logs: &'a [VerifiedLog]) -> impl Iterator<Item = &'a Path> {
+        let of_none =
+            |noted: &[u8]| logs.iter().all(|log| log.key().open(noted) == Err(CheckpointFault::AnotherParty));
+        self.noted.iter().filter(move |(_, noted)| of_none(noted)).map(|(path, _)| path.as_path())
+    }
+}
+
+fn roster(path: &Path) -> anyhow::Result<Federation> {
+    let why = || format!("{} cannot be used as a federation file", path.display());
+    let text = fs::read_to_string(path).map_err(|error| unusable_because(why(), error))?;
+    Federation::from_toml(&text).map_err(|error| unusable_because(why(), error))
+}
+
+fn verify_all(paths: &[PathBuf], held: &Held) -> anyhow::Result<Exit> {
+    let mut logs = Vec::new();
+    for path in paths {
+        let log = match checked(path)? {
+            Ok(log) => log,
             Err(error) => {
                 eprintln!("kobling: {}", render::plain(&error.to_string()));
-                exit = Exit::REJECTED;
+                continue;
+            }
+        };
+        match held.complaint(&log) {
+            Some(complaint) => {
+                let complaint = format!("{}: the log of {} {complaint}", path.display(), log.party());
+                eprintln!("kobling: {}", render::plain(&complaint));
+            }
+            None => {
+                print(&format!("{}: {}\n", path.display(), whole(&log, held.roster.is_some())));
+                logs.push(log);
             }
         }
     }
-    Ok(exit)
+    if logs.len() < paths.len() {
+        return Ok(Exit::REJECTED);
+    }
+    // Whoever gives a checkpoint wants it compared: one that was not is no success.
+    match held.unused(&logs).next() {
+        Some(path) => Err(unusable(format!("{} is a checkpoint of none of these logs", path.display()))),
+        None => Ok(Exit::DONE),
+    }
+}
+
+fn whole(log: &VerifiedLog, key_is_pinned: bool) -> String {
+    let entries = counted(log.entries().len(), "entry", "entries");
+    let (party, head, key) = (log.party(), log.head(), log.key().to_hex());
+    let pinned = if key_is_pinned { ", as the federation file has it" } else { "" };
+    format!("log of {party}, {entries}, head {head}, signed by {key}{pinned}")
 }
 
 fn show(path: &Path, json: bool) -> anyhow::Result<Exit> {

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
-use kobling_audit::{AuditLog, LogKey, VerifiedLog};
+use kobling_audit::{AuditLog, Entry, LogKey};
 use kobling_model::OwnerId;
 use kobling_model::record::Event;
 
@@ -65,6 +66,49 @@ fn a_tampered_log_is_refused_with_the_entry_that_is_wrong() {
 }
 
 #[test]
+fn a_log_is_held_against_the_keys_of_the_federation_and_checkpoints_that_were_kept() {
+    let federation = federation();
+    let home = folder();
+    let roster = federation.folder().join("federation.toml");
+    let copy = home.path().join("audit");
+    copy_log(&federation.state("ssb").join("audit"), &copy);
+    let noted = home.path().join("noted");
+    fs::copy(copy.join("checkpoint"), &noted).expect("copied");
+    let verify = |log: &Path, federation: &Path, noted: &Path| {
+        let [verify, keys, kept] = ["verify", "--federation", "--noted"].map(Path::new);
+        run([Path::new("audit"), verify, keys, federation, kept, noted, log])
+    };
+    verify(&copy, &roster, &noted).with(0).shows(&["as the federation file has it"]);
+
+    // The party's log continues what was kept of it. Another party's was not compared with it.
+    let party = federation.state("ssb").join("audit");
+    verify(&party, &roster, &noted).with(0);
+    verify(&federation.state("krg").join("audit"), &roster, &noted)
+        .with(64)
+        .says(&["is a checkpoint of none of these logs"]);
+
+    // A log begun anew under the same key.
+    let anew = home.path().join("anew");
+    let key = fs::read(federation.state("ssb").join("keys/signing.pk8")).expect("a key");
+    let key = LogKey::from_pkcs8(&key).expect("a key");
+    let mut log = AuditLog::open(&anew, OwnerId::new("ssb").expect("valid"), key).expect("opens");
+    verify(&anew, &roster, &noted).with(1).says(&["does not continue", "entries are gone"]);
+    let count = kobling_audit::verify(&copy).expect("whole").head().count;
+    for now_ms in 0..count {
+        log.append(Event::Resumed, now_ms).expect("recorded");
+    }
+    verify(&anew, &roster, &noted).with(1).says(&["does not continue", "other entries"]);
+
+    // A log that is whole under a key of somebody else.
+    let foreign = fs::read(federation.state("krg").join("keys/signing.pk8")).expect("a key");
+    let foreign = LogKey::from_pkcs8(&foreign).expect("a key");
+    let forged = home.path().join("forged");
+    drop(AuditLog::open(&forged, OwnerId::new("ssb").expect("valid"), foreign).expect("opens"));
+    verify(&forged, &roster, &noted).with(1).says(&["not signed by the key that the federation file has"]);
+    verify(&copy, &noted, &noted).with(64).says(&["cannot be used as a federation file"]);
+}
+
+#[test]
 fn a_question_that_the_brokers_log_does_not_tell_of_is_found() {
     let federation = federation();
     let home = folder();
@@ -86,19 +130,24 @@ fn a_question_that_the_brokers_log_does_not_tell_of_is_found() {
     assert!(reconciled.out.contains("not recorded at the broker"), "{}", reconciled.out);
 }
 
+/// How often a log is copied whose party is writing.
+const COPIES: usize = 200;
+
 /// Copies a log with a question in it. Its party may be writing, so a copy that is of no one moment is made again.
 fn copy_log(from: &Path, to: &Path) {
-    loop {
+    let asked = |entry: &Entry| matches!(entry.record.event, Event::Opening(_));
+    let mut last = None;
+    for _ in 0..COPIES {
         fs::create_dir_all(to).expect("made");
         copy_folders(from, to);
-        let asked = |log: &VerifiedLog| {
-            log.entries().iter().any(|entry| matches!(entry.record.event, Event::Opening(_)))
-        };
-        if kobling_audit::verify(to).is_ok_and(|log| asked(&log)) {
-            return;
+        match kobling_audit::verify(to) {
+            Ok(log) if log.entries().iter().any(asked) => return,
+            other => last = Some(other),
         }
         fs::remove_dir_all(to).expect("removed");
+        std::thread::sleep(Duration::from_millis(50));
     }
+    panic!("no copy of {} has a question and is of one moment: {last:?}", from.display());
 }
 
 /// Copies a folder; a tile that is replaced meanwhile by a wider one is left out.
