@@ -1,3 +1,5 @@
+//! The log on disks that fail at each step, and after crashes.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tempfile::TempDir;

@@ -1,3 +1,5 @@
+//! Logs that were changed, by an outsider or by their own party.
+
 use std::collections::BTreeMap;
 use std::fs;
 
