@@ -278,7 +278,7 @@ pub struct AuditArguments {
 pub enum AuditCommand {
     /// Check logs: the tree, its signature and every record.
     Verify {
-        /// The folders of logs.
+        /// The folders of logs; or one folder with a federation.toml and a folder for each party.
         #[arg(required = true)]
         logs: Vec<PathBuf>,
         /// The federation file, whose keys the logs must be signed by.
@@ -298,10 +298,10 @@ pub enum AuditCommand {
     },
     /// Lay logs of several parties side by side and name what does not fit.
     Reconcile {
-        /// Which party is the broker.
+        /// Which party is the broker, where no federation.toml says it.
         #[arg(long, value_name = "NAME", value_parser = party)]
-        broker: OwnerId,
-        /// Logs, each as PATH or PARTY=PATH.
+        broker: Option<OwnerId>,
+        /// Logs, each as PATH or PARTY=PATH; or one folder with a federation.toml and a folder for each party.
         #[arg(required = true)]
         logs: Vec<String>,
         /// Print findings as JSON.
