@@ -154,7 +154,7 @@ impl<S: Source + ?Sized> Walk<'_, S> {
             let bad = |fault| self.bad(index, fault);
             let in_bundle = match rest {
                 None => None,
-                Some(bytes) if bytes.is_empty() => return Err(bad(Fault::Missing)),
+                Some([]) => return Err(bad(Fault::Missing)),
                 Some(bytes) => {
                     let (leaf, after) = next_leaf(bytes).ok_or_else(|| bad(Fault::Malformed))?;
                     rest = Some(after);
