@@ -6,8 +6,14 @@ use kobling_model::rules::{Refusal, Rules};
 use kobling_model::{AttemptId, DatastoreId, Hash, JobId, OwnerId, SessionId, Version};
 use tempfile::TempDir;
 
+use crate::checkpoint::LogKey;
 use crate::log::AuditLog;
 use crate::verify::{VerifiedLog, verify};
+
+/// A key that every test has: PKCS#8 of a seed of ones (made with OpenSSL), version 2.
+pub fn key() -> LogKey {
+    LogKey::from_pkcs8(include_bytes!("../golden/test-key.pk8")).expect("a key")
+}
 
 pub fn owner(id: &str) -> OwnerId {
     OwnerId::new(id).expect("valid")
@@ -88,9 +94,15 @@ pub fn failed(step: &str) -> Event {
     outcome(&execution(1), Outcome::Failed { party: owner("krg"), step: step.into() })
 }
 
-fn write(party: OwnerId, events: Vec<Event>) -> TempDir {
+pub fn write(party: OwnerId, events: Vec<Event>) -> TempDir {
     let folder = TempDir::new().expect("temporary folder");
-    let mut log = AuditLog::open(folder.path(), party).expect("opens");
+    let mut number = 0_u64;
+    let salts = Box::new(move || {
+        number += 1;
+        Ok(Hash::of(&number.to_be_bytes()))
+    });
+    let mut log =
+        AuditLog::open_with(folder.path(), party, key(), salts, Box::new(|_| Ok(()))).expect("opens");
     for (event, minute) in events.into_iter().zip(0..) {
         log.append(event, 1_795_363_200_000 + minute * 60_000).expect("recorded");
     }
@@ -107,8 +119,8 @@ pub fn folder_with(count: u64) -> TempDir {
     write(ssb(), (0..count).map(|_| peer_accepted("krg")).collect())
 }
 
-/// A log with one event of each kind.
-pub fn golden_folder() -> TempDir {
+/// One event of each kind.
+pub fn golden_events() -> Vec<Event> {
     let all = |number, ending| {
         let execution = execution(number);
         [opening(&execution), outcome(&execution, ending)]
@@ -122,5 +134,23 @@ pub fn golden_folder() -> TempDir {
     events.extend(all(2, Outcome::Released { content: Hash::of(b"share") }));
     events.extend(all(3, Outcome::Refused { rule: Refusal::SmallCells }));
     events.extend(all(4, Outcome::Failed { party: owner("krg"), step: "share".into() }));
-    write(ssb(), events)
+    events.extend([
+        Event::PolicyInForce { policy: Hash::of(b"policy"), before: None },
+        Event::Stopped { reason: "a leak".into() },
+        Event::Resumed,
+        Event::ClockTrusted { shown_ms: 1 },
+        Event::RequestRefused {
+            session: SessionId([0xa0; 16]),
+            job: JobId([0xb0; 16]),
+            request: Hash::of(b"request"),
+            fault: "request-signature".into(),
+        },
+        Event::Erased { entry: 1_000_000, reason: "expired".into() },
+    ]);
+    events
+}
+
+/// A log with one event of each kind, the same each time.
+pub fn golden_folder() -> TempDir {
+    write(ssb(), golden_events())
 }

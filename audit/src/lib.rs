@@ -10,19 +10,27 @@
 //!   differently.
 //! - [`summary`] lists what was asked, for people.
 //!
-//! The file format is in [`chain`], and for auditors with tools of their own in `docs/AUDITING.md`.
-//! Absent so far: a Merkle tree, signed checkpoints and cosignatures. Without them a log that was cut at
-//! its end, or rewritten from some entry on, shows only against a [`Head`] that somebody noted earlier.
+//! A log is a Merkle tree in the tile format of C2SP: [`tree`] and `tile`, [`leaf`] (what is committed to, and what lies
+//! beside it) and [`checkpoint`] (what is signed). For auditors with tools of their own it is in `docs/AUDITING.md`.
+//! Absent so far: cosignatures. Without them a log that was cut at its end, or written anew by its party, shows only against
+//! a [`Head`] or checkpoint that somebody noted earlier.
 
-pub mod chain;
+pub mod checkpoint;
+mod files;
 #[cfg(test)]
 mod fixture;
+pub mod leaf;
 pub mod log;
 pub mod reconcile;
 pub mod summary;
+mod tile;
+pub mod tree;
 pub mod verify;
+mod walk;
 
-pub use chain::{BadEntry, Entry, Fault, Head};
+pub use checkpoint::{LogKey, PublicKey};
 pub use log::{AuditLog, LogError, SharedLog};
 pub use reconcile::{Finding, What, reconcile};
-pub use verify::{HeadMismatch, VerifiedLog, VerifyError, verify};
+pub use tree::Head;
+pub use verify::{Entry, HeadMismatch, VerifiedLog, VerifyError, verify};
+pub use walk::{BadEntry, Fault};

@@ -1,36 +1,48 @@
 //! A party's own log: append, sync, and only then go on.
 //!
 //! **Record before answer.** Whatever is about to leave a party is appended here first. [`AuditLog::append`]
-//! returns once the entry is durable; on any error the caller lets nothing out.
+//! returns once the entry and the checkpoint that signs it are durable; on any error the caller lets nothing out.
+//!
+//! What is durable when: the records (`records/…`) before anything is derived from them; whole tiles and bundles before the
+//! checkpoint that needs them; the checkpoint before `append` returns. Tiles and bundles that are not whole are written and not
+//! synced: they follow from the records, also from erased ones, whose lines keep the leaves. Each but the records is put in its place under a
+//! temporary name first, so that somebody who copies the folder meanwhile sees it whole.
 //!
 //! The commit sequence, and what a crash leaves behind at each point. "Acknowledged" means that `append`
 //! has returned, so that something may have left.
 //!
-//! | point | file after a crash | next opening |
+//! | point | folder after a crash | next opening |
 //! | --- | --- | --- |
-//! | C1 folder and file created, folder not yet synced | no file, or an empty one | an empty log |
-//! | C2 before the line is written | unchanged | unchanged |
-//! | C3 in the middle of the write | whole entries, then a part without a line break (or zeros, where the file system had grown the file first) | the part is cut off: it was never acknowledged |
-//! | C4 line written, not yet synced | as C2, C3 or C5: the disk decides | as there |
-//! | C5 synced, `append` not yet returned | the entry is there | it stays: the log then tells of something that did not leave, never the other way round |
-//! | C6 opening: torn part cut off, cut not yet synced | the part is back or gone | as C3 or C2 |
+//! | C1 key and first checkpoint not yet durable | no checkpoint, and no records | an empty log |
+//! | C2 before the record is written | unchanged | unchanged |
+//! | C3 in the middle of the write | the signed records, then a part of a line (or anything, where the file had grown first) | the part is cut off: it was never signed |
+//! | C4 record written, not yet synced | as C2, C3 or C5: the disk decides | as there |
+//! | C5 record synced, tiles and checkpoint old or half new | one record beyond the checkpoint | it is brought into the tree and signed. It is never dropped: somebody may have seen a checkpoint that signs it, and it must not sign another |
+//! | C6 checkpoint renamed, folder not yet synced | the old checkpoint or the new one | as C5, or whole |
+//! | C7 durable, `append` not yet returned | whole | it stays: the log then tells of something that did not leave, never the other way round |
+//! | C8 erasure told, line not yet replaced | the record is there | the line is replaced |
 //!
 //! A write or sync that *fails* while the party lives on poisons the log: what is on disk is unknown, so
 //! every later append fails until the log has been opened anew, which verifies all of it.
-//!
-//! Not covered: a file system that, after a loss of power, shows the end of a line and not its beginning.
-//! That looks like tampering with the last entry and stops the start, with an error that names the entry.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, BufReader, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use kobling_model::OwnerId;
 use kobling_model::record::{Event, Record};
+use kobling_model::{Hash, OwnerId};
+use ring::rand::{SecureRandom, SystemRandom};
 
-use crate::chain::{BadEntry, ENTRY_BYTES_MAX, Entry, FILE_NAME, Head, WalkError, walk};
+use crate::checkpoint::{CheckpointFault, LogKey, PublicKey};
+use crate::files::{CHECKPOINT, Folder, KEY, Source, Watch};
+use crate::leaf::{Erased, Kept, Line, RECORD_BYTES_MAX};
+use crate::tile::{Kind, Tile, bundled, hash_bytes, records_path};
+use crate::tree::{Head, TILE_WIDTH, Tree, leaf_hash};
+use crate::verify::Entry;
+use crate::walk::{BadEntry, Fault, LastBundle, WalkError, walk};
 
 /// Why an entry was not recorded, or a log not opened. In every case: nothing may leave.
 #[derive(Debug, thiserror::Error)]
@@ -57,24 +69,21 @@ pub enum LogError {
     /// The record is longer than an entry may be. Nothing was written, and the log remains usable.
     #[error("the record is longer than an entry of the audit log may be")]
     TooLong,
-    /// The file was moved, replaced, cut or written to by somebody else while this party had it open.
+    /// There is no such record, it is erased already, or it tells of an erasure. Nothing was written.
+    #[error("entry {index} of the audit log has no record that can be erased")]
+    NotErasable {
+        /// Which.
+        index: u64,
+    },
+    /// The folder was moved, replaced, cut or written to by somebody else while this party had it open.
     #[error("{}: the audit log was changed by somebody else while in use", path.display())]
     Disturbed {
         /// The log.
         path: PathBuf,
     },
-    /// The disk did not take the entry.
+    /// The disk did not take the entry, or did not confirm it. It may be there after the next opening, or not.
     #[error("{}: the entry could not be written", path.display())]
     Write {
-        /// The log.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The disk did not confirm the entry. It may be there after the next opening, or not.
-    #[error("{}: the entry could not be synced", path.display())]
-    Sync {
         /// The log.
         path: PathBuf,
         /// Why.
@@ -86,82 +95,163 @@ pub enum LogError {
     Poisoned,
 }
 
+/// Where salts come from: the operating system, or a test that wants the same log twice.
+type Salts = Box<dyn FnMut() -> io::Result<Hash> + Send>;
+
+fn random_salts() -> Salts {
+    let random = SystemRandom::new();
+    Box::new(move || {
+        let mut salt = [0; 32];
+        random.fill(&mut salt).map_err(|_| io::Error::other("the operating system gives no random bytes"))?;
+        Ok(Hash(salt))
+    })
+}
+
 /// A party's log, opened for writing by it alone.
 pub struct AuditLog {
-    path: PathBuf,
     party: OwnerId,
-    storage: Box<dyn Storage>,
-    head: Head,
-    file_bytes: u64,
+    key: LogKey,
+    folder: Folder,
+    salts: Salts,
+    tree: Tree,
+    /// The leaves of the last bundle, as they stand in it.
+    bundle: Vec<u8>,
+    records: Option<Records>,
+    /// The checkpoint that was written last, held open so that another file of its name shows.
+    checkpoint: Option<File>,
     tail_was_cut: bool,
     poisoned: bool,
+    _lock: File,
+}
+
+/// The records of the last bundle, positioned at the end.
+struct Records {
+    file: File,
+    path: String,
+    bytes: u64,
 }
 
 impl AuditLog {
     /// Opens the log in `folder`, or begins one, and verifies all of it.
     ///
-    /// 1. Folder and file are made if they are missing, and the file is locked.
-    /// 2. The chain is verified from the first entry, one line in memory at a time.
-    /// 3. A torn last line is cut off (C3).
-    /// 4. The last entry is written once more, in place, and all is synced.
+    /// 1. The folder is made if it is missing, and locked. A new log gets its key and a checkpoint over nothing (C1).
+    /// 2. All that the checkpoint signs is verified, one bundle in memory at a time.
+    /// 3. What follows is cut off (C3), except a whole record (C5).
+    /// 4. The last record is written once more, in place; tiles that are not whole are written where they differ, the record
+    ///    of C5 is brought into the tree, and a checkpoint is signed. All is synced.
+    /// 5. Records whose erasure is told are erased (C8).
     ///
     /// The lock ends with the returned value, or with the process.
     ///
     /// # Errors
     /// [`LogError::InUse`], [`LogError::Unusable`], [`LogError::Damaged`].
-    pub fn open(folder: &Path, party: OwnerId) -> Result<Self, LogError> {
-        Self::open_through(folder, party, |file| Box::new(file))
+    pub fn open(folder: &Path, party: OwnerId, key: LogKey) -> Result<Self, LogError> {
+        Self::open_with(folder, party, key, random_salts(), Box::new(|_| Ok(())))
     }
 
-    fn open_through(
-        folder: &Path,
+    pub(crate) fn open_with(
+        path: &Path,
         party: OwnerId,
-        storage: impl FnOnce(LogFile) -> Box<dyn Storage>,
+        key: LogKey,
+        salts: Salts,
+        watch: Watch,
     ) -> Result<Self, LogError> {
-        let path = folder.join(FILE_NAME);
-        let unusable = |source| LogError::Unusable { path: path.clone(), source };
+        let unusable = |source| LogError::Unusable { path: path.to_owned(), source };
+        create_folder(path).map_err(unusable)?;
+        let lock = lock(path)?;
+        let mut folder = Folder { path: path.to_owned(), watch };
+        let public = key.public(&party);
+        begin(&mut folder, &key, &public).map_err(unusable)?;
+        let head = signed_head(path, &public)?;
 
-        create_folder(folder).map_err(|source| LogError::Unusable { path: folder.to_owned(), source })?;
-        // Not in append mode: the last line is written again in place below. The log names researchers and
-        // what they ask about, so nobody but its party's account reads it in place.
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let mut file = options.open(&path).map_err(unusable)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(LogError::InUse { path }),
-            Err(TryLockError::Error(source)) => return Err(unusable(source)),
+        let (mut erased, mut told) = (BTreeSet::new(), BTreeSet::new());
+        let visit = |index, _, line| match line {
+            Line::Erased(_) => {
+                erased.insert(index);
+            }
+            Line::Kept(kept) => told.extend(erasure(index, &kept)),
+        };
+        let walked = walk(path, path, &party, &head, LastBundle::FromRecords, visit);
+        let walked = walked.map_err(|error| match error {
+            WalkError::Read(path, source) => LogError::Unusable { path, source },
+            WalkError::Bad(bad) => LogError::Damaged(bad),
+        })?;
+        if let Some(index) = erased.difference(&told).next() {
+            let (path, index) = (path.to_owned(), *index);
+            return Err(BadEntry { path, index, fault: Fault::NotToldErased }.into());
         }
 
-        let walked =
-            walk(BufReader::new(&file), &path, Some(party.clone()), |_| ()).map_err(|error| match error {
-                WalkError::Read(source) => unusable(source),
-                WalkError::Bad(bad) => LogError::Damaged(bad),
-            })?;
-
-        let settle = |file: &mut File| {
-            // C6. Cutting twice is the same as once.
-            file.set_len(walked.whole_bytes)?;
-            // After a failed sync the kernel may show an entry as clean that never reached the disk, and a
-            // second sync would report success without writing it. Only the last entry can be in that state,
-            // since a failed sync stops the log. Writing the same bytes again makes the kernel write them.
-            file.seek(SeekFrom::Start(walked.whole_bytes - walked.last_line.len() as u64))?;
-            file.write_all(&walked.last_line)?;
-            file.sync_all()?;
-            // C1. Before this, a crash could lose the file's name with all that is in it.
-            File::open(folder)?.sync_all()
-        };
-        settle(&mut file).map_err(unusable)?;
-
-        Ok(Self {
-            storage: storage(LogFile { file, path: path.clone() }),
-            path,
+        let mut log = Self {
             party,
-            head: walked.head,
-            file_bytes: walked.whole_bytes,
-            tail_was_cut: walked.torn,
+            key,
+            folder,
+            salts,
+            tree: walked.tree,
+            bundle: walked.bundle,
+            records: None,
+            checkpoint: None,
+            tail_was_cut: false,
             poisoned: false,
-        })
+            _lock: lock,
+        };
+        let pending = log.settle_records(walked.records_bytes, &walked.last_line).map_err(unusable)?;
+        log.settle_tiles().map_err(unusable)?;
+        if let Some(Line::Kept(kept)) = &pending {
+            told.extend(erasure(log.tree.size(), kept));
+        }
+        match pending {
+            Some(line) => log.commit(&line.leaf().bytes()).map_err(unusable)?,
+            None => log.sign().map_err(unusable)?,
+        }
+        for index in told.difference(&erased) {
+            log.replace_line(*index).map_err(unusable)?;
+        }
+        Ok(log)
+    }
+
+    /// Cuts off what follows the signed records, but for one whole record, which is returned (C3, C5).
+    fn settle_records(&mut self, signed_bytes: usize, last_line: &[u8]) -> io::Result<Option<Line>> {
+        let path = records_path(self.tree.size() / TILE_WIDTH as u64);
+        let bytes = match Source::read(self.folder.path.as_path(), &path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read?,
+        };
+        let after = bytes.get(signed_bytes..).unwrap_or_default();
+        let next = after.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
+        let own = |line: &Line| matches!(line, Line::Kept(Kept { record, .. }) if record.party == self.party);
+        let pending = Line::read(next).filter(own);
+        let whole = if pending.is_some() { signed_bytes + next.len() } else { signed_bytes };
+        let last_line = if pending.is_some() { next } else { last_line };
+        self.tail_was_cut = whole < bytes.len();
+
+        let mut file = self.folder.open_records(&path)?;
+        // Cutting twice is the same as once.
+        file.set_len(whole as u64)?;
+        // After a failed sync the kernel may show a record as clean that never reached the disk, and a
+        // second sync would report success without writing it. Only the last record can be in that state,
+        // since a failed sync stops the log. Writing the same bytes again makes the kernel write them.
+        file.seek(SeekFrom::Start((whole - last_line.len()) as u64))?;
+        file.write_all(last_line)?;
+        file.sync_all()?;
+        self.folder.sync_folders(&path)?;
+        self.records = Some(Records { file, path, bytes: whole as u64 });
+        Ok(pending)
+    }
+
+    /// Writes the tiles that are not whole where they are not as they follow from the records.
+    fn settle_tiles(&mut self) -> io::Result<()> {
+        let levels = (0..self.tree.levels()).map(|level| self.last_tile(level)).collect::<Vec<_>>();
+        let bundle = self.last_bundle();
+        for (tile, bytes) in levels.into_iter().chain([bundle]) {
+            if tile.width == 0 || tile.width == TILE_WIDTH {
+                continue;
+            }
+            let path = tile.path();
+            if !Source::read(self.folder.path.as_path(), &path).is_ok_and(|there| there == bytes) {
+                self.folder.put(&path, &bytes)?;
+            }
+        }
+        Ok(())
     }
 
     /// Records `event` and returns once it is durable.
@@ -175,40 +265,181 @@ impl AuditLog {
         if self.poisoned {
             return Err(LogError::Poisoned);
         }
+        let failed = |source| LogError::Write { path: self.folder.path.clone(), source };
+        let salt = (self.salts)().map_err(failed)?;
         let record = Record { party: self.party.clone(), written_ms: now_ms, event };
-        let entry = Entry::after(&self.head, record);
-        let line = entry.line();
-        if line.len() > ENTRY_BYTES_MAX {
+        let line = Line::Kept(Kept { salt, record });
+        let bytes = line.bytes();
+        if bytes.len() > RECORD_BYTES_MAX {
             return Err(LogError::TooLong);
         }
 
-        // From here on, only the last line of this function makes the log usable again. A return, a panic
+        // From here on, only the last lines of this function make the log usable again. A return, a panic
         // or a crash on the way leaves it closed.
         self.poisoned = true;
 
-        // A file that somebody has moved away, replaced or cut would take the entry to where no auditor looks.
-        match self.storage.is_undisturbed(self.file_bytes) {
+        // A folder that somebody has moved away, replaced or cut would take the entry to where no auditor looks.
+        match self.is_undisturbed() {
             Ok(true) => {}
-            Ok(false) => return Err(LogError::Disturbed { path: self.path.clone() }),
-            Err(source) => return Err(LogError::Unusable { path: self.path.clone(), source }),
+            Ok(false) => return Err(LogError::Disturbed { path: self.folder.path.clone() }),
+            Err(source) => return Err(LogError::Unusable { path: self.folder.path.clone(), source }),
         }
-
+        let leaf = line.leaf().bytes();
+        let index = self.tree.size();
         // C2: nothing has changed yet.
-        let path = || self.path.clone();
-        self.storage.write(&line).map_err(|source| LogError::Write { path: path(), source })?;
-        // C3 inside the write, C4 after it: the entry is in memory of the kernel, perhaps in part on disk.
-        self.storage.sync().map_err(|source| LogError::Sync { path: path(), source })?;
-        // C5: durable. Only now may the caller hear of it.
+        let written = self.write_record(&bytes).and_then(|()| self.commit(&leaf));
+        written.map_err(|source| LogError::Write { path: self.folder.path.clone(), source })?;
+        // C7: durable. Only now may the caller hear of it.
 
-        self.head = Head { count: entry.index + 1, hash: entry.hash };
-        self.file_bytes += line.len() as u64;
         self.poisoned = false;
-        Ok(entry)
+        let Line::Kept(Kept { record, .. }) = line else { unreachable!("made above") };
+        Ok(Entry { index, hash: leaf_hash(&leaf), record })
+    }
+
+    /// C3 to C5: the record is durable when this returns.
+    fn write_record(&mut self, line: &[u8]) -> io::Result<()> {
+        let path = records_path(self.tree.size() / TILE_WIDTH as u64);
+        if self.records.as_ref().is_none_or(|records| records.path != path) {
+            (self.folder.watch)("records")?;
+            let mut file = self.folder.open_records(&path)?;
+            // Nothing of it is signed.
+            file.set_len(0)?;
+            file.rewind()?;
+            file.sync_all()?;
+            self.folder.sync_folders(&path)?;
+            self.records = Some(Records { file, path, bytes: 0 });
+        }
+        let records = self.records.as_mut().expect("opened above");
+        (self.folder.watch)("record")?;
+        records.file.write_all(line)?;
+        (self.folder.watch)("sync record")?;
+        // Also makes the new length durable: without it the record could not be read back.
+        records.file.sync_data()?;
+        records.bytes += line.len() as u64;
+        Ok(())
+    }
+
+    /// C5 to C6: brings a leaf whose record is durable into the tree, and signs.
+    fn commit(&mut self, leaf: &[u8]) -> io::Result<()> {
+        if self.tree.size().is_multiple_of(TILE_WIDTH as u64) {
+            self.bundle.clear();
+        }
+        self.bundle.extend(bundled(leaf));
+        let gained = self.tree.push(leaf_hash(leaf));
+        let mut changed = vec![self.last_bundle()];
+        changed.extend(gained.iter().map(|gained| self.last_tile(gained.level)));
+        for (tile, bytes) in &changed {
+            match tile.width {
+                // Whole ones stay for ever and are not derived again.
+                TILE_WIDTH => self.folder.put_durably(&tile.path(), bytes)?,
+                _ => self.folder.put(&tile.path(), bytes)?,
+            }
+        }
+        self.sign()?;
+        // Only now: whoever reads by the old checkpoint finds the old state or a wider one.
+        for (tile, _) in changed {
+            match tile.width {
+                TILE_WIDTH => self.folder.tidy(&tile.partial_folder()),
+                1 => {}
+                width => self.folder.tidy(&Tile { width: width - 1, ..tile }.path()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Signs the head, durably.
+    fn sign(&mut self) -> io::Result<()> {
+        let checkpoint = self.key.sign(&self.party, &self.tree.head());
+        self.folder.put_durably(CHECKPOINT, checkpoint.as_bytes())?;
+        self.checkpoint = Some(File::open(self.folder.path.join(CHECKPOINT))?);
+        Ok(())
+    }
+
+    fn last_tile(&self, level: usize) -> (Tile, Vec<u8>) {
+        let hashes = self.tree.last_tile(level);
+        let in_level = self.tree.size() >> (8 * level);
+        let index = in_level.saturating_sub(1) / TILE_WIDTH as u64;
+        (Tile { kind: Kind::Hashes(level), index, width: hashes.len() }, hash_bytes(hashes))
+    }
+
+    fn last_bundle(&self) -> (Tile, Vec<u8>) {
+        let (tile, _) = self.last_tile(0);
+        (Tile { kind: Kind::Leaves, ..tile }, self.bundle.clone())
+    }
+
+    /// Whether checkpoint and records are still the files of their names, and the records as long as they were left.
+    fn is_undisturbed(&self) -> io::Result<bool> {
+        let Some(checkpoint) = &self.checkpoint else { return Ok(false) };
+        let same = self.is_named(checkpoint, CHECKPOINT)?;
+        let Some(records) = &self.records else { return Ok(same) };
+        let as_long = records.file.metadata()?.len() == records.bytes;
+        Ok(same && as_long && self.is_named(&records.file, &records.path)?)
+    }
+
+    /// Whether an open file is the one of this name.
+    fn is_named(&self, file: &File, path: &str) -> io::Result<bool> {
+        let open = file.metadata()?;
+        match fs::metadata(self.folder.path.join(path)) {
+            Ok(named) => Ok((named.dev(), named.ino()) == (open.dev(), open.ino())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Erases the record at `index`: first an entry tells of it and why, then the record is replaced by its leaf. What the disk
+    /// keeps of a file that was replaced is not overwritten.
+    ///
+    /// # Errors
+    /// As [`Self::append`], and [`LogError::NotErasable`].
+    pub fn erase(&mut self, index: u64, reason: String, now_ms: u64) -> Result<Entry, LogError> {
+        if self.poisoned {
+            return Err(LogError::Poisoned);
+        }
+        let unusable = |source| LogError::Unusable { path: self.folder.path.clone(), source };
+        let line = if index < self.tree.size() { self.line(index).map_err(unusable)? } else { None };
+        match line {
+            Some(Line::Kept(kept)) if !matches!(kept.record.event, Event::Erased { .. }) => {}
+            _ => return Err(LogError::NotErasable { index }),
+        }
+        let told = self.append(Event::Erased { entry: index, reason }, now_ms)?;
+        // C8.
+        self.poisoned = true;
+        self.replace_line(index)
+            .map_err(|source| LogError::Write { path: self.folder.path.clone(), source })?;
+        self.poisoned = false;
+        Ok(told)
+    }
+
+    fn line(&self, index: u64) -> io::Result<Option<Line>> {
+        let bytes = Source::read(self.folder.path.as_path(), &records_path(index / TILE_WIDTH as u64))?;
+        let place = (index % TILE_WIDTH as u64) as usize;
+        Ok(bytes.split_inclusive(|byte| *byte == b'\n').nth(place).and_then(Line::read))
+    }
+
+    /// Replaces a record by its leaf, durably.
+    fn replace_line(&mut self, index: u64) -> io::Result<()> {
+        let path = records_path(index / TILE_WIDTH as u64);
+        let bytes = Source::read(self.folder.path.as_path(), &path)?;
+        let mut lines: Vec<Vec<u8>> =
+            bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+        let line = lines.get_mut((index % TILE_WIDTH as u64) as usize);
+        let Some((line, read)) = line.and_then(|line| Line::read(line).map(|read| (line, read))) else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        *line = Line::Erased(Erased { erased: read.leaf() }).bytes();
+        let bytes = lines.concat();
+        self.folder.put_durably(&path, &bytes)?;
+        if self.records.as_ref().is_some_and(|records| records.path == path) {
+            let mut file = self.folder.open_records(&path)?;
+            file.seek(SeekFrom::End(0))?;
+            self.records = Some(Records { file, path, bytes: bytes.len() as u64 });
+        }
+        Ok(())
     }
 
     /// How far the log reaches.
     pub fn head(&self) -> Head {
-        self.head
+        self.tree.head()
     }
 
     /// Whose log it is.
@@ -216,10 +447,58 @@ impl AuditLog {
         &self.party
     }
 
-    /// Whether opening cut off a torn last line. The operator should hear of it: a crash leaves that, but
-    /// so does somebody who shortens the file.
+    /// Whether opening cut off what followed the signed records. The operator should hear of it: a crash leaves that, but
+    /// so does somebody who writes into the file.
     pub fn tail_was_cut(&self) -> bool {
         self.tail_was_cut
+    }
+}
+
+/// Locks a log for this process: its file stays, the lock ends with the process.
+fn lock(path: &Path) -> Result<File, LogError> {
+    let place = path.join("lock");
+    let unusable = |source| LogError::Unusable { path: place.clone(), source };
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    let file = options.open(&place).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(LogError::InUse { path: path.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(unusable(source)),
+    }
+}
+
+/// Begins a log where there is none: the key, then a checkpoint over nothing. Where records or tiles are, a missing
+/// checkpoint is a damage, and nothing is begun.
+fn begin(folder: &mut Folder, key: &LogKey, public: &PublicKey) -> io::Result<()> {
+    let there = |name: &str| folder.path.join(name).try_exists();
+    if there(CHECKPOINT)? || there("records")? || there("tile")? {
+        return Ok(());
+    }
+    folder.put_durably(KEY, format!("{public}\n").as_bytes())?;
+    folder.put_durably(CHECKPOINT, key.sign(public.party(), &Head::empty()).as_bytes())
+}
+
+/// The head that this party has signed, with the key that it has.
+fn signed_head(path: &Path, public: &PublicKey) -> Result<Head, LogError> {
+    let read = |name: &str| match Source::read(path, name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some).map_err(|source| LogError::Unusable { path: path.join(name), source }),
+    };
+    let bad = |fault| LogError::Damaged(BadEntry { path: path.to_owned(), index: 0, fault });
+    let checkpoint = read(CHECKPOINT)?.ok_or_else(|| bad(Fault::Missing))?;
+    let head = public.open(&checkpoint).map_err(|fault| bad(Fault::Checkpoint(fault)))?;
+    match read(KEY)? {
+        Some(key) if key == format!("{public}\n").into_bytes() => Ok(head),
+        _ => Err(bad(Fault::Checkpoint(CheckpointFault::Key))),
+    }
+}
+
+/// The entry that a record, the `index`th of its log, tells the erasure of.
+pub(crate) fn erasure(index: u64, kept: &Kept) -> Option<u64> {
+    match kept.record.event {
+        Event::Erased { entry, .. } if entry < index => Some(entry),
+        _ => None,
     }
 }
 
@@ -253,46 +532,6 @@ impl SharedLog {
     }
 }
 
-/// What an append does to the disk. The second implementation is the tests' failing disk.
-trait Storage: Send {
-    /// Whether the log is still the file of its name and has this length.
-    fn is_undisturbed(&self, file_bytes: u64) -> io::Result<bool>;
-
-    /// Writes all of `line` at the end.
-    fn write(&mut self, line: &[u8]) -> io::Result<()>;
-
-    /// Returns once everything written is durable.
-    fn sync(&mut self) -> io::Result<()>;
-}
-
-/// The locked file, positioned at its end.
-struct LogFile {
-    file: File,
-    path: PathBuf,
-}
-
-impl Storage for LogFile {
-    fn is_undisturbed(&self, file_bytes: u64) -> io::Result<bool> {
-        let open = self.file.metadata()?;
-        let named = match fs::metadata(&self.path) {
-            Ok(named) => named,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        let same = (open.dev(), open.ino()) == (named.dev(), named.ino());
-        Ok(same && open.len() == file_bytes)
-    }
-
-    fn write(&mut self, line: &[u8]) -> io::Result<()> {
-        self.file.write_all(line)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        // Also makes the new length durable: without it the data could not be read back.
-        self.file.sync_data()
-    }
-}
-
 /// Makes the folder if it is missing, and its name durable in the folder above.
 fn create_folder(folder: &Path) -> io::Result<()> {
     match fs::create_dir(folder) {
@@ -306,282 +545,4 @@ fn create_folder(folder: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-
-    use tempfile::TempDir;
-
-    use super::*;
-    use crate::chain::Fault;
-    use crate::fixture::{broker, folder_with, peer_accepted, ssb};
-    use crate::verify;
-
-    /// What the failing disk does at the next append.
-    #[derive(Clone, Copy)]
-    enum Failure {
-        /// Takes this many bytes, then reports that it is full.
-        WriteAfter(usize),
-        /// Takes all, then does not confirm.
-        Sync,
-    }
-
-    struct FailingDisk {
-        file: LogFile,
-        failure: Failure,
-    }
-
-    impl Storage for FailingDisk {
-        fn is_undisturbed(&self, file_bytes: u64) -> io::Result<bool> {
-            self.file.is_undisturbed(file_bytes)
-        }
-
-        fn write(&mut self, line: &[u8]) -> io::Result<()> {
-            match self.failure {
-                Failure::WriteAfter(bytes) => {
-                    self.file.write(&line[..bytes])?;
-                    Err(io::ErrorKind::StorageFull.into())
-                }
-                Failure::Sync => self.file.write(line),
-            }
-        }
-
-        fn sync(&mut self) -> io::Result<()> {
-            match self.failure {
-                Failure::WriteAfter(_) => self.file.sync(),
-                Failure::Sync => Err(io::Error::other("injected")),
-            }
-        }
-    }
-
-    fn open_failing(folder: &Path, failure: Failure) -> AuditLog {
-        AuditLog::open_through(folder, ssb(), |file| Box::new(FailingDisk { file, failure })).expect("opens")
-    }
-
-    fn open(folder: &Path) -> AuditLog {
-        AuditLog::open(folder, ssb()).expect("opens")
-    }
-
-    fn bytes(folder: &Path) -> Vec<u8> {
-        fs::read(folder.join(FILE_NAME)).expect("there")
-    }
-
-    #[test]
-    fn an_entry_can_be_read_from_the_file_when_append_returns() {
-        let folder = TempDir::new().expect("temporary folder");
-        let mut log = open(folder.path());
-        let entry = log.append(peer_accepted("krg"), 7).expect("recorded");
-        let verified = verify(folder.path()).expect("valid");
-        assert_eq!(verified.entries(), [entry]);
-        assert_eq!(verified.head(), log.head());
-    }
-
-    #[test]
-    fn append_writes_then_syncs_then_returns() {
-        struct Told(LogFile, mpsc::Sender<&'static str>);
-        impl Storage for Told {
-            fn is_undisturbed(&self, file_bytes: u64) -> io::Result<bool> {
-                self.0.is_undisturbed(file_bytes)
-            }
-            fn write(&mut self, line: &[u8]) -> io::Result<()> {
-                self.1.send("write").expect("heard");
-                self.0.write(line)
-            }
-            fn sync(&mut self) -> io::Result<()> {
-                self.1.send("sync").expect("heard");
-                self.0.sync()
-            }
-        }
-        let (tell, told) = mpsc::channel();
-        let folder = TempDir::new().expect("temporary folder");
-        let told_file = tell.clone();
-        let mut log = AuditLog::open_through(folder.path(), ssb(), |file| Box::new(Told(file, told_file)))
-            .expect("opens");
-        log.append(peer_accepted("krg"), 7).expect("recorded");
-        tell.send("returned").expect("heard");
-        assert_eq!(told.try_iter().collect::<Vec<_>>(), ["write", "sync", "returned"]);
-    }
-
-    #[test]
-    fn a_log_goes_on_where_it_ended_when_it_is_opened_again() {
-        let folder = folder_with(3);
-        let before = verify(folder.path()).expect("valid").head();
-        let mut log = open(folder.path());
-        assert_eq!(log.head(), before);
-        assert!(!log.tail_was_cut());
-        assert_eq!(log.append(peer_accepted("fhi"), 9).expect("recorded").index, 3);
-        assert_eq!(verify(folder.path()).expect("valid").head(), log.head());
-    }
-
-    #[test]
-    fn only_one_handle_at_a_time_can_write_a_log() {
-        let folder = folder_with(1);
-        let log = open(folder.path());
-        assert!(matches!(AuditLog::open(folder.path(), ssb()), Err(LogError::InUse { .. })));
-        drop(log);
-        open(folder.path());
-    }
-
-    #[test]
-    fn c1_a_crash_after_creating_the_file_leaves_an_empty_log() {
-        let folder = TempDir::new().expect("temporary folder");
-        let inner = folder.path().join("audit");
-        fs::create_dir(&inner).expect("made");
-        assert_eq!(open(&inner).head(), Head::empty());
-        File::create(inner.join(FILE_NAME)).expect("made");
-        assert_eq!(open(&inner).head(), Head::empty());
-    }
-
-    #[test]
-    fn c2_to_c4_a_crash_after_any_part_of_a_line_leaves_the_entries_before_it() {
-        let folder = folder_with(3);
-        let whole = bytes(folder.path());
-        let before: usize = whole.split_inclusive(|byte| *byte == b'\n').take(2).map(<[u8]>::len).sum();
-        for end in before..whole.len() {
-            // Also the form in which the file had grown before its content came.
-            for tail in [whole[before..end].to_vec(), vec![0; end - before]] {
-                let crashed = TempDir::new().expect("temporary folder");
-                fs::write(crashed.path().join(FILE_NAME), [&whole[..before], &tail].concat())
-                    .expect("written");
-                let mut log = open(crashed.path());
-                assert_eq!(log.tail_was_cut(), end > before);
-                assert_eq!(log.head().count, 2);
-                assert_eq!(bytes(crashed.path()), whole[..before]);
-                if end % 50 == 0 {
-                    log.append(peer_accepted("krg"), 8).expect("recorded");
-                    assert_eq!(verify(crashed.path()).expect("valid").head().count, 3);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn c5_a_crash_after_the_sync_leaves_the_entry_once() {
-        let folder = folder_with(2);
-        // The process ends without having heard that its entry is durable: nothing but the file remains.
-        let head = verify(folder.path()).expect("valid").head();
-        let mut log = open(folder.path());
-        assert_eq!((log.head(), log.tail_was_cut()), (head, false));
-        log.append(peer_accepted("krg"), 8).expect("recorded");
-        assert_eq!(verify(folder.path()).expect("valid").head().count, 3);
-    }
-
-    #[test]
-    fn c6_cutting_a_torn_line_twice_is_the_same_as_once() {
-        let folder = folder_with(2);
-        let path = folder.path().join(FILE_NAME);
-        let whole = bytes(folder.path());
-        for _ in 0..2 {
-            fs::write(&path, [&whole[..], b"{\"index\":2,\"pre"].concat()).expect("written");
-            assert!(open(folder.path()).tail_was_cut());
-            assert_eq!(bytes(folder.path()), whole);
-        }
-        assert!(!open(folder.path()).tail_was_cut());
-    }
-
-    #[test]
-    fn after_a_failed_write_nothing_is_recorded_until_the_log_is_opened_anew() {
-        for bytes_taken in [0, 1, 100] {
-            let folder = folder_with(2);
-            let mut log = open_failing(folder.path(), Failure::WriteAfter(bytes_taken));
-            assert!(matches!(log.append(peer_accepted("krg"), 8), Err(LogError::Write { .. })));
-            for _ in 0..2 {
-                assert!(matches!(log.append(peer_accepted("krg"), 8), Err(LogError::Poisoned)));
-            }
-            drop(log);
-            let mut log = open(folder.path());
-            assert_eq!((log.head().count, log.tail_was_cut()), (2, bytes_taken > 0));
-            log.append(peer_accepted("krg"), 8).expect("recorded");
-            assert_eq!(verify(folder.path()).expect("valid").head().count, 3);
-        }
-    }
-
-    #[test]
-    fn after_a_failed_sync_nothing_is_recorded_until_the_log_is_opened_anew() {
-        let folder = folder_with(2);
-        let mut log = open_failing(folder.path(), Failure::Sync);
-        assert!(matches!(log.append(peer_accepted("krg"), 8), Err(LogError::Sync { .. })));
-        assert!(matches!(log.append(peer_accepted("krg"), 8), Err(LogError::Poisoned)));
-        assert_eq!(log.head().count, 2);
-        drop(log);
-        // The kernel had taken the whole line: it is there once, in its place.
-        let mut log = open(folder.path());
-        assert_eq!(log.head().count, 3);
-        log.append(peer_accepted("fhi"), 9).expect("recorded");
-        assert_eq!(verify(folder.path()).expect("valid").head().count, 4);
-    }
-
-    #[test]
-    fn a_log_that_is_removed_replaced_or_cut_under_its_party_takes_no_more_entries() {
-        let remove = |path: &Path| fs::remove_file(path).expect("removed");
-        let replace = |path: &Path| {
-            let content = fs::read(path).expect("there");
-            fs::remove_file(path).expect("removed");
-            fs::write(path, content).expect("written");
-        };
-        let cut =
-            |path: &Path| File::options().write(true).open(path).expect("there").set_len(10).expect("cut");
-        let lengthen = |path: &Path| {
-            File::options().append(true).open(path).expect("there").write_all(b"x").expect("written");
-        };
-        for disturb in [&remove as &dyn Fn(&Path), &replace, &cut, &lengthen] {
-            let folder = folder_with(2);
-            let mut log = open(folder.path());
-            disturb(&folder.path().join(FILE_NAME));
-            assert!(matches!(log.append(peer_accepted("krg"), 8), Err(LogError::Disturbed { .. })));
-            assert!(matches!(log.append(peer_accepted("krg"), 8), Err(LogError::Poisoned)));
-        }
-    }
-
-    #[test]
-    fn a_record_that_is_too_long_is_refused_and_leaves_the_log_usable() {
-        let folder = folder_with(1);
-        let mut log = open(folder.path());
-        let step = "x".repeat(ENTRY_BYTES_MAX);
-        assert!(matches!(log.append(crate::fixture::failed(&step), 8), Err(LogError::TooLong)));
-        log.append(peer_accepted("krg"), 8).expect("recorded");
-        assert_eq!(verify(folder.path()).expect("valid").head().count, 2);
-    }
-
-    #[test]
-    fn a_damaged_entry_stops_the_opening_and_is_named() {
-        let folder = folder_with(3);
-        let path = folder.path().join(FILE_NAME);
-        let mut content = bytes(folder.path());
-        let at = content.iter().position(|byte| *byte == b'\n').expect("lines") + 20;
-        content[at] ^= 1;
-        fs::write(&path, &content).expect("written");
-        match AuditLog::open(folder.path(), ssb()) {
-            Err(LogError::Damaged(bad)) => assert_eq!((bad.index, bad.path), (1, path)),
-            _ => panic!("a damaged log is not opened"),
-        }
-        assert_eq!(bytes(folder.path()), content, "evidence is left as it is");
-    }
-
-    #[test]
-    fn a_party_does_not_go_on_with_the_log_of_another() {
-        let folder = folder_with(1);
-        match AuditLog::open(folder.path(), broker()) {
-            Err(LogError::Damaged(bad)) => assert_eq!((bad.index, bad.fault), (0, Fault::AnotherParty)),
-            _ => panic!("another party's log is not opened"),
-        }
-    }
-
-    #[test]
-    fn entries_of_several_threads_form_one_chain() {
-        let folder = TempDir::new().expect("temporary folder");
-        let log = SharedLog::new(open(folder.path()));
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                let log = log.clone();
-                scope.spawn(move || {
-                    for now_ms in 0..10 {
-                        log.append(peer_accepted("krg"), now_ms).expect("recorded");
-                    }
-                });
-            }
-        });
-        let verified = verify(folder.path()).expect("valid");
-        assert_eq!(verified.head(), log.head().expect("usable"));
-        assert_eq!(verified.head().count, 40);
-    }
-}
+mod tests;

@@ -195,7 +195,7 @@ pub fn reconcile(broker: &OwnerId, logs: &BTreeMap<OwnerId, VerifiedLog>) -> Vec
     let mut findings = BTreeSet::new();
     let mut accounts = BTreeMap::new();
     for (party, log) in logs {
-        if log.party().is_some_and(|of| of != party) {
+        if log.party() != party {
             findings.insert(Finding::LogOfAnotherParty { party: party.clone() });
         }
         accounts.insert(party, Account::of(party, log, &mut findings));
@@ -285,7 +285,8 @@ impl<'a> Account<'a> {
                 | Event::PolicyInForce { .. }
                 | Event::Stopped { .. }
                 | Event::Resumed
-                | Event::ClockTrusted { .. } => {}
+                | Event::ClockTrusted { .. }
+                | Event::Erased { .. } => {}
             }
         }
         account

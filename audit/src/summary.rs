@@ -8,8 +8,7 @@ use kobling_model::AttemptId;
 use kobling_model::Day;
 use kobling_model::record::{Event, Execution, Outcome};
 
-use crate::chain::Entry;
-use crate::verify::VerifiedLog;
+use crate::verify::{Entry, VerifiedLog};
 
 /// One question of a log, in the order in which they were opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,13 +66,14 @@ pub fn questions(log: &VerifiedLog) -> Vec<QuestionRow<'_>> {
             | Event::Stopped { .. }
             | Event::Resumed
             | Event::ClockTrusted { .. }
+            | Event::Erased { .. }
             | Event::RequestRefused { .. } => {}
         }
     }
     rows
 }
 
-/// What the operator did: enrolled, let peers in, imported releases, put policies in force, stopped and resumed, set a clock.
+/// What the operator did: enrolled, let peers in, imported releases, put policies in force, stopped and resumed, set a clock, erased.
 pub fn operator_acts(log: &VerifiedLog) -> impl Iterator<Item = &Entry> {
     log.entries().iter().filter(|entry| match entry.record.event {
         Event::Enrolled { .. }
@@ -82,7 +82,8 @@ pub fn operator_acts(log: &VerifiedLog) -> impl Iterator<Item = &Entry> {
         | Event::PolicyInForce { .. }
         | Event::Stopped { .. }
         | Event::Resumed
-        | Event::ClockTrusted { .. } => true,
+        | Event::ClockTrusted { .. }
+        | Event::Erased { .. } => true,
         Event::Opening(_) | Event::Outcome { .. } | Event::RequestRefused { .. } => false,
     })
 }

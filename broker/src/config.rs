@@ -19,6 +19,7 @@ struct ConfigFile {
     federation: PathBuf,
     certificate: PathBuf,
     key: PathBuf,
+    signing_key: PathBuf,
     peer_timeout_ms: u64,
     session_idle_minutes: u64,
     result_hours: u64,
@@ -39,6 +40,8 @@ pub struct Config {
     pub federation: Federation,
     /// Its certificate chain and key.
     pub credentials: Credentials,
+    /// Its signing key in PKCS#8 form, which signs its audit log.
+    pub signing_key: PathBuf,
     /// The folder that holds everything the broker keeps.
     pub state_dir: PathBuf,
     /// Bounds in time.
@@ -125,6 +128,7 @@ impl Config {
             certificate_pem: read_text(&folder.join(&file.certificate))?,
             key_pem: read_text(&folder.join(&file.key))?,
         };
+        let signing_key = folder.join(&file.signing_key);
         let times = Times {
             peer_timeout: Duration::from_millis(file.peer_timeout_ms),
             session_idle: Duration::from_secs(60 * file.session_idle_minutes),
@@ -139,7 +143,16 @@ impl Config {
         };
         let telemetry = telemetry(file.telemetry, path)?;
         let state_dir = state_dir.to_owned();
-        Ok(Self { listen: file.listen, federation, credentials, state_dir, times, limits, telemetry })
+        Ok(Self {
+            listen: file.listen,
+            federation,
+            credentials,
+            signing_key,
+            state_dir,
+            times,
+            limits,
+            telemetry,
+        })
     }
 
     /// The configuration file that `init` begins with where it is given none.
@@ -162,6 +175,7 @@ impl Config {
             federation: federation.to_owned(),
             certificate: keys.join("tls.pem"),
             key: keys.join("tls.key"),
+            signing_key: keys.join("signing.pk8"),
             ..parse(like, path)?
         };
         toml::to_string_pretty(&file)
@@ -276,9 +290,12 @@ mod tests {
     #[test]
     fn an_unknown_or_missing_key_is_named() {
         assert!(error(&format!("colour = 1\n{}", text())).contains("colour"));
-        let without: String =
-            text().lines().filter(|line| !line.starts_with("key")).map(|line| format!("{line}\n")).collect();
-        assert!(error(&without).contains("key"));
+        for key in ["key", "signing_key"] {
+            let setting = format!("{key} = ");
+            let kept = |line: &&str| !line.starts_with(&setting);
+            let without: String = text().lines().filter(kept).map(|line| format!("{line}\n")).collect();
+            assert!(error(&without).contains(&format!("`{key}`")), "{}", error(&without));
+        }
     }
 
     #[test]

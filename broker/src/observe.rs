@@ -224,9 +224,7 @@ pub(crate) fn cause_of_log(error: &LogError) -> Cause {
     match error {
         LogError::InUse { .. } | LogError::Disturbed { .. } => Cause::InUse,
         LogError::Damaged(_) => Cause::Damaged,
-        LogError::Unusable { source, .. }
-        | LogError::Write { source, .. }
-        | LogError::Sync { source, .. } => Cause::of_io(source.kind()),
+        LogError::Unusable { source, .. } | LogError::Write { source, .. } => Cause::of_io(source.kind()),
         _ => Cause::Other,
     }
 }

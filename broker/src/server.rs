@@ -3,12 +3,12 @@
 use std::fs::DirBuilder;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow_flight::flight_service_server::FlightServiceServer;
-use kobling_audit::{AuditLog, LogError, SharedLog};
+use kobling_audit::{AuditLog, LogError, LogKey, PublicKey, SharedLog};
 use kobling_model::script_request::ScriptRequest;
 use kobling_proto::FILE_DESCRIPTOR_SET;
 use kobling_proto::observe::Telemetry;
@@ -73,6 +73,12 @@ pub enum StartError {
     /// Certificates or keys cannot be used.
     #[error(transparent)]
     Transport(#[from] TransportError),
+    /// The signing key cannot be read, or is another than the roster's: nobody could check the log.
+    #[error("{} is not the signing key that the federation file has of the broker", path.display())]
+    SigningKey {
+        /// The file.
+        path: PathBuf,
+    },
     /// The audit log cannot be opened.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -103,13 +109,26 @@ pub struct RunningBroker {
     tidying: JoinHandle<()>,
 }
 
+/// The broker's signing key, as that of its log.
+fn log_key(config: &Config) -> Result<LogKey, StartError> {
+    let broker = &config.federation.broker;
+    let pinned = PublicKey::of_roster(&broker.id, &broker.signing_key);
+    let key = std::fs::read(&config.signing_key).ok().and_then(|bytes| LogKey::from_pkcs8(&bytes).ok());
+    let key = key.filter(|key| pinned == Some(key.public(&broker.id)));
+    key.ok_or_else(|| StartError::SigningKey { path: config.signing_key.clone() })
+}
+
 /// Starts a broker: opens its log and store, settles what an earlier run left, and listens.
 ///
 /// # Errors
 /// [`StartError`].
 pub async fn start(config: Config, options: StartOptions) -> Result<RunningBroker, StartError> {
     create_private(&config.state_dir)?;
-    let log = AuditLog::open(&config.state_dir.join("audit"), config.federation.broker.id.clone())?;
+    let log = AuditLog::open(
+        &config.state_dir.join("audit"),
+        config.federation.broker.id.clone(),
+        log_key(&config)?,
+    )?;
     if log.tail_was_cut() {
         Line::TornLog.entry().party(&config.federation.broker.id).say();
     }

@@ -276,11 +276,17 @@ pub struct AuditArguments {
 
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Check the hash chain of logs.
+    /// Check logs: the tree, its signature and every record.
     Verify {
-        /// Logs: audit.jsonl, or the folder it lies in.
+        /// The folders of logs; or one folder with a federation.toml and a folder for each party.
         #[arg(required = true)]
         logs: Vec<PathBuf>,
+        /// The federation file, whose keys the logs must be signed by.
+        #[arg(long, value_name = "FILE")]
+        federation: Option<PathBuf>,
+        /// A checkpoint that was kept earlier, which its party's log must continue. May be given many times.
+        #[arg(long, value_name = "CHECKPOINT")]
+        noted: Vec<PathBuf>,
     },
     /// Show who asked what of which data, and how it ended.
     Show {
@@ -292,10 +298,10 @@ pub enum AuditCommand {
     },
     /// Lay logs of several parties side by side and name what does not fit.
     Reconcile {
-        /// Which party is the broker.
+        /// Which party is the broker, where no federation.toml says it.
         #[arg(long, value_name = "NAME", value_parser = party)]
-        broker: OwnerId,
-        /// Logs, each as PATH or PARTY=PATH.
+        broker: Option<OwnerId>,
+        /// Logs, each as PATH or PARTY=PATH; or one folder with a federation.toml and a folder for each party.
         #[arg(required = true)]
         logs: Vec<String>,
         /// Print findings as JSON.

@@ -194,7 +194,6 @@ fn invitation(place: &Place) -> String {
     let [ssb, krg] = ["ssb", "krg"].map(|name| {
         format!("--config {} --state {}", place.node_config(name).display(), place.state(name).display())
     });
-    let logs = ["broker", "ssb", "krg", "fhi"].map(|name| place.audit(name).display().to_string()).join(" ");
     format!(
         "
 The federation stays up until you press Ctrl-C. In another terminal, try:
@@ -207,12 +206,14 @@ The federation stays up until you press Ctrl-C. In another terminal, try:
   {program} check {script} --platform {platform} --lang nb
   {program} node {ssb} status
   {program} audit show {audit}
-  {program} audit reconcile --broker broker {logs}
+  {program} audit verify {all}
+  {program} audit reconcile {all}
 
 Stop the node of krg (kill its process) and run the script again; then start it anew with
   {program} node {krg} serve
 ",
         audit = place.audit("ssb").display(),
+        all = place.root().display(),
     )
 }
 

@@ -19,7 +19,7 @@
 //!
 //! Rules 13 and 14 are the memory of what was released, not of a table: [`near_populations`], [`splits`].
 //!
-//! Every rule judges **perturbed** counts: an exact threshold would be an oracle for one person. The numbers are those of
+//! A rule that judges counts judges **perturbed** ones: an exact threshold would be an oracle for one person. The numbers are those of
 //! `docs/PROTECTION.md`, section 7.
 
 pub mod dominance;

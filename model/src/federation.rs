@@ -38,7 +38,7 @@ pub struct Party {
     pub address: SocketAddr,
     /// PEM of the authority that issues its certificates: each party has its own.
     pub authority: String,
-    /// Ed25519 public key, hexadecimal, that it signs partial aggregates with.
+    /// Ed25519 public key, hexadecimal, that it signs partial aggregates and its audit log with.
     pub signing_key: String,
 }
 

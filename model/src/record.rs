@@ -6,7 +6,7 @@ use crate::plan::Release;
 use crate::rules::{Refusal, Rules, Warning};
 use crate::{AttemptId, Hash, JobId, OwnerId, SessionId};
 
-/// One entry of a party's audit log, without the chain that `kobling-audit` puts around it.
+/// One entry of a party's audit log, without the tree that `kobling-audit` commits to it with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Whose log.
@@ -56,6 +56,13 @@ pub enum Event {
     ClockTrusted {
         /// The latest time that it had shown, in milliseconds since 1970-01-01 UTC.
         shown_ms: u64,
+    },
+    /// A record of this log is erased: from here on only its leaf is there.
+    Erased {
+        /// Which, by its place in the log.
+        entry: u64,
+        /// Why, in the operator's words.
+        reason: String,
     },
     /// A request to run a script was not taken, and nothing of it was run.
     RequestRefused {

@@ -77,7 +77,7 @@ pub struct Axis {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cell {
-    /// A perturbed count. 0 may be a true 1 or 2.
+    /// A perturbed count. 0 may be a true 1 to 5.
     Count(u64),
     /// Too small to show.
     Suppressed,

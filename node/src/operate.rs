@@ -8,6 +8,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use kobling_audit::LogKey;
 use kobling_audit::log::AuditLog;
 use kobling_crypto::seal::SealKey;
 use kobling_crypto::sign::SigningKey;
@@ -143,7 +144,14 @@ fn certificate_request(owner: &OwnerId) -> Option<(String, String)> {
 }
 
 fn open_log(config: &Config, state: &StateDir) -> Result<AuditLog, OperateError> {
-    Ok(AuditLog::open(&state.audit(), config.owner.clone())?)
+    Ok(AuditLog::open(&state.audit(), config.owner.clone(), log_key(config)?)?)
+}
+
+/// The node's signing key, as that of its log.
+pub(crate) fn log_key(config: &Config) -> Result<LogKey, StartError> {
+    let file = state::read(&config.signing_key)?;
+    let key = file.and_then(|bytes| LogKey::from_pkcs8(&bytes).ok());
+    key.ok_or_else(|| StartError::Key(config.signing_key.clone()))
 }
 
 /// Pins a federation file, and draws the federation secrets that this node is the one to draw.

@@ -11,9 +11,9 @@ use kobling_crypto::pseudonym::RecordKeySecret;
 use kobling_crypto::seal::SealKey;
 use kobling_crypto::seeds::Ledger;
 use kobling_crypto::sign::SigningKey;
-use kobling_model::UnitType;
 use kobling_model::federation::{Federation, InvalidFederation};
 use kobling_model::record::Event;
+use kobling_model::{Hash, UnitType};
 use kobling_proto::node::v1::node_service_server::{NodeServiceServer, SERVICE_NAME};
 use kobling_proto::observe::Telemetry;
 use kobling_proto::observe::export::ExportRefused;
@@ -39,6 +39,7 @@ use crate::keep::Keep;
 use crate::memory::{Memory, MemoryError};
 use crate::node::{Node, Units, now_ms};
 use crate::observe::ObservedConnector;
+use crate::operate::log_key;
 use crate::operator::{acts, socket};
 use crate::peer::grpc::{GrpcConnector, PeerEndpoint};
 use crate::peer::{Connector, Lobby};
@@ -69,6 +70,9 @@ pub enum StartError {
     /// A key file.
     #[error("{0} is not a key of the kind expected")]
     Key(std::path::PathBuf),
+    /// The signing key is another than the roster's: nobody would take what the node signs, nor could check its log.
+    #[error("{0} is not the signing key that the pinned federation file has of this node")]
+    AnotherSigningKey(std::path::PathBuf),
     /// The node's certificate.
     #[error("the certificate of this node cannot be used: {0}")]
     Certificate(CertificateFault),
@@ -203,9 +207,13 @@ pub async fn start(
     let signing_key = key_file.and_then(|bytes| SigningKey::from_pkcs8(&bytes).ok());
     let signing_key = signing_key.ok_or_else(|| StartError::Key(config.signing_key.clone()))?;
     let me = config.owner.clone();
+    let pinned = federation.node(&me).and_then(|node| Hash::parse(&node.signing_key).ok());
+    if pinned.is_none_or(|pinned| pinned.0 != *signing_key.verifying_key().as_bytes()) {
+        return Err(StartError::AnotherSigningKey(config.signing_key.clone()));
+    }
     let founding =
         Arc::new(Founding::load(me.clone(), federation.clone(), state.clone(), seal_key(&config)?)?);
-    let log = AuditLog::open(&state.audit(), me.clone())?;
+    let log = AuditLog::open(&state.audit(), me.clone(), log_key(&config)?)?;
     if log.tail_was_cut() {
         Line::TornLog.entry().party(&me).say();
     }

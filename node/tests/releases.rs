@@ -58,7 +58,7 @@ impl Place {
 }
 
 fn log(path: &Path) -> String {
-    fs::read_to_string(path.join("state/audit/audit.jsonl")).expect("a log")
+    fs::read_to_string(path.join("state/audit/records/000.jsonl")).expect("a log")
 }
 
 #[test]

@@ -4,11 +4,11 @@
 //! `cargo run -p kobling-tests -- honest` founds a federation of three owners with the demo's registers, runs all questions through
 //! broker and nodes, and computes the truth from the pooled clear registers with the reference ([`crate::reference`]).
 //!
-//! The truth is without rules: no noise, nothing hidden, every edit carried out, and no value winsorised. One thing it has
-//! in common with what is shown: what `collapse` and `aggregate` measure of five rows or more is blurred before it becomes a value
-//! (`docs/PROTECTION.md`, section 11), and is taken as it is.
+//! The truth is without rules: no noise, nothing hidden, every edit carried out, no value winsorised, and what `collapse` and `aggregate` measure of a
+//! group as it is. What is done to such a measure before it becomes a value is taken apart in [`Federation::steps`].
 
 mod distance;
+mod groups;
 mod report;
 
 use std::path::Path;
@@ -20,10 +20,11 @@ use kobling_proto::platform::v1::JobState;
 use kobling_synth::{Config, OWNERS, write_registers};
 
 pub use distance::{Distance, Figures};
-pub use report::{document, line, summary};
+pub use groups::Step;
+pub use report::{document, line, step, summary};
 
 use crate::reference::{
-    Keys, Memory, Method, Outcome, Perturbation, Registers, TrueCell, answer_by, loosest_rules,
+    Groups, Keys, Memory, Method, Outcome, Perturbation, Registers, TrueCell, answer_by, loosest_rules,
 };
 use crate::registers::Owner;
 use crate::world::World;
@@ -38,6 +39,14 @@ pub struct Question {
     pub name: &'static str,
     /// The script after `require` and `create-dataset`.
     pub script: &'static str,
+}
+
+impl Question {
+    /// Whether it makes values of what is measured of groups.
+    pub fn measures_groups(&self) -> bool {
+        self.script.lines().any(|line| line.starts_with("aggregate") || line.starts_with("collapse"))
+            || self.script.contains("quantile(")
+    }
 }
 
 /// All questions, in the order of the list.
@@ -75,7 +84,8 @@ pub struct Answer {
 pub struct Federation {
     world: World,
     registers: Registers,
-    catalogue: Catalogue,
+    /// With ranges of all values.
+    whole: Catalogue,
     keys: Keys,
 }
 
@@ -96,10 +106,10 @@ impl Federation {
             founding.registers_in(owner.owner, &folder.path().join(owner.owner))
         });
         let world = founding.found();
-        let registers = world.registers().with_whole_ranges();
-        let catalogue = with_whole_ranges(world.catalogue(), folder.path());
+        let registers = world.registers();
+        let whole = with_whole_ranges(world.catalogue(), folder.path());
         let keys = world.keys();
-        Self { world, registers, catalogue, keys }
+        Self { world, registers, whole, keys }
     }
 
     /// Asks a question as a researcher does, and compares what is shown with the truth.
@@ -116,19 +126,24 @@ impl Federation {
         };
         let refused =
             refused.map(|(code, message)| Refused { code: code.to_owned(), message: message.to_owned() });
-        let truths = self.truths(&script);
+        let truths = self.without_rules(&script, Groups::Exact, true);
         assert!(result.tables.len() <= truths.len(), "{}: more tables than asked for", question.name);
         let tables = result.tables.iter().zip(&truths);
         let tables = tables.map(|(shown, (truth, cells))| Figures::of(shown, truth, cells)).collect();
         Answer { question, tables, refused }
     }
 
-    /// Each table without any rule, with its cells' true counts and the units of their sums.
-    fn truths(&self, script: &str) -> Vec<(Table, Vec<True>)> {
-        let plan = kobling_script::plan(script, &self.catalogue).expect("the broker has planned it");
+    /// Each table without any rule, with its cells' true counts and the units of their sums: with so much done to what is measured of large groups, and
+    /// with ranges of all values or with the winsorised ones.
+    fn without_rules(&self, script: &str, groups: Groups, is_whole: bool) -> Vec<(Table, Vec<True>)> {
+        let registers = self.registers.clone().with_groups(groups);
+        let (registers, catalogue) = match is_whole {
+            true => (registers.with_whole_ranges(), self.whole.clone()),
+            false => (registers, self.world.catalogue()),
+        };
+        let plan = kobling_script::plan(script, &catalogue).expect("the broker has planned it");
         let method = Method { table: Perturbation::none(), judges_dominance: false };
-        let answers =
-            answer_by(&plan, &self.registers, &self.keys, &no_rules(), &method, &mut Memory::default());
+        let answers = answer_by(&plan, &registers, &self.keys, &no_rules(), &method, &mut Memory::default());
         let tables = answers.into_iter().zip(&plan.questions).filter_map(|((outcome, cells), question)| {
             let Outcome::Table(table) = outcome else { return None };
             let kobling_model::plan::QuestionKind::Table(shape) = &question.kind else { return None };

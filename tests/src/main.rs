@@ -58,6 +58,9 @@ enum Command {
         /// One JSON document on standard output.
         #[arg(long)]
         json: bool,
+        /// Of the questions that measure groups, and of these alone, also what each step of the blur adds.
+        #[arg(long, conflicts_with = "json")]
+        groups: bool,
     },
 }
 
@@ -79,7 +82,7 @@ fn main() -> ExitCode {
     };
     match arguments.command {
         Command::Attacks { full, json, only, list, seed } => attacks(full, json, &only, list, seed),
-        Command::Honest { people, seed, json } => ordinary(people, seed, json),
+        Command::Honest { people, seed, json, groups } => ordinary(people, seed, json, groups),
     }
 }
 
@@ -93,7 +96,7 @@ fn stopping() -> Arc<AtomicBool> {
 }
 
 /// Asks the ordinary questions.
-fn ordinary(people: u32, seed: u64, json: bool) -> ExitCode {
+fn ordinary(people: u32, seed: u64, json: bool, groups: bool) -> ExitCode {
     let stop = stopping();
     let begun = Instant::now();
     let federation = honest::Federation::of(people, seed);
@@ -103,9 +106,15 @@ fn ordinary(people: u32, seed: u64, json: bool) -> ExitCode {
             eprintln!("interrupted");
             return INTERRUPTED.into();
         }
+        if groups && !question.measures_groups() {
+            continue;
+        }
         let answer = federation.ask(question);
         if !json {
             println!("{}", honest::line(at + 1, &answer));
+        }
+        if groups {
+            federation.steps(question).iter().for_each(|step| println!("{}", honest::step(step)));
         }
         answers.push(answer);
     }

@@ -57,6 +57,9 @@ use crate::registers::{Mix, Owner, REQUIRE_ALL, standard};
 use crate::tap::{Tap, TappedConnector, TappedNodes};
 
 const BROKER: &str = "broker";
+
+/// File of the broker's signing key.
+const BROKER_KEY: &str = "broker-signing.pk8";
 const PLATFORM: &str = "platform";
 
 /// A party's name, where the test knows that it is one.
@@ -269,7 +272,9 @@ impl Founding {
             party(name, made.signing_key)
         };
         let nodes: Vec<Party> = names.iter().map(|name| init(name)).collect();
-        let broker_key = hex::encode(SigningKey::generate().verifying_key().as_bytes());
+        let broker_key = SigningKey::generate();
+        fs::write(folder.path().join(BROKER_KEY), broker_key.expose_pkcs8()).expect("written");
+        let broker_key = hex::encode(broker_key.verifying_key().as_bytes());
         let platform_key = SigningKey::generate();
         let federation = Federation {
             name: "test".into(),
@@ -447,6 +452,7 @@ impl World {
             listen: self.federation.broker.address,
             federation: self.federation.clone(),
             credentials: self.broker_credentials.clone(),
+            signing_key: self.folder.path().join(BROKER_KEY),
             state_dir: self.folder.path().join(BROKER),
             times: Times {
                 peer_timeout: self.patience,
@@ -569,13 +575,12 @@ impl World {
         Running { nodes: self.running(), name: id(name) }
     }
 
-    /// The file of a party's log.
-    pub fn log_file(&self, name: &str) -> PathBuf {
-        let folder = match name {
+    /// The folder of a party's log.
+    pub fn log_folder(&self, name: &str) -> PathBuf {
+        match name {
             BROKER => self.folder.path().join(BROKER).join("audit"),
             name => Place::of(self.folder.path(), name).state.audit(),
-        };
-        folder.join("audit.jsonl")
+        }
     }
 
     /// Everything that a party keeps.
@@ -603,7 +608,8 @@ impl World {
     pub fn reconciled(&self) -> (BTreeMap<OwnerId, VerifiedLog>, Vec<Finding>) {
         let mut logs = BTreeMap::new();
         for party in self.federation.parties() {
-            let log = verify(&self.log_file(party.id.as_str())).expect("an unbroken log");
+            let log = verify(&self.log_folder(party.id.as_str())).expect("an unbroken log");
+            assert!(log.is_signed_as_in(&self.federation), "by the key of {}", party.id);
             logs.insert(party.id.clone(), log);
         }
         let findings = reconcile(&self.federation.broker.id, &logs);

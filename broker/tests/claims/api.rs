@@ -8,6 +8,7 @@ use futures::StreamExt;
 use kobling_broker::config::{Limits, Times};
 use kobling_broker::roster::NodeClients;
 use kobling_broker::{Config, RunningBroker, StartOptions, start};
+use kobling_crypto::sign::SigningKey;
 use kobling_model::plan::Release;
 use kobling_model::script_request::{ScriptRequest, sorted};
 use kobling_model::{JobId, OwnerId, SessionId};
@@ -69,8 +70,10 @@ impl Served {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("listens");
         let address = listener.local_addr().expect("an address");
         let [broker, node, platform] = ["broker", "node", "platform"].map(Authority::new);
+        let signing = SigningKey::generate();
         let world = World::over(|federation| {
             federation.broker.authority.clone_from(&broker.pem);
+            federation.broker.signing_key = hex::encode(signing.verifying_key().as_bytes());
             federation.broker.address = address;
             federation.platform.authority.clone_from(&platform.pem);
             for party in &mut federation.nodes {
@@ -78,8 +81,11 @@ impl Served {
             }
         });
         let state = tempfile::tempdir().expect("a folder");
+        let signing_key = state.path().join("signing.pk8");
+        std::fs::write(&signing_key, signing.expose_pkcs8()).expect("written");
         let config = Config {
             listen: address,
+            signing_key,
             federation: world.federation.clone(),
             credentials: broker.issue("broker"),
             state_dir: state.path().join("state"),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use kobling_audit::summary;
 use kobling_audit::verify::VerifiedLog;
 use kobling_audit::{reconcile, verify};
@@ -129,12 +129,15 @@ pub struct Records {
 /// Verifies every party's log and lays them side by side.
 ///
 /// # Errors
-/// For a log that is damaged or cannot be read.
+/// For a log that is damaged, cannot be read, or is signed by another key than its party's.
 pub fn check_records(place: &Place, federation: &Federation) -> anyhow::Result<Records> {
     let mut logs: BTreeMap<OwnerId, VerifiedLog> = BTreeMap::new();
     for party in federation.parties() {
         let log =
             verify(&place.audit(party.id.as_str())).with_context(|| format!("the log of {}", party.id))?;
+        if !log.is_signed_as_in(federation) {
+            bail!("the log of {} is not signed by the key that the federation has of it", party.id);
+        }
         logs.insert(party.id.clone(), log);
     }
     let mut out = "Records\n".to_owned();
@@ -145,7 +148,7 @@ pub fn check_records(place: &Place, federation: &Federation) -> anyhow::Result<R
         line(
             &mut out,
             format_args!(
-                "  {:<8}{} in an unbroken chain; {} recorded before anything left, {} with an outcome",
+                "  {:<8}{} in a tree that its party signed; {} recorded before anything left, {} with an outcome",
                 party.id.as_str(),
                 counted(log.entries().len(), "entry", "entries"),
                 questions(asked.len()),

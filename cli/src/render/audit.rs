@@ -11,7 +11,7 @@ use super::{counted, plain};
 
 /// What the operator did, then every question with who asked and how it ended.
 pub fn log(log: &VerifiedLog) -> String {
-    let party = log.party().map_or("nobody yet", |party| party.as_str());
+    let party = log.party();
     let mut out = format!("Log of {party}: {}.\n", counted(log.entries().len(), "entry", "entries"));
     let acts: Vec<_> = operator_acts(log).collect();
     if !acts.is_empty() {
@@ -42,6 +42,7 @@ pub fn log(log: &VerifiedLog) -> String {
             Event::ClockTrusted { shown_ms } => {
                 format!("said that the clock, which had shown {}, is right now", utc(*shown_ms))
             }
+            Event::Erased { entry, reason } => format!("erased the record {entry}: \"{}\"", plain(reason)),
             Event::Opening(_) | Event::Outcome { .. } | Event::RequestRefused { .. } => continue,
         };
         line(&mut out, format_args!("  {:>5}  {}  {act}", entry.index, utc(entry.record.written_ms)));

@@ -14,7 +14,11 @@ pub fn told(code: &str, message: &str, language: Language) -> String {
     let Explained { rule, name, what, why, instead } = reason.explained();
     let first = match (reason, language) {
         // It names the variable, the command or the dealer, and who refuses.
-        (Reason::Policy(_), _) => plain(message),
+        (Reason::Policy(_), Language::En) => plain(message),
+        (Reason::Policy(_), Language::Nb) => {
+            // An owner's node says these names in English only; so what they are about comes first.
+            format!("[{code}] regel {rule}, {}: {}\n  eieren: {}", name.nb, what.nb, plain(message))
+        }
         (_, Language::En) => format!("[{code}] rule {rule}, {}: {}", name.en, what.en),
         (_, Language::Nb) => format!("[{code}] regel {rule}, {}: {}", name.nb, what.nb),
     };
@@ -60,6 +64,10 @@ mod tests {
         ));
         let policy = told("kept-apart", "[kept-apart, krg] krg refuses\u{1b}", Language::En);
         assert!(policy.starts_with("[kept-apart, krg] krg refuses\u{fffd}\n  why: "), "{policy}");
+        let policy = told("kept-apart", "[kept-apart, krg] krg refuses\u{1b}", Language::Nb);
+        let first = "[kept-apart] regel keep_apart, variabler som holdes fra hverandre: to variabler kan ikke møtes i ett spørsmål\n  \
+                     eieren: [kept-apart, krg] krg refuses\u{fffd}\n  hvorfor: ";
+        assert!(policy.starts_with(first), "{policy}");
         assert_eq!(told("unreachable", "krg does not answer", Language::Nb), "krg does not answer");
     }
 

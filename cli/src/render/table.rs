@@ -61,6 +61,13 @@ pub fn table(table: &Table, language: Language) -> String {
         if table.cells.iter().zip(&summary.cells).any(hidden) {
             notes.push_str(words.hidden);
         }
+        // Where noise brought the variance below zero; no rule hides it, so it is not among what is counted as hidden.
+        let lacks_deviation = |statistics: &Statistics| statistics.standard_deviation.is_none();
+        if table.shows.contains(&Show::StandardDeviation)
+            && summary.cells.iter().flatten().any(lacks_deviation)
+        {
+            notes.push_str(words.no_deviation);
+        }
     }
     if table.cells.contains(&Cell::Suppressed) {
         notes.push_str(words.suppressed);
@@ -175,6 +182,7 @@ struct Words {
     suppressed: &'static str,
     winsorised: &'static str,
     hidden: &'static str,
+    no_deviation: &'static str,
     of: &'static str,
     shows: [&'static str; 7],
 }
@@ -187,11 +195,12 @@ impl Words {
                 total: "Total",
                 count: "Number",
                 each_cell: "In each cell",
-                noise: "Counts carry noise: 0 can stand for 1 or 2, and totals need not add up.",
+                noise: "Counts carry noise: 0 can stand for 1 to 5, and totals need not add up.",
                 suppressed: " · is too small to be shown.",
                 winsorised: " Values are winsorised: the lowest and the highest percent are brought to the nearest of the \
                              others. Sums carry noise, and means and deviations are made from them.",
                 hidden: " · beside a number rests on too few units, or mostly on one or two.",
+                no_deviation: " · in place of a deviation: the noise is larger than it.",
                 of: "of",
                 shows: ["number", "% of row", "% of column", "% of all", "mean", "standard deviation", "sum"],
             },
@@ -200,11 +209,12 @@ impl Words {
                 total: "I alt",
                 count: "Antall",
                 each_cell: "I hver celle",
-                noise: "Antall er tilført støy: 0 kan stå for 1 eller 2, og summer går ikke alltid opp.",
+                noise: "Antall er tilført støy: 0 kan stå for 1 til 5, og summer går ikke alltid opp.",
                 suppressed: " · er for lite til å vises.",
                 winsorised: " Verdiene er winsorisert: den laveste og den høyeste prosenten er ført inn til nærmeste av de \
                              andre. Summer er tilført støy, og gjennomsnitt og avvik er laget av dem.",
                 hidden: " · ved siden av et antall hviler på for få enheter, eller mest på én eller to.",
+                no_deviation: " · i stedet for et avvik: støyen er større enn avviket.",
                 of: "av",
                 shows: [
                     "antall",
@@ -334,6 +344,27 @@ mod tests {
         assert!(shown.contains("winsorised") && shown.contains("rests on too few units"), "{shown}");
         let norwegian = table(&given, Language::Nb);
         assert!(norwegian.contains("523 000,5") && norwegian.contains("gjennomsnitt av wage"), "{norwegian}");
+    }
+
+    #[test]
+    fn a_deviation_of_which_noise_leaves_nothing_is_a_dot_that_is_explained() {
+        let of = |standard_deviation| {
+            Some(Statistics { mean: Some(412_000.0), standard_deviation, ..Statistics::default() })
+        };
+        let mut given = Table {
+            line: 3,
+            text: "tabulate sex, summarize(wage) mean std".into(),
+            axes: vec![axis("sex", &["men", "women"])],
+            shows: vec![Show::Mean, Show::StandardDeviation],
+            cells: vec![count(20), count(1500), count(1520)],
+            summary: summary(vec![of(None), of(Some(98_300.0)), of(Some(98_300.0))]),
+        };
+        let said = ["in place of a deviation: the noise", "i stedet for et avvik: støyen"];
+        for (language, said) in [Language::En, Language::Nb].into_iter().zip(said) {
+            assert!(table(&given, language).contains(said), "{}", table(&given, language));
+        }
+        given.shows = vec![Show::Mean];
+        assert!(!table(&given, Language::En).contains(said[0]));
     }
 
     #[test]

@@ -176,6 +176,28 @@ fn a_node_with_a_certificate_of_another_name_does_not_start() {
 }
 
 #[test]
+fn a_party_whose_signing_key_is_not_the_rosters_does_not_start() {
+    let mut federation = federation();
+    let other = fs::read(federation.state("ssb").join("keys/signing.pk8")).expect("a key");
+    let keys = [
+        ("krg", federation.state("krg").join("keys/signing.pk8")),
+        ("broker", federation.folder().join("broker/keys/signing.pk8")),
+    ];
+    for (party, key) in keys {
+        federation.kill(party);
+        let own = fs::read(&key).expect("a key");
+        fs::write(&key, &other).expect("written");
+        federation.start(party);
+        let status = federation.end_of(party);
+        fs::write(&key, own).expect("written");
+        assert!(!status.success());
+        let log = federation.log(party);
+        let last = log.lines().last().expect("it said why");
+        assert!(last.contains("signing.pk8 is not the signing key that the"), "{last}");
+    }
+}
+
+#[test]
 fn an_interrupted_run_cancels_the_job_and_leaves_the_parties_free() {
     let federation = federation();
     let script = file(federation.folder(), "cancel.kob", long());

@@ -226,6 +226,9 @@ impl Federation {
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).expect("a folder") {
                 let path = entry.expect("an entry").path();
+                if path == self.state(party).join("audit") {
+                    continue;
+                }
                 if path.is_dir() {
                     folders.push(path);
                 } else {

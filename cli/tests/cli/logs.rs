@@ -2,6 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
+
+use kobling_audit::{AuditLog, LogKey};
+use kobling_model::OwnerId;
+use kobling_model::record::Event;
 
 use crate::federation::{PARTIES, federation};
 use crate::program::{folder, run};
@@ -33,39 +38,159 @@ fn logs_of_all_parties_are_whole_fit_together_and_are_shown_to_people() {
 fn a_tampered_log_is_refused_with_the_entry_that_is_wrong() {
     let federation = federation();
     let home = folder();
-    let original = fs::read_to_string(federation.state("ssb").join("audit/audit.jsonl")).expect("a log");
-    let copy = home.path().join("audit.jsonl");
+    let copy = home.path().join("audit");
+    copy_log(&federation.state("ssb").join("audit"), &copy);
     let verify = || run([Path::new("audit"), Path::new("verify"), &copy]);
-    fs::write(&copy, &original).expect("written");
     verify().with(0);
+    let records = copy.join("records/000.jsonl");
+    let original = fs::read_to_string(&records).expect("a log");
 
-    // Another researcher in the last question.
-    let at = original.rfind("A researcher").expect("somebody asked");
+    // Another researcher in the first question.
+    let at = original.find("A researcher").expect("somebody asked");
     let mut forged = original.clone();
     forged.replace_range(at..at + 12, "B researcher");
     let entry = original[..at].lines().count() - 1;
-    fs::write(&copy, &forged).expect("written");
+    fs::write(&records, &forged).expect("written");
     verify().with(1).says(&[&format!("entry {entry} ")]);
 
     // An entry taken out.
     let without: String =
         original.lines().enumerate().filter(|(at, _)| *at != 2).map(|(_, l)| format!("{l}\n")).collect();
-    fs::write(&copy, without).expect("written");
+    fs::write(&records, without).expect("written");
     verify().with(1).says(&["entry 2 "]);
 
-    // A log that tells of a question that the broker's does not.
-    let broker = fs::read_to_string(federation.state("broker").join("audit/audit.jsonl")).expect("a log");
-    let short: String = broker.lines().take(1).map(|line| format!("{line}\n")).collect();
-    fs::write(&copy, short).expect("written");
+    // A checkpoint of another party's log.
+    fs::write(&records, &original).expect("written");
+    fs::copy(federation.state("krg").join("audit/checkpoint"), copy.join("checkpoint")).expect("copied");
+    verify().with(1).says(&["another party's log"]);
+}
+
+#[test]
+fn a_log_is_held_against_the_keys_of_the_federation_and_checkpoints_that_were_kept() {
+    let federation = federation();
+    let home = folder();
+    let roster = federation.folder().join("federation.toml");
+    let copy = home.path().join("audit");
+    copy_log(&federation.state("ssb").join("audit"), &copy);
+    let noted = home.path().join("noted");
+    fs::copy(copy.join("checkpoint"), &noted).expect("copied");
+    let verify = |log: &Path, federation: &Path, noted: &Path| {
+        let [verify, keys, kept] = ["verify", "--federation", "--noted"].map(Path::new);
+        run([Path::new("audit"), verify, keys, federation, kept, noted, log])
+    };
+    let verified = verify(&copy, &roster, &noted).with(0).out;
+    assert!(verified.contains("as the federation file has it"), "{verified}");
+
+    // The party's log continues what was kept of it. Another party's was not compared with it.
+    let party = federation.state("ssb").join("audit");
+    verify(&party, &roster, &noted).with(0);
+    verify(&federation.state("krg").join("audit"), &roster, &noted)
+        .with(64)
+        .says(&["is a checkpoint of none of these logs"]);
+
+    // A log begun anew under the same key.
+    let anew = home.path().join("anew");
+    let key = fs::read(federation.state("ssb").join("keys/signing.pk8")).expect("a key");
+    let key = LogKey::from_pkcs8(&key).expect("a key");
+    let mut log = AuditLog::open(&anew, OwnerId::new("ssb").expect("valid"), key).expect("opens");
+    verify(&anew, &roster, &noted).with(1).says(&["does not continue", "entries are gone"]);
+    let count = kobling_audit::verify(&copy).expect("whole").head().count;
+    for now_ms in 0..count {
+        log.append(Event::Resumed, now_ms).expect("recorded");
+    }
+    verify(&anew, &roster, &noted).with(1).says(&["does not continue", "other entries"]);
+
+    // A log that is whole under a key of somebody else.
+    let foreign = fs::read(federation.state("krg").join("keys/signing.pk8")).expect("a key");
+    let foreign = LogKey::from_pkcs8(&foreign).expect("a key");
+    let forged = home.path().join("forged");
+    drop(AuditLog::open(&forged, OwnerId::new("ssb").expect("valid"), foreign).expect("opens"));
+    verify(&forged, &roster, &noted).with(1).says(&["not signed by the key that the federation file has"]);
+    verify(&copy, &noted, &noted).with(64).says(&["cannot be used as a federation file"]);
+}
+
+#[test]
+fn the_logs_of_a_whole_federation_are_checked_from_one_folder() {
+    let federation = federation();
+    let home = folder();
+    let all = home.path().join("all");
+    fs::create_dir(&all).expect("made");
+    fs::copy(federation.folder().join("federation.toml"), all.join("federation.toml")).expect("copied");
+    let verify = |folder: &Path| run([Path::new("audit"), Path::new("verify"), folder]);
+    let reconcile = |folder: &Path| run([Path::new("audit"), Path::new("reconcile"), folder]);
+
+    // As `demo --keep` leaves them, with the parties running.
+    let verified = verify(federation.folder()).with(0).out;
+    assert!(PARTIES.iter().all(|party| verified.contains(&format!("log of {party}, "))), "{verified}");
+    federation.logs_fit();
+    let fits = reconcile(federation.folder()).out;
+    assert!(!fits.is_empty() && !fits.contains("breach"), "{fits}");
+
+    // As somebody has put copies together: not all yet.
+    for party in ["ssb", "krg", "broker"] {
+        copy_log(&federation.state(party).join("audit"), &all.join(party));
+    }
+    verify(&all).with(64).says(&["has no log of fhi"]);
+    reconcile(&all).with(64).says(&["has no log of fhi"]);
+    // That of another party in its place.
+    copy_log(&federation.state("krg").join("audit"), &all.join("fhi/audit"));
+    verify(&all).with(1).says(&["the log of krg stands where that of fhi should"]);
+    assert!(reconcile(&all).with(1).out.contains("fhi"));
+}
+
+#[test]
+fn a_question_that_the_brokers_log_does_not_tell_of_is_found() {
+    let federation = federation();
+    let home = folder();
+    // A broker's log in which nothing ever happened, signed by its key.
+    let empty = home.path().join("audit");
+    let key = fs::read(federation.folder().join("broker/keys/signing.pk8")).expect("a key");
+    let key = LogKey::from_pkcs8(&key).expect("a key");
+    drop(AuditLog::open(&empty, OwnerId::new("broker").expect("valid"), key).expect("opens"));
     let ssb = federation.state("ssb").join("audit");
     let reconciled = run([
         Path::new("audit"),
         Path::new("reconcile"),
         Path::new("--broker"),
         Path::new("broker"),
-        &copy,
+        &empty,
         &ssb,
     ])
     .with(1);
     assert!(reconciled.out.contains("not recorded at the broker"), "{}", reconciled.out);
+}
+
+/// How often a log is copied whose party is writing.
+const COPIES: usize = 200;
+
+/// Copies a log. Its party may be writing, so a copy that is of no one moment is made again.
+fn copy_log(from: &Path, to: &Path) {
+    let mut last = None;
+    for _ in 0..COPIES {
+        fs::create_dir_all(to).expect("made");
+        copy_folders(from, to);
+        match kobling_audit::verify(to) {
+            Ok(_) => return,
+            Err(error) => last = Some(error),
+        }
+        fs::remove_dir_all(to).expect("removed");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("no copy of {} is of one moment: {last:?}", from.display());
+}
+
+/// Copies a folder; a tile that is replaced meanwhile by a wider one is left out.
+fn copy_folders(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).expect("a folder") {
+        let (from, to) = match entry {
+            Ok(entry) => (entry.path(), to.join(entry.file_name())),
+            Err(_) => continue,
+        };
+        if from.is_dir() {
+            fs::create_dir_all(&to).expect("made");
+            copy_folders(&from, &to);
+        } else {
+            let _ = fs::copy(&from, &to);
+        }
+    }
 }

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::federation::{Federation, SHORT, federation, long};
-use crate::program::{Ended, file, folder, run, signal, wait_for};
+use crate::program::{Ended, file, folder, kobling, run, signal, wait_for};
 
 impl Ended {
     /// Checks that standard output says all this.
@@ -252,5 +252,118 @@ fn another_policy_is_put_in_force_while_the_node_serves_and_a_broken_one_is_not(
     let [.., tighter, again] = changes.as_slice() else { panic!("{changes:?}") };
     assert_eq!((&again["policy"], &again["before"]), (&before, &tighter["policy"]));
     assert_eq!(tighter["before"], before);
+    federation.logs_fit();
+}
+
+/// An entry of ssb's policy that refuses a script, and what people are told of it, after the place.
+struct Refused {
+    code: &'static str,
+    line: &'static str,
+    with: &'static str,
+    script: &'static str,
+    english: &'static str,
+    norwegian: &'static str,
+}
+
+/// One for each entry that can refuse.
+const REFUSED: [Refused; 4] = [
+    Refused {
+        code: "not-open",
+        line: "variables = [\"*\"]",
+        with: "variables = [\"NUDB_BU\"]",
+        script: "tabulate sex\n",
+        english: "[not-open, ssb, step judge] the owner ssb does not allow this question by its policy, allow: no.ssb.fdb/BEFOLKNING_KJOENN is not open \
+                  to anybody; leave it out, or ask the owner\n  \
+                  why: each owner decides who may use which of its variables, and for what\n  \
+                  instead: leave the variable out, or ask the owner to open it\n",
+        norwegian: "[not-open] regel allow, åpne variabler: en variabel er ikke åpen for deg til dette formålet\n  \
+                    eieren: [not-open, ssb, step judge] the owner ssb does not allow this question by its policy, allow: no.ssb.fdb/BEFOLKNING_KJOENN is \
+                    not open to anybody; leave it out, or ask the owner\n  \
+                    hvorfor: hver eier bestemmer hvem som kan bruke hvilke av dens variabler, og til hva\n  \
+                    i stedet: utelat variabelen, eller be eieren om å åpne den\n",
+    },
+    Refused {
+        code: "kept-apart",
+        line: "[[allow]]",
+        with: "[[keep_apart]]\nvariables = [\"no.ssb.fdb/BEFOLKNING_KJOENN\", \"no.ssb.fdb/BEFOLKNING_FOEDSELS_AAR_MND\"]\n\n[[allow]]",
+        script: "import ssb/BEFOLKNING_FOEDSELS_AAR_MND as born\ngenerate old = born < 195001\ntabulate sex old\n",
+        english: "[kept-apart, ssb, step judge] the owner ssb does not allow this question by its policy, keep_apart: no.ssb.fdb/BEFOLKNING_KJOENN and \
+                  no.ssb.fdb/BEFOLKNING_FOEDSELS_AAR_MND may not meet in one question; ask about them in questions of their own\n  \
+                  why: together these variables would say more of people than the owner allows\n  \
+                  instead: ask about them in questions of their own, from datasets that have one of them each\n",
+        norwegian: "[kept-apart] regel keep_apart, variabler som holdes fra hverandre: to variabler kan ikke møtes i ett spørsmål\n  \
+                    eieren: [kept-apart, ssb, step judge] the owner ssb does not allow this question by its policy, keep_apart: \
+                    no.ssb.fdb/BEFOLKNING_KJOENN and no.ssb.fdb/BEFOLKNING_FOEDSELS_AAR_MND may not meet in one question; ask about them in \
+                    questions of their own\n  \
+                    hvorfor: sammen ville disse variablene si mer om folk enn eieren tillater\n  \
+                    i stedet: spør om dem hver for seg, fra datasett som har én av dem hver\n",
+    },
+    Refused {
+        code: "command-not-allowed",
+        line: "commands = [\"*\"]",
+        with: "commands = [\"require\", \"create-dataset\", \"import\", \"summarize\"]",
+        script: "tabulate sex\n",
+        english: "[command-not-allowed, ssb, step judge] the owner ssb does not allow this question by its policy, commands: tabulate may not be used with \
+                  variables of this owner; do without it, or ask the owner\n  \
+                  why: each owner decides what may be done with its variables\n  \
+                  instead: do without the command, or ask the owner to allow it\n",
+        norwegian: "[command-not-allowed] regel commands, tillatte kommandoer: en kommando kan ikke brukes med denne eierens variabler\n  \
+                    eieren: [command-not-allowed, ssb, step judge] the owner ssb does not allow this question by its policy, commands: tabulate may not \
+                    be used with variables of this owner; do without it, or ask the owner\n  \
+                    hvorfor: hver eier bestemmer hva som kan gjøres med dens variabler\n  \
+                    i stedet: klar deg uten kommandoen, eller be eieren om å tillate den\n",
+    },
+    Refused {
+        code: "dealer-not-allowed",
+        line: "dealers = [\"*\"]",
+        with: "dealers = [\"krg\"]",
+        script: "tabulate sex\n",
+        english: "[dealer-not-allowed, ssb, step judge] the owner ssb does not allow this question by its policy, dealers: fhi would have to deal in this \
+                  question, and the owner does not allow that; use other owners' variables with it\n  \
+                  why: each owner decides which parties it relies on in a computation with others\n  \
+                  instead: use other owners' variables with this owner's, since who deals follows from whose variables meet\n",
+        norwegian: "[dealer-not-allowed] regel dealers, tillatte utdelere: parten som måtte dele ut i dette spørsmålet, har ikke lov til \
+                    det\n  \
+                    eieren: [dealer-not-allowed, ssb, step judge] the owner ssb does not allow this question by its policy, dealers: fhi would have to \
+                    deal in this question, and the owner does not allow that; use other owners' variables with it\n  \
+                    hvorfor: hver eier bestemmer hvilke parter den stoler på i en beregning med andre\n  \
+                    i stedet: bruk andre eieres variabler sammen med denne eierens, for hvem som deler ut, følger av hvis variabler som møtes\n",
+    },
+];
+
+#[test]
+fn each_refusal_of_a_policy_says_which_entry_why_and_what_to_write_instead_in_both_languages() {
+    let federation = federation();
+    let policy = Policy::of(&federation, "ssb");
+    let reload = || node(&federation, "ssb", &["policy", "reload"]).with(0);
+    for Refused { code, line, with, script, english, norwegian } in REFUSED {
+        let text = format!(
+            "require no.ssb.fdb:1 as ssb\ncreate-dataset d\nimport ssb/BEFOLKNING_KJOENN as sex\n{script}"
+        );
+        let script = file(federation.folder(), "refused.kob", text);
+        policy.rewrite(line, with);
+        reload();
+        // Judged before anything is asserted, so that a wrong text leaves the policy as it was.
+        let english_run = federation.run(&script);
+        let mut command = kobling();
+        command.arg("run").arg(&script).arg("--platform").arg(federation.platform()).args(["--lang", "nb"]);
+        let norwegian_run = Ended::from(command.output().expect("the program runs"));
+        let mut run = federation.begin(&script);
+        let events: Vec<Value> = run.json_lines().collect();
+        policy.restore();
+        reload();
+        for (run, told) in [(english_run, english), (norwegian_run, norwegian)] {
+            let run = run.with(2);
+            assert!(run.out.is_empty() && run.err.ends_with(told), "{code}: no {told:?} in\n{}", run.err);
+        }
+        let problem = events.iter().find(|event| event["event"] == "problem").expect("a problem");
+        assert_eq!((&problem["code"], &problem["party"]), (&code.into(), &"ssb".into()), "{problem}");
+        for key in ["why", "instead"] {
+            let text = problem[key].as_str().expect("a text");
+            assert!(english.contains(text), "{code}, {key}: {text}");
+        }
+    }
+    let answered = file(federation.folder(), "answered.kob", SHORT);
+    federation.run(&answered).with(0);
     federation.logs_fit();
 }

@@ -132,6 +132,51 @@ undo
 }
 
 #[test]
+fn the_shell_shows_what_was_applied_below_each_table_and_refuses_in_full_in_the_language_that_it_speaks() {
+    let federation = federation();
+    let lines = format!(
+        "{BEGIN}tabulate sex
+configure language nb
+import ssb/INNTEKT_WLONN 2021-06-30 as wage
+tabulate sex, summarize(wage)
+import ssb/BEFOLKNING_FOEDSELS_AAR_MND as born
+keep if born == 197001
+tabulate sex
+configure language en
+tabulate sex
+"
+    );
+    let ended = shell(&federation, &lines).with(1);
+    // The numbers are those of policies as `init` writes them, and both categories have thousands of people.
+    let below = [
+        "Rules: 1 population of at least 1 000; 3 noise of at most 5, variance 3; 4 counts of 1 to 4 hidden; 5 at most 50 % of cells \
+         hidden.\nHidden: 0 of 2 cells, 0 of 1 margins.\n",
+        "Regler: 1 populasjon på minst 1 000; 2 laveste og høyeste 1 % winsorisert; 3 støy på høyst 5, varians 3; 4 antall fra 1 til 4 \
+         skjult; 5 høyst 50 % av cellene skjult; 7 statistikk over minst 15; 10 de to største høyst 90 %, de andre minst 10 % av den \
+         største.\nSkjult: 0 av 2 celler, 0 av 1 marginer; av regel 7 og 10 statistikk for 0 celler til, 0 marginer til.\n",
+    ];
+    for said in below {
+        assert_eq!(ended.out.matches(said).count(), 1, "{said:?} in\n{}\n{}", ended.out, ended.err);
+    }
+    let refused = [
+        "kobling: shell: line 8: [population-floor] regel 1, minste populasjon: populasjonen er for liten\n  \
+         hvorfor: tabeller over en liten gruppe ville si mye om hver person i den\n  \
+         i stedet: utvid betingelsen i `keep` eller `drop`, importer en større populasjon først, eller sett betingelsen på tabellen: \
+         `tabulate … if …`\n\
+         kobling: linje 8 står i øktens skript, så senere spørsmål vil møte det samme; `undo` eller `edit` tar den ut\n",
+        "kobling: shell: line 8: [population-floor] rule 1, population floor: the population is too small\n  \
+         why: tables of a small group would say much of each person in it\n  \
+         instead: widen the condition of `keep` or `drop`, import a larger population first, or put the condition to the table: \
+         `tabulate … if …`\n\
+         kobling: line 8 is in the session's script, so later questions will meet this too; `undo` or `edit` takes it out\n",
+    ];
+    for said in refused {
+        assert_eq!(ended.err.matches(said).count(), 1, "{said:?} in\n{}\n{}", ended.err, ended.out);
+    }
+    federation.logs_fit();
+}
+
+#[test]
 fn a_session_is_saved_run_edited_and_loaded_again() {
     let federation = federation();
     let home = folder();

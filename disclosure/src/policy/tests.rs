@@ -398,3 +398,41 @@ fn a_text_that_is_no_toml_is_refused_with_its_line_and_without_its_words() {
     let long = Policy::parse(&"#".repeat((1 << 20) + 1));
     assert!(matches!(long, Err(PolicyError::Unreadable(_))));
 }
+
+/// What `init` writes of each number: its name, and how loose it may be, as the last sentence before it says.
+fn bounds_of_init() -> Vec<(String, String)> {
+    let text = Policy::init_text();
+    let mut said = "";
+    let mut bounds = Vec::new();
+    for line in text.lines() {
+        if let Some(comment) = line.strip_prefix("# ") {
+            said = comment;
+        } else if let Some((name, value)) = line.split_once(" = ")
+            && value.parse::<u32>().is_ok()
+            && let Some(bound) = said.trim_end_matches('.').rsplit(". ").next()
+        {
+            bounds.push((name.to_owned(), bound.to_lowercase()));
+        }
+    }
+    bounds
+}
+
+#[test]
+fn the_documents_say_of_each_setting_of_a_rule_how_loose_it_may_be() {
+    let page = include_str!("../../../docs/PROTECTION.md");
+    let table = page.split("| rule | setting in the policy | bounds |").nth(1).expect("a table");
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let rows: Vec<Vec<&str>> = rows.map(|row| row.split('|').map(str::trim).collect()).collect();
+    let init = bounds_of_init();
+    let mut told = 0;
+    for row in &rows {
+        let (setting, bound) = (row[2].trim_matches('`'), row[3]);
+        if setting == "none" || setting == "perturbation_table" {
+            continue;
+        }
+        let (_, loosest) = init.iter().find(|(name, _)| name == setting).expect(setting);
+        assert_eq!(bound, loosest, "{setting}");
+        told += 1;
+    }
+    assert_eq!(told, 19);
+}

@@ -1,7 +1,7 @@
 //! Rule 6: no edit that touches, or leaves out, very few units.
 //!
 //! - Setting: `edit_units_min`, at least 15, which ensures 10 true units with the published table (D = 5).
-//! - Judged: before a `keep` or `drop` with a condition, and a `replace`, `generate` or `recode` that does not
+//! - Judged: before a `keep` or `drop` with a condition, a `sample`, and a `replace`, `generate` or `recode` that does not
 //!   publicly meet everybody, on the perturbed counts of the units that it touches and of the others (fingerprint and
 //!   noise as those of a cell). Of a keep or drop those touched are the units that go; the others are judged by rule 1.
 //! - Effect: the edit is not carried out, with warning `edit-not-carried-out`, and the script goes on. Only the bit is

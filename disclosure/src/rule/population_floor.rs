@@ -1,8 +1,9 @@
 //! Rule 1: no dataset of very few units.
 //!
 //! - Setting: `population_units_min`, at least 1000.
-//! - Judged: after every import, and after every keep and drop that rule 6 lets be carried out, on the dataset's perturbed count (fingerprint and noise as those
-//!   of a cell). A `tabulate` with an `if` makes no dataset and is not judged.
+//! - Judged: after a dataset's first import, after every import with `inner_join` or `outer_join`, every collapse, and every keep, drop and sample that rule 6 lets
+//!   be carried out, on the dataset's perturbed count (fingerprint and noise as those of a cell); of a panel at each date. A `tabulate` with an `if` makes no
+//!   dataset and is not judged.
 //! - Effect: the question is refused with code `population-floor`. Only the bit is opened, and it is recorded first.
 //! - Carried out: on shares, `crypto/src/protocol/protect.rs` (program `Population`).
 //!

@@ -28,7 +28,17 @@ pub fn ranks(count: u64) -> Option<[u64; 2]> {
 
 #[cfg(test)]
 mod tests {
+    use kobling_model::applied::Applied;
+
     use super::*;
+
+    #[test]
+    fn it_is_one_percent_at_each_end_and_that_is_what_results_say() {
+        assert_eq!(PERCENT_AT_EACH_END, 1);
+        assert_eq!(u64::from(Applied::WINSORISED_PERCENT), PERCENT_AT_EACH_END);
+        // Of a hundred and one values one at each end is brought in, of a thousand and one ten.
+        assert_eq!([101, 1001].map(ranks), [Some([1, 99]), Some([10, 990])]);
+    }
 
     #[test]
     fn bounds_are_the_first_and_the_ninety_ninth_percentile_rounded_outwards() {

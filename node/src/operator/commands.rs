@@ -10,6 +10,8 @@ use kobling_model::record::Event;
 use super::{Answer, Order, Unheard, ask};
 use crate::config::Config;
 use crate::node::now_ms;
+use crate::operate::log_key;
+use crate::serve::StartError;
 use crate::state::{StateDir, StateError};
 use crate::switch::{Stop, Switch};
 
@@ -37,6 +39,9 @@ pub enum CommandError {
     /// The log.
     #[error("the audit log: {0}")]
     Log(#[from] LogError),
+    /// The key that signs the log.
+    #[error(transparent)]
+    Key(#[from] StartError),
     /// The serving node has not answered.
     #[error(transparent)]
     Unheard(#[from] Unheard),
@@ -126,7 +131,7 @@ async fn reach(
             Err(Unheard::NotServing) => {}
             Err(error) => return Err(error.into()),
         }
-        match AuditLog::open(&state.audit(), config.owner.clone()) {
+        match AuditLog::open(&state.audit(), config.owner.clone(), log_key(config)?) {
             Ok(mut log) => return offline(&mut log).map(|()| None),
             // A node that starts, or another command.
             Err(LogError::InUse { .. }) if Instant::now() < deadline => {
@@ -182,7 +187,7 @@ mod tests {
     async fn a_stop_that_cannot_be_recorded_holds_and_says_so_and_a_resume_does_not_happen() {
         let folder = tempfile::tempdir().expect("a folder");
         let (config, state) = node(folder.path());
-        std::fs::write(state.audit().join("audit.jsonl"), "{}\n").expect("written");
+        std::fs::write(state.audit().join("checkpoint"), "{}\n").expect("written");
         let stopping = stop(&config, &state, "a leak").await.expect("stopped");
         assert!(stopping.unrecorded.is_some_and(|why| why.contains("audit log")));
         let switch = Switch::new(config.owner.clone(), &state);

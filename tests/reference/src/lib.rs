@@ -32,7 +32,7 @@ use self::expression::{is_true, number};
 use self::memory::Settled;
 pub use self::memory::{Book, Memory};
 use self::preparation::View;
-pub use self::registers::Registers;
+pub use self::registers::{Groups, Registers};
 use self::values::ValueColumn;
 
 /// How a question must end.

@@ -13,7 +13,7 @@ use kobling_model::preparation::{
 use kobling_model::{DatastoreId, UnitType};
 use ring::digest;
 
-use crate::registers::{Registers, Row};
+use crate::registers::{Groups, Registers, Row};
 use crate::{Datum, evaluate, is_true, number, record_key};
 
 mod large;
@@ -237,7 +237,9 @@ impl Table {
             _ => false,
         });
         let of_several = !matches!(preparation.by, By::Unit);
-        let is_blurred = |rows: &[Counted<'_>]| of_several && is_large(rows.len(), nested);
+        let how = known.registers.groups;
+        let is_blurred =
+            |rows: &[Counted<'_>]| how != Groups::Exact && of_several && is_large(rows.len(), nested);
         let unit_type = preparation.rows.unit_type();
         let dates = 1 + preparation.layers.len();
         let mut measured: HashMap<String, Vec<Datum>> = HashMap::new();
@@ -248,12 +250,21 @@ impl Table {
             let values_of = |rows: &[Counted<'_>]| -> Vec<Datum> { rows.iter().map(value_of).collect() };
             let values: BTreeMap<&String, Vec<Datum>> =
                 groups.iter().map(|(group, rows)| (group, values_of(rows))).collect();
-            let blur = Blur { measure, unit_type, secret, bounds: bounds(at), reach: reach(&values), dates };
+            let blur = Blur {
+                measure,
+                unit_type,
+                secret,
+                bounds: bounds(at),
+                reach: reach(&values),
+                dates,
+                groups: how,
+            };
             let count = |(group, rows): (&String, &Vec<Counted<'_>>)| {
                 let exact = || values[group].iter().flatten().count() as f64;
                 if is_blurred(rows) { blur.count(rows, &values[group]) } else { exact() }
             };
-            let whole = Whole::of(measure.statistic, &groups, &values, unit_type, secret);
+            let neighbours = if how < Groups::Smoothed { 1 } else { NEIGHBOURS };
+            let whole = Whole::of(measure.statistic, &groups, &values, unit_type, secret, neighbours);
             let all: f64 = groups.iter().map(count).sum();
             for (group, rows) in &groups {
                 let found = match measure.statistic {
@@ -305,13 +316,14 @@ impl<'a> Whole<'a> {
         values: &BTreeMap<&String, Vec<Datum>>,
         unit_type: UnitType,
         secret: &[u8; 32],
+        neighbours: usize,
     ) -> Self {
         let mut whole = Self::default();
         match statistic {
             Statistic::Quantile { parts } => {
                 let all: Vec<Value> = values.values().flatten().flatten().cloned().collect();
                 let sorted = ascending(&all);
-                let border = |part: u32| about(&sorted, f64::from(part) / f64::from(parts), NEIGHBOURS);
+                let border = |part: u32| about(&sorted, f64::from(part) / f64::from(parts), neighbours);
                 whole.borders = (1..parts).filter_map(border).collect();
             }
             Statistic::Drawn { size, seed } => {

@@ -28,11 +28,27 @@ pub(crate) struct Row {
     pub(crate) stop: Option<Day>,
 }
 
+/// What is done to what is measured of a large group before it becomes a value (`docs/PROTECTION.md`, section 11). Each does what the ones before it
+/// do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Groups {
+    /// Nothing.
+    Exact,
+    /// Values are brought within their bounds.
+    Bounded,
+    /// A place in an order is that of ten neighbours.
+    Smoothed,
+    /// And noise is added: what a federation does.
+    #[default]
+    Blurred,
+}
+
 /// All owners' registers.
 #[derive(Clone, Debug, Default)]
 pub struct Registers {
     datasets: BTreeMap<(DatastoreId, VariableName), Register>,
     whole_ranges: bool,
+    pub(crate) groups: Groups,
 }
 
 impl Registers {
@@ -58,6 +74,11 @@ impl Registers {
     /// The same without rule 2: numbers are bounded by the least and the largest there are. It is there to show what the rule is for.
     pub fn with_whole_ranges(self) -> Self {
         Self { whole_ranges: true, ..self }
+    }
+
+    /// The same with no more done to large groups than this. It is there to show what each step is for, and what it costs.
+    pub fn with_groups(self, groups: Groups) -> Self {
+        Self { groups, ..self }
     }
 
     fn register(&self, source: &Source) -> &Register {

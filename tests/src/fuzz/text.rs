@@ -1,9 +1,11 @@
 //! Texts: scripts, plans in JSON, settings, audit logs.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use kobling_audit::chain::{Entry, Head, leaf_hash};
+use kobling_audit::Head;
+use kobling_audit::leaf::{Kept, Leaf, Line};
 use kobling_audit::verify::verify_from;
 use kobling_disclosure::policy::Policy;
 use kobling_model::federation::{Federation, Party, Platform};
@@ -21,7 +23,13 @@ use super::register::catalogue;
 /// The script of the demo.
 const DEMO: &str = include_str!("../../../cli/scripts/demo.kob");
 /// A log as it was first published.
-const LOG: &str = include_str!("../../../audit/golden/audit.jsonl");
+const LOG: [(&str, &[u8]); 5] = [
+    ("key", include_bytes!("../../../audit/golden/log/key")),
+    ("checkpoint", include_bytes!("../../../audit/golden/log/checkpoint")),
+    ("records/000.jsonl", include_bytes!("../../../audit/golden/log/records/000.jsonl")),
+    ("tile/0/000.p/17", include_bytes!("../../../audit/golden/log/tile/0/000.p/17")),
+    ("tile/entries/000.p/17", include_bytes!("../../../audit/golden/log/tile/entries/000.p/17")),
+];
 
 /// A researcher's script, checked against the demo's catalogue.
 pub fn script(input: &[u8]) -> bool {
@@ -138,35 +146,43 @@ fn survives_as_toml(federation: &Federation) {
     }
 }
 
-/// A log, as its bytes; and its lines as records that somebody chained by the rules.
+/// One file of a log, after its number; or, after any other number, records a line each.
 pub fn audit(input: &[u8]) -> bool {
-    let path = Path::new("audit.jsonl");
-    if let Ok(log) = verify_from(input, path) {
-        assert_eq!(log.head().count, log.entries().len() as u64);
-        assert!(log.reaches(&log.head()).is_ok() && log.reaches(&Head::empty()).is_ok());
-        if let Some(whole) = input.len().checked_sub(1) {
-            assert!(verify_from(&input[..whole], path).is_err(), "a log that is cut off");
-        }
-        return true;
-    }
+    let Some((number, content)) = input.split_first() else { return false };
+    let Some((name, original)) = LOG.get(usize::from(*number)) else { return records(content) };
+    let mut files = golden_log();
+    files.insert((*name).to_owned(), content.to_vec());
+    let Ok(log) = verify_from(&files, Path::new("log")) else {
+        assert_ne!(content, *original, "the golden log is whole");
+        return false;
+    };
+    // A key may lack its line break, and records may be beyond what is signed.
+    let same = content == *original
+        || *name == "key" && original.strip_suffix(b"\n") == Some(content)
+        || name.starts_with("records/") && content.starts_with(original);
+    assert!(same, "every byte counts");
+    assert_eq!(log.head().count, log.entries().len() as u64);
+    assert!(log.reaches(&log.head()).is_ok() && log.reaches(&Head::empty()).is_ok());
+    true
+}
+
+/// Records have one form each, and another salt makes another leaf.
+fn records(input: &[u8]) -> bool {
     let records =
         input.split(|byte| *byte == b'\n').map_while(|line| serde_json::from_slice::<Record>(line).ok());
-    let (mut head, mut log, mut party) = (Head::empty(), Vec::new(), None);
+    let mut some = false;
     for record in records {
-        let json = serde_json::to_vec(&record).expect("a record has a JSON form");
-        let hash = leaf_hash(&head.hash, &json);
-        party.get_or_insert(record.party.clone());
-        if party.as_ref() != Some(&record.party) {
-            break;
-        }
-        let entry = Entry { index: head.count, previous: head.hash, hash, record };
-        log.extend(serde_json::to_vec(&entry).expect("an entry has a JSON form"));
-        log.push(b'\n');
-        head = Head { count: head.count + 1, hash };
+        let kept = Line::Kept(Kept { salt: Hash::of(b"salt"), record: record.clone() });
+        let again: Line = serde_json::from_slice(&kept.bytes()).expect("what was written can be read");
+        assert_eq!((again.bytes(), again.leaf()), (kept.bytes(), kept.leaf()));
+        assert_ne!(Leaf::of(&Hash::of(b"another"), &record).commitment, kept.leaf().commitment);
+        some = true;
     }
-    let verified = verify_from(log.as_slice(), path).expect("a chain by the rules");
-    assert_eq!(verified.head(), head, "all that was chained");
-    head.count > 0
+    some
+}
+
+fn golden_log() -> BTreeMap<String, Vec<u8>> {
+    LOG.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())).collect()
 }
 
 pub(super) fn script_seeds() -> Vec<Vec<u8>> {
@@ -238,10 +254,10 @@ pub(super) fn settings_seeds() -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// The beginning of a log, and records without the chain around them.
+/// The files of a log, and its records by themselves.
 pub(super) fn audit_seeds() -> Vec<Vec<u8>> {
-    let beginning: String = LOG.split_inclusive('\n').take(2).collect();
-    let log = verify_from(LOG.as_bytes(), Path::new("golden")).expect("as published");
+    let files = LOG.iter().zip(0_u8..).map(|((_, bytes), number)| [&[number], *bytes].concat());
+    let log = verify_from(&golden_log(), Path::new("golden")).expect("as published");
     let records = log.entries().iter().map(|entry| serde_json::to_vec(&entry.record).expect("JSON"));
-    records.chain([beginning.into_bytes()]).collect()
+    files.chain(records.map(|record| [&b"\n"[..], &record].concat())).collect()
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, Distance, Figures, REFUSED_PERCENT_MAX};
+use super::{Answer, Distance, Figures, REFUSED_PERCENT_MAX, Step};
 
 /// What an answer says of one kind of number: name, and the pairs of shown and true numbers in a table.
 type Kind = (&'static str, fn(&Figures) -> &[(f64, f64)]);
@@ -34,6 +34,12 @@ fn told(distance: &Distance, kind: &str) -> String {
     let [median, largest, median_percent, largest_percent] =
         [median, largest, median_percent, largest_percent].map(|number| short(*number));
     format!("{kind} {median} / {largest} ({median_percent} / {largest_percent} %)")
+}
+
+/// One line for a step on the way from the truth to what is made of large groups.
+pub fn step(step: &Step) -> String {
+    let counts = Distance::of(&step.counts).map_or_else(String::new, |counts| told(&counts, "counts"));
+    format!("    {:<66} {counts}", step.name)
 }
 
 /// One line for an answer: its number, what was asked, cells, and the median and largest distances.

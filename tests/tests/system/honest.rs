@@ -12,6 +12,7 @@ fn ordinary_questions_are_answered_and_counts_lie_near_the_truth() {
     let all = questions();
     assert_eq!(all.len(), 60);
     let federation = Federation::of(PEOPLE, 1);
+    medians_of_groups_are_those_of_the_reference(&federation);
     let (mut asked, mut refused, mut shown) = (0, 0, 0);
     for question in all.into_iter().step_by(EVERY) {
         let answer = federation.ask(question);
@@ -27,4 +28,24 @@ fn ordinary_questions_are_answered_and_counts_lie_near_the_truth() {
     }
     assert!(100 * refused <= REFUSED_PERCENT_MAX * asked, "{refused} of {asked} refused");
     assert!(shown > 100, "{shown} counts are few");
+}
+
+/// Asked before anything else, so that rule 13 has no other population to answer about.
+fn medians_of_groups_are_those_of_the_reference(federation: &Federation) {
+    let name = "More than the usual wage where one lives";
+    let question = questions().into_iter().find(|question| question.name == name).expect("on the list");
+    assert!(question.measures_groups());
+    let shown = &federation.ask(question).tables[0].counts;
+    let steps = federation.steps(question);
+    let farthest = |step: usize| {
+        let distances = steps[step].counts.iter().map(|(count, truth)| (count - truth).abs());
+        distances.fold(0.0, f64::max)
+    };
+    // No median is among the highest or lowest percent; that of neighbours is another number than the one in the middle.
+    assert_eq!(farthest(0), 0.0);
+    assert!((1.0..20.0).contains(&farthest(1)), "{steps:?}");
+    // What is shown is what follows from the blurred medians, but for the noise of the cells.
+    assert_eq!(shown.len(), steps[2].counts.len());
+    let far = shown.iter().zip(&steps[2].counts).find(|((shown, _), (made, _))| (shown - made).abs() > 5.0);
+    assert_eq!(far, None, "{steps:?}");
 }

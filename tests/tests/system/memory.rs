@@ -231,7 +231,7 @@ fn a_memory_that_cannot_be_written_has_nothing_answered_and_says_nothing_of_its_
     }
     assert_eq!(sets(&world)[0], remembered[0]);
     let failures = || {
-        let log = verify(&world.log_file("ssb")).expect("an unbroken log");
+        let log = verify(&world.log_folder("ssb")).expect("an unbroken log");
         let failed = Outcome::Failed { party: id("ssb"), step: "remember".into() };
         let is_it = |event: &Event| matches!(event, Event::Outcome { outcome, .. } if *outcome == failed);
         log.entries().iter().filter(|entry| is_it(&entry.record.event)).count()

@@ -27,7 +27,7 @@ fn world_with(seed: u64, owner: &str, line: &str, with: &str) -> World {
 }
 
 fn events(world: &World, party: &str) -> Vec<Event> {
-    let log = kobling_audit::verify(&world.log_file(party)).expect("a log");
+    let log = kobling_audit::verify(&world.log_folder(party)).expect("a log");
     log.entries().iter().map(|entry| entry.record.event.clone()).collect()
 }
 

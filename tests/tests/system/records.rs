@@ -28,7 +28,7 @@ fn where_a_node_cannot_record_the_opening_nothing_is_computed_and_the_node_is_na
     let before = world.check(&question).bytes();
     for name in ["krg", "ssb"] {
         // The log is moved away under the running node, as an operator could by mistake.
-        let (log, aside) = (world.log_file(name), world.log_file(name).with_extension("aside"));
+        let (log, aside) = (world.log_folder(name), world.log_folder(name).with_extension("aside"));
         fs::rename(&log, &aside).expect("moved");
         world.tap.forget();
         let failed = world.run(&question);
@@ -51,7 +51,7 @@ fn where_a_node_cannot_record_the_outcome_its_share_does_not_leave() {
     let question = script(&world, TABLE);
     world.check(&question);
     // The opening of the table is recorded; the log is moved away while the workers say goodbye.
-    let (log, aside) = (world.log_file("krg"), world.log_file("krg").with_extension("aside"));
+    let (log, aside) = (world.log_folder("krg"), world.log_folder("krg").with_extension("aside"));
     let (from, to) = (log.clone(), aside.clone());
     let product_seen = AtomicBool::new(false);
     let moved = Arc::new(AtomicBool::new(false));
@@ -84,7 +84,7 @@ fn where_the_broker_cannot_record_no_node_is_asked_and_nothing_is_released() {
     let mut world = World::seeded(53);
     let question = script(&world, TABLE);
     let before = world.check(&question).bytes();
-    let (log, aside) = (world.log_file("broker"), world.log_file("broker").with_extension("aside"));
+    let (log, aside) = (world.log_folder("broker"), world.log_folder("broker").with_extension("aside"));
     fs::rename(&log, &aside).expect("moved");
     world.tap.forget();
     let failed = world.run(&question);
@@ -106,7 +106,7 @@ fn where_the_broker_cannot_record_the_outcome_the_table_is_gone() {
     let world = World::seeded(54);
     let question = script(&world, TABLE);
     world.check(&question);
-    let (log, aside) = (world.log_file("broker"), world.log_file("broker").with_extension("aside"));
+    let (log, aside) = (world.log_folder("broker"), world.log_folder("broker").with_extension("aside"));
     let (from, to) = (log.clone(), aside.clone());
     // Both shares have come: the log is moved away before they are added.
     world.tap.on_partial(move |owner, _| {

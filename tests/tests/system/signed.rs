@@ -294,9 +294,9 @@ fn attack_18_a_clock_that_jumps_makes_no_request_fresh() {
     assert_eq!(at(&world, &mine, now + 60_000), None);
     assert_eq!(at(&world, &mine, now + 60_000), Some(RequestFault::Replayed));
     assert_eq!(at(&world, &third, now + 60_000), Some(RequestFault::Differs { what: "list of nodes" }));
-    let told = world.log_file("ssb");
+    let told = world.log_folder("ssb");
     assert!(
-        fs::read_to_string(told).expect("a log").contains("clock-trusted"),
+        fs::read_to_string(told.join("records/000.jsonl")).expect("a log").contains("clock-trusted"),
         "the operator's act is recorded"
     );
 }

@@ -9,7 +9,7 @@ use kobling_model::preparation::{Measure, Statistic};
 use ring::digest;
 
 use super::{Counted, NEIGHBOURS, about, ascending, mean, of_numbers};
-use crate::{Datum, number, record_key};
+use crate::{Datum, Groups, number, record_key};
 
 /// Fewest rows of a group of which nothing is said exactly.
 pub(super) const LARGE: usize = 5;
@@ -27,6 +27,8 @@ pub(super) struct Blur<'a> {
     pub(super) reach: f64,
     /// Rows that one unit may have of a panel.
     pub(super) dates: usize,
+    /// What is done.
+    pub(super) groups: Groups,
 }
 
 /// A group's fingerprints: of the rows that have a value, and of these with their values.
@@ -45,7 +47,7 @@ impl Blur<'_> {
     /// The number of a group's values, as it may become a value.
     pub(super) fn count(&self, rows: &[Counted<'_>], values: &[Datum]) -> f64 {
         let there = values.iter().flatten().count() as f64;
-        (there + self.dates as f64 * self.fingerprints(rows, values).e()).max(0.0)
+        (there + self.noise(self.fingerprints(rows, values).e())).max(0.0)
     }
 
     /// A statistic of a group, as it may become a value; percent is of the whole table and not said here.
@@ -69,11 +71,11 @@ impl Blur<'_> {
         }
         let fingerprints = self.fingerprints(rows, values);
         let n = within.len() as f64;
-        let z = self.dates as f64 * fingerprints.z(statistic);
+        let z = self.noise(fingerprints.z(statistic));
         let w = self.bounds.map_or(self.reach, |bounds| bounds.high - bounds.low);
         number(match statistic {
             Statistic::Count => self.count(rows, values),
-            Statistic::Sum => plain + self.dates as f64 * fingerprints.e() * plain / n + z * w,
+            Statistic::Sum => plain + self.noise(fingerprints.e()) * plain / n + z * w,
             Statistic::Gini | Statistic::StandardErrorOfShare => (plain + z / n).clamp(0.0, 1.0),
             Statistic::StandardErrorOfMean => (plain + z * w / n / n.sqrt()).max(0.0),
             Statistic::StandardDeviation | Statistic::InterquartileRange => (plain + z * w / n).max(0.0),
@@ -81,8 +83,16 @@ impl Blur<'_> {
         })
     }
 
+    /// So much noise for each date; none where none is added.
+    fn noise(&self, noise: f64) -> f64 {
+        if self.groups == Groups::Blurred { self.dates as f64 * noise } else { 0.0 }
+    }
+
     /// A statistic of ascending values before its noise, from several where one would be one unit's.
     fn plain(&self, values: &[f64]) -> Option<f64> {
+        if self.groups < Groups::Smoothed && self.measure.statistic != Statistic::Count {
+            return of_numbers(self.measure.statistic, values, &[]);
+        }
         let neighbours = NEIGHBOURS * self.dates;
         let at_an_end = values.len().min(neighbours);
         let (lowest, highest) = (&values[..at_an_end], &values[values.len() - at_an_end..]);

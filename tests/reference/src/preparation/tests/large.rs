@@ -10,7 +10,8 @@ fn row(unit: &str) -> Counted<'_> {
 
 /// The blur of a measure of persons' values.
 fn blur(measure: &Measure, bounds: Option<Interval>) -> Blur<'_> {
-    Blur { measure, unit_type: UnitType::Person, secret: &SECRET, bounds, reach: 200.0, dates: 1 }
+    let groups = Groups::Blurred;
+    Blur { measure, unit_type: UnitType::Person, secret: &SECRET, bounds, reach: 200.0, dates: 1, groups }
 }
 
 fn bounds(low: f64, high: f64) -> Option<Interval> {
@@ -134,6 +135,27 @@ fn a_large_group_says_of_texts_how_many_there_are_and_of_nothing_no_noise() {
     let missing = vec![None; 8];
     assert_eq!(of(Statistic::Count, &missing), number(0.0));
     assert_eq!((of(Statistic::Sum, &missing), of(Statistic::Mean, &missing)), (number(0.0), None));
+}
+
+#[test]
+fn each_step_of_the_blur_does_what_the_ones_before_it_do() {
+    let names: Vec<String> = (0..21).map(name).collect();
+    let rows: Vec<_> = names.iter().map(|name| row(name)).collect();
+    let squares: Vec<Datum> = (0..21_i32).map(|at| number(f64::from(at * at))).collect();
+    let of = |groups, statistic| {
+        let measure = measure(statistic, column(0));
+        let blur = Blur { groups, ..blur(&measure, bounds(0.0, 200.0)) };
+        match blur.statistic(&rows, &squares) {
+            Some(Value::Number(found)) => found,
+            other => panic!("{other:?}"),
+        }
+    };
+    // The squares from 0 to 400; 14² is the last one within the bounds, and the six others are brought to 200.
+    assert_eq!([Statistic::Median, Statistic::Max].map(|of_it| of(Groups::Bounded, of_it)), [100.0, 200.0]);
+    // The mean of 5² to 14², and of 11² to 14² with the six.
+    assert_eq!([Statistic::Median, Statistic::Max].map(|of_it| of(Groups::Smoothed, of_it)), [98.5, 183.0]);
+    assert_eq!(of(Groups::Smoothed, Statistic::Count), 21.0);
+    assert_ne!(of(Groups::Blurred, Statistic::Median), of(Groups::Smoothed, Statistic::Median));
 }
 
 #[test]
