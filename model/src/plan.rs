@@ -75,8 +75,11 @@ pub struct Question {
     pub sums: Vec<Sum>,
     /// Dimensions of the table that nobody owns.
     pub joints: Vec<Joint>,
-    /// Conditions over several owners' values: a unit counts only where each has a category.
+    /// Conditions over several owners' values: a unit counts only where each has a category. Those of the dataset stand first.
     pub conditions: Vec<Joint>,
+    /// How many of the conditions, the last, are the question's alone.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub conditions_of_question: usize,
 }
 
 /// What is asked of the counted population.
@@ -207,14 +210,27 @@ pub struct Fragment {
     /// Columns used; expressions refer to them by index. On the left side the first source is the
     /// dataset's first import: units without a value in it are outside the population.
     pub sources: Vec<Column>,
-    /// A unit counts only where every filter is true.
+    /// A unit counts only where every filter is true. Those of the dataset stand first.
     pub filters: Vec<Expression>,
+    /// How many of the filters, the last, are the question's alone: its `if`, and what its numbers are defined for.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub filters_of_question: usize,
     /// The owner's part of the table: its composite category is their product, first dimension slowest.
     pub dimensions: Vec<Dimension>,
     /// The number summed in each cell, if it is this owner's. Where it is missing, the unit is in no cell.
     pub value: Option<Expression>,
     /// Numbers that go into sums with other owners'.
     pub numbers: Vec<WholeNumber>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks with")]
+fn is_none(count: &usize) -> bool {
+    *count == 0
+}
+
+/// The first of these, and so many of the last; all of them where there are not as many.
+fn parted<T>(all: &[T], last: usize) -> (&[T], &[T]) {
+    all.split_at(all.len().saturating_sub(last))
 }
 
 /// One register variable at a date.
@@ -305,6 +321,11 @@ impl Question {
         self.right.as_ref().map(|fragment| &fragment.owner)
     }
 
+    /// Conditions over several owners' values: those of the dataset, and those of the question alone.
+    pub fn parted_conditions(&self) -> (&[Joint], &[Joint]) {
+        parted(&self.conditions, self.conditions_of_question)
+    }
+
     /// The number summed in each cell, if there is one.
     pub fn value(&self) -> Option<&ValueColumn> {
         match &self.kind {
@@ -327,6 +348,11 @@ impl Fragment {
     /// Whether every unit is in its one category, known or not: it has no part in a product but by its numbers.
     pub fn is_everyone(&self) -> bool {
         self.filters.is_empty() && self.dimensions.is_empty() && self.value.is_none()
+    }
+
+    /// Filters of the dataset, and those of the question alone.
+    pub fn parted_filters(&self) -> (&[Expression], &[Expression]) {
+        parted(&self.filters, self.filters_of_question)
     }
 
     /// Register variables that the owner reads, in no order.

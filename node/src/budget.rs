@@ -218,7 +218,7 @@ mod tests {
             |of: &u32| Dimension { name: key.of_words(&Hash::of(&of.to_le_bytes())), categories: *of };
         let dimensions: Vec<Dimension> = categories.iter().map(dimension).collect();
         let splits = of_table(&key, &dimensions, None);
-        (population, Asked { population, budget: splits::budget(2000, 10), splits })
+        (population, Asked { population, budget: splits::budget(2000, 1000, 10), splits })
     }
 
     fn charge(budget: &Budget, remainders: &[u32]) -> Result<(), BudgetError> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use kobling_crypto::protocol::narrow_product::NO_CATEGORY;
 use kobling_crypto::protocol::shared_constants::ColumnConstants;
 use kobling_crypto::pseudonym::RecordKeySecret;
-use kobling_disclosure::memory::{Partition, Sketch, asked};
+use kobling_disclosure::memory::{Partition, Sketch};
 use kobling_model::plan::{Question, Side};
 use kobling_model::{Hash, UnitType};
 use kobling_proto::observe::log::Line;
@@ -22,7 +22,7 @@ use crate::linkage::Alignment;
 use crate::memory::{Limits, Versions};
 use crate::node::Node;
 use crate::session::Session;
-use crate::spend::OwnSide;
+use crate::side::Population;
 use crate::values::{Limbs, NO_VALUE};
 
 /// Record keys by unit or by row.
@@ -43,8 +43,6 @@ pub struct OwnColumns {
     pub numbers: Vec<Vec<u32>>,
     /// Linked rows.
     pub rows: usize,
-    /// This owner's side of the population, if it has data in the question.
-    pub side: Option<OwnSide>,
 }
 
 impl OwnColumns {
@@ -58,8 +56,9 @@ impl OwnColumns {
 }
 
 /// A node's units, for the evaluation.
-struct Book {
-    node: Arc<Node>,
+pub struct Book {
+    /// The node.
+    pub node: Arc<Node>,
 }
 
 impl UnitBook for Book {
@@ -107,15 +106,6 @@ pub async fn own_columns(
     let extracted = node.extractor.evaluate(fragment, left, question.unit_type, book, value).await;
     let failed = |_| NodeError::Registers { party: node.me.clone(), step: "extract" };
     let extracted = extracted.map_err(failed)?;
-    // Samples are charged to the population that they are drawn from.
-    let undrawn = match asked::undrawn(fragment) {
-        None => None,
-        Some(whole) => {
-            let book = Arc::new(Book { node: node.clone() });
-            let whole = node.extractor.evaluate(&whole, left, question.unit_type, book, value).await;
-            Some(whole.map_err(failed)?.partition)
-        }
-    };
     // Right cannot tell a unit of the population that it does not have from an empty row, and need not: left has no
     // category there.
     let absent = match left {
@@ -131,16 +121,16 @@ pub async fn own_columns(
     let limbs = value.map(Limbs::of);
     let secret = RecordKeySecret::from_bytes(secret);
     let (of_session, owner, remembering) = (session.clone(), node.me.clone(), node.clone());
+    let keeping = session.clone();
     let versions = Versions::of(fragment);
-    let asked = question.clone();
+    // A question that asks nothing of its population but how many it is makes this side of it known.
+    let population = Population::of(question, side).filter(|population| population.is(fragment));
     let work = move || {
-        let (categories, mut population) = settled(&remembering, unit_type, &versions, extracted.partition)?;
-        if let Some(undrawn) = undrawn {
-            population = settled(&remembering, unit_type, &versions, undrawn)?.1;
+        let (categories, all) = settled(&remembering, unit_type, &versions, extracted.partition)?;
+        if let Some(population) = population {
+            let has_all = absent.as_ref().is_none_or(|absent| absent.category == NO_CATEGORY);
+            population.keep(&remembering, &keeping, &all, has_all);
         }
-        // Where units that this owner does not have count too, its own say nothing of how many there are.
-        let has_all = absent.as_ref().is_none_or(|absent| absent.category == NO_CATEGORY);
-        let own_side = OwnSide::of(&remembering, &asked, side, &population, has_all);
         let (values, numbers) = (extracted.values, extracted.numbers);
         // The population's owner needs record keys for the cells, a value's owner for its fingerprint.
         let keys = match left || values.is_some() {
@@ -152,8 +142,7 @@ pub async fn own_columns(
             .zip(value)
             .map(|(values, form)| values.constants(&secret, unit_type, &keys, &form, &owner));
         let codes = values.map_or_else(Vec::new, |values| values.codes);
-        let constants = constants.unwrap_or_default();
-        let mut columns = OwnColumns { constants, side: own_side, ..OwnColumns::default() };
+        let mut columns = OwnColumns { constants: constants.unwrap_or_default(), ..OwnColumns::default() };
         let Some(alignment) = alignment else {
             let values = limbs.as_ref().map(|limbs| (limbs, codes.as_slice()));
             columns.totals = Some(Totals::of(fragment_categories, &categories, &keys, values));
@@ -187,9 +176,12 @@ pub async fn own_columns(
     tokio::task::spawn_blocking(work).await.map_err(|_| node.internal("extract"))?
 }
 
-/// Categories by unit, and all units in one, with earlier populations in the place of those that differ by very few units (rule 13); they are remembered, durably,
-/// when this returns. Blocking.
-fn settled(
+/// Categories by unit, and all units in one, with earlier populations in the place of those that differ by very few units (rule 13); they are
+/// remembered, durably, when this returns. Blocking.
+///
+/// # Errors
+/// [`NodeError::Memory`].
+pub fn settled(
     node: &Node,
     unit_type: UnitType,
     versions: &Versions,
@@ -254,7 +246,10 @@ async fn aligned(
 }
 
 /// What a session keeps under a name, which may have to come from disk.
-async fn fetch(node: &Arc<Node>, session: &Arc<Session>, name: Hash) -> Result<Option<Kept>, NodeError> {
+///
+/// # Errors
+/// [`NodeError`] where the node stops.
+pub async fn fetch(node: &Arc<Node>, session: &Arc<Session>, name: Hash) -> Result<Option<Kept>, NodeError> {
     let session = session.clone();
     let fetched = tokio::task::spawn_blocking(move || session.shelf.get(&name)).await;
     fetched.map_err(|_| node.internal("extract"))

@@ -35,6 +35,7 @@ use crate::node::Node;
 use crate::peer::{LinkName, LinkTransport, Purpose};
 use crate::protect::{self, Cleared};
 use crate::session::{Fetchable, Granted, Part, Session};
+use crate::side::{OwnSide, own_side};
 use crate::values::{Limbs, step_products};
 use crate::watched::{Failures, Watched};
 
@@ -337,6 +338,14 @@ impl Task {
     /// As [`own_columns`].
     pub async fn own_columns(&self, side: Side) -> Result<Arc<OwnColumns>, NodeError> {
         own_columns(&self.node, &self.session, self.question(), side).await
+    }
+
+    /// This owner's side of the population; none where it has no data in the question. After [`Self::own_columns`], which may make it known.
+    ///
+    /// # Errors
+    /// As [`own_side`].
+    pub async fn own_side(&self, side: Side) -> Result<Option<OwnSide>, NodeError> {
+        own_side(&self.node, &self.session, self.question(), side).await
     }
 
     /// A link of this attempt.

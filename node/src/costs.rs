@@ -64,6 +64,7 @@ mod tests {
             owner: OwnerId::new(owner).expect("a name"),
             sources: Vec::new(),
             filters: Vec::new(),
+            filters_of_question: 0,
             dimensions: vec![dimension],
             value: None,
             numbers: Vec::new(),
@@ -83,6 +84,7 @@ mod tests {
             sums: Vec::new(),
             joints: Vec::new(),
             conditions: Vec::new(),
+            conditions_of_question: 0,
         };
         assert_eq!(row_cost(&question), None, "one owner has all of it");
         question.right = Some(fragment("b", 6));

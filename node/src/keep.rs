@@ -1,5 +1,5 @@
-//! What sessions keep between questions, within a bound for the whole node: alignments, record keys by row, own columns, and
-//! masked blocks of others' ([`crate::once`]).
+//! What sessions keep between questions, within a bound for the whole node: alignments, record keys by row, own columns, own sides of
+//! populations, and masked blocks of others' ([`crate::once`]).
 //!
 //! Reading and reordering a nation's columns takes as long as computing with them, so what a session's questions have needed is kept until
 //! the session ends. All sessions together have the bytes of memory that the configuration gives; beyond them, what was used least recently
@@ -25,7 +25,7 @@ use zeroize::Zeroizing;
 
 use crate::columns::{OwnColumns, RecordKeys};
 use crate::linkage::Alignment;
-use crate::spend::OwnSide;
+use crate::side::OwnSide;
 
 /// How many times the memory files may take before others' blocks are no longer kept.
 const FILES: u64 = 16;
@@ -39,6 +39,8 @@ pub enum Kept {
     Keys(RecordKeys),
     /// Own columns of a fragment.
     Columns(Arc<OwnColumns>),
+    /// The own side of a population.
+    Side(OwnSide),
     /// Masked blocks of another party's columns.
     Blocks(Arc<Vec<Bytes>>),
 }
@@ -247,6 +249,7 @@ impl Kept {
             Self::Alignment(alignment) => 4 * alignment.unit_of_row.len(),
             Self::Keys(keys) => 6 * keys.len(),
             Self::Columns(columns) => columns.bytes(),
+            Self::Side(_) => size_of::<OwnSide>(),
             Self::Blocks(blocks) => blocks.iter().map(Bytes::len).sum(),
         }
     }
@@ -285,11 +288,11 @@ impl Kept {
                 }
                 out.number(columns.numbers.len() as u64);
                 columns.numbers.iter().for_each(|numbers| out.words(numbers));
-                out.number(u64::from(columns.side.is_some()));
-                if let Some(OwnSide { name, size }) = columns.side {
-                    out.0.extend(name.to_bytes());
-                    out.number(u64::from(size));
-                }
+            }
+            Self::Side(OwnSide { name, size }) => {
+                out.number(4);
+                out.0.extend(name.to_bytes());
+                out.number(u64::from(*size));
             }
             Self::Blocks(blocks) => {
                 out.number(3);
@@ -333,16 +336,12 @@ impl Kept {
                 let limbs = limbs.collect::<Option<_>>()?;
                 let numbers = (0..from.length()?).map(|_| from.words()).collect::<Option<_>>()?;
                 let constants = ColumnConstants { fingerprint, mean, width, square_mean, square_width };
-                let side = match from.number()? {
-                    0 => None,
-                    1 => {
-                        let name = Name::from_bytes(from.take(Name::BYTES)?.try_into().ok()?);
-                        Some(OwnSide { name, size: u32::try_from(from.number()?).ok()? })
-                    }
-                    _ => return None,
-                };
-                let columns = OwnColumns { categories, limbs, numbers, constants, rows, totals: None, side };
+                let columns = OwnColumns { categories, limbs, numbers, constants, rows, totals: None };
                 Self::Columns(Arc::new(columns))
+            }
+            4 => {
+                let name = Name::from_bytes(from.take(Name::BYTES)?.try_into().ok()?);
+                Self::Side(OwnSide { name, size: u32::try_from(from.number()?).ok()? })
             }
             3 => {
                 let blocks = (0..from.length()?).map(|_| {
@@ -413,7 +412,6 @@ mod tests {
             constants,
             rows: ROWS,
             totals: None,
-            side: Some(OwnSide { name: Name::from_bytes([first as u8; Name::BYTES]), size: first }),
         }))
     }
 

@@ -35,7 +35,8 @@ use crate::conduct::{Progress, Task};
 use crate::error::{Ending, NodeError};
 use crate::once::{Decision, Offer, Touched};
 use crate::peer::{LinkTransport, Purpose};
-use crate::spend::{OwnSide, SpendError};
+use crate::side::OwnSide;
+use crate::spend::SpendError;
 use crate::watched::{Failures, Watched};
 
 /// Something that a further owner shares.
@@ -103,11 +104,11 @@ impl Task {
             )?;
             Ok::<_, NodeError>((*item, left, right))
         });
-        let (columns, links) = tokio::try_join!(self.own_columns(side), try_join_all(links))?;
+        let own = async { Ok((self.own_columns(side).await?, self.own_side(side).await?)) };
+        let ((columns, own_side), links) = tokio::try_join!(own, try_join_all(links))?;
         let _ = progress.send(Progress::Stage("share")).await;
         let task = Arc::new(self);
-        let (own_side, begin) = (columns.side, links);
-        let begun = task.clone().blocking(move |task| task.begin(own_side, begin)).await?;
+        let begun = task.clone().blocking(move |task| task.begin(own_side, links)).await?;
         let shared = begun.into_iter().map(|begun| {
             let columns = columns.clone();
             task.clone().blocking(move |task| task.share_item(begun, &columns))

@@ -18,27 +18,16 @@
 use kobling_crypto::attempt::Told;
 use kobling_crypto::channel::Channel;
 use kobling_crypto::protocol::ProtocolError;
-use kobling_disclosure::memory::Sketch;
 use kobling_disclosure::memory::asked;
 use kobling_disclosure::memory::spent::{Asked, Name};
 use kobling_disclosure::rule::splits;
-use kobling_model::plan::{Question, Side};
 use kobling_model::rules::Refusal;
 use kobling_proto::observe::log::Line;
 
 use crate::budget::{BudgetError, name_key};
 use crate::conduct::Task;
 use crate::error::NodeError;
-use crate::node::Node;
-
-/// This owner's side of a question's population.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OwnSide {
-    /// What it is called: by its set where that is large enough, else by its words.
-    pub name: Name,
-    /// Its units, with noise that follows from the set; the largest number there is where units count that the owner does not have.
-    pub size: u32,
-}
+use crate::side::OwnSide;
 
 /// Why a question's charge could not be made or agreed on.
 #[derive(Debug)]
@@ -52,25 +41,6 @@ pub enum SpendError {
 impl From<ProtocolError> for SpendError {
     fn from(error: ProtocolError) -> Self {
         Self::Link(error)
-    }
-}
-
-impl OwnSide {
-    /// The side that these units are, named by their set if they are at least as many as make a population.
-    ///
-    /// `has_all`: units that the owner does not have do not count. Else its side is larger than can be said, and another owner's decides.
-    pub fn of(node: &Node, question: &Question, side: Side, units: &Sketch, has_all: bool) -> Option<Self> {
-        let key = name_key(node.founding.secrets().own(), question.unit_type);
-        let set = key.of_set(units);
-        let size = match has_all {
-            true => splits::perturbed_size(units.units(), key.size_key(set)),
-            false => u32::MAX,
-        };
-        let name = match units.units() >= node.policy.now().policy.rules.population_units_min {
-            true => set,
-            false => key.of_words(&asked::side(question, side)?),
-        };
-        Some(Self { name, size })
     }
 }
 
@@ -136,8 +106,9 @@ impl Task {
         let (node, question) = (&self.node, self.question());
         let key = name_key(node.founding.secrets().own(), question.unit_type);
         let sides = sides.iter().map(|name| Name::from_bytes(*name)).collect();
-        let units_per_cell_min = node.policy.now().policy.units_per_cell_min;
-        let budget = splits::budget(own.size, units_per_cell_min);
+        let policy = &node.policy.now().policy;
+        let units_min = policy.rules.population_units_min;
+        let budget = splits::budget(own.size, units_min, policy.units_per_cell_min);
         let asked = Asked {
             population: key.of_population(sides, asked::conditions(&key, question)),
             budget,

@@ -41,7 +41,8 @@ use crate::once::{Blocks, Decision, Offer, Sets, Touched, ahead, names};
 use crate::peer::{LinkTransport, Purpose};
 use crate::protect::{self, Cleared};
 use crate::share::{Item, items, owner_of, purpose};
-use crate::spend::{OwnSide, SpendError};
+use crate::side::OwnSide;
+use crate::spend::SpendError;
 use crate::values::Limbs;
 use crate::watched::{Failures, Watched};
 
@@ -117,8 +118,9 @@ impl Task {
                 false => Ok(RecordKeys::default()),
             }
         };
-        let (columns, keys, to_other, to_dealer, to_sharing) = tokio::try_join!(
-            task.own_columns(side),
+        let own = async { Ok((task.own_columns(side).await?, task.own_side(side).await?)) };
+        let ((columns, own_side), keys, to_other, to_dealer, to_sharing) = tokio::try_join!(
+            own,
             keys,
             task.link(task.other(me), Purpose::Attempt),
             task.link(&task.roles.dealer, Purpose::Attempt),
@@ -127,7 +129,8 @@ impl Task {
         let (links, progress) = (Links { to_other, to_dealer, to_sharing }, progress.clone());
         let work = move |task: &Self| {
             let mut touched = Touched::new(&task.session, task.attempt);
-            let result = task.work_blocking(me, side, (&columns, &keys), links, &progress, &mut touched);
+            let result =
+                task.work_blocking(me, side, (&columns, own_side, &keys), links, &progress, &mut touched);
             touched.settle(matches!(result, Ok(_) | Err(Ending::Refused(_))));
             result
         };
@@ -146,7 +149,7 @@ impl Task {
         &self,
         me: Worker,
         side: Side,
-        (columns, keys): (&OwnColumns, &RecordKeys),
+        (columns, own_side, keys): (&OwnColumns, Option<OwnSide>, &RecordKeys),
         links: Links,
         progress: &mpsc::Sender<Progress>,
         touched: &mut Touched<'_>,
@@ -176,7 +179,7 @@ impl Task {
             };
             sharing.push(Shared { of, item, channel, seed, set: None, decision: Decision::Travel });
         }
-        if !self.spend(me, columns.side, &mut other, &mut sharing, &explain)? {
+        if !self.spend(me, own_side, &mut other, &mut sharing, &explain)? {
             attempt::withdraw(&mut dealer).map_err(explain)?;
             attempt::part(&mut other).map_err(explain)?;
             return Err(Ending::Refused(Refusal::SplitsSpent));

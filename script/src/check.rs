@@ -25,7 +25,7 @@ use crate::edit::Edits;
 use crate::fold;
 use crate::joint::Known;
 use crate::limits::{PLAN_NODES_MAX, QUESTIONS_MAX};
-use crate::locality::{Asked, Filter, NoSides, Population, Sides, conjunction, sides};
+use crate::locality::{Asked, Filter, Filters, NoSides, Population, Sides, conjunction, sides};
 use crate::lower::{Lowered, Lowering};
 use crate::made::Made;
 use crate::near::nearest;
@@ -529,8 +529,8 @@ impl<'a, 's> Checker<'a, '_, 's> {
             asked.dimensions.iter().map(|(_, dimension)| of_dimensions(dimension)).sum();
         let of_value = asked.value.iter().map(|(_, expression)| expression.size()).sum::<usize>();
         self.spend(of_filters + of_dimensions + of_value + 1, statement.span)?;
-        let all: Vec<_> = dataset.filters.iter().chain(filters).cloned().collect();
-        let sides = match sides(&self.known, &self.made, &population, &all, asked, &mut self.joint_work) {
+        let filters = Filters { of_dataset: &dataset.filters, of_question: filters };
+        let sides = match sides(&self.known, &self.made, &population, filters, asked, &mut self.joint_work) {
             Ok(sides) => sides,
             Err(NoSides::Owners(owners)) => {
                 return Err(self.report(statement.span, Problem::TooManyOwners { owners }));
@@ -559,6 +559,7 @@ impl<'a, 's> Checker<'a, '_, 's> {
             sums: sides.sums,
             joints: sides.joints,
             conditions: sides.conditions,
+            conditions_of_question: sides.conditions_of_question,
         });
         Ok(())
     }

@@ -77,6 +77,8 @@ pub(crate) struct Sides {
     pub(crate) sums: Vec<Sum>,
     pub(crate) joints: Vec<Joint>,
     pub(crate) conditions: Vec<Joint>,
+    /// How many of the conditions, the last, are the question's alone.
+    pub(crate) conditions_of_question: usize,
     /// Where each dimension went, in the order given.
     pub(crate) places: Vec<Place>,
     /// Where each part of the value went.
@@ -152,6 +154,21 @@ pub(crate) enum NoSides {
     NotAcross(Vec<(String, OwnerId)>, Obstacle),
 }
 
+/// Filters by whose they are.
+#[derive(Clone, Copy)]
+pub(crate) struct Filters<'a> {
+    pub(crate) of_dataset: &'a [Filter],
+    pub(crate) of_question: &'a [Filter],
+}
+
+impl<'a> Filters<'a> {
+    /// All of them, those of the dataset first, and whether each is the question's alone.
+    fn all(self) -> impl Iterator<Item = (&'a Filter, bool)> {
+        let of_question = self.of_question.iter().map(|filter| (filter, true));
+        self.of_dataset.iter().map(|filter| (filter, false)).chain(of_question)
+    }
+}
+
 /// Puts every filter and dimension, and the value, on its owner's side, and takes apart what several owners have together.
 ///
 /// The second worker is the owner with most categories after the population's: what it has travels once, what others have
@@ -160,13 +177,16 @@ pub(crate) fn sides(
     known: &[Known],
     made: &Made,
     population: &Population,
-    filters: &[Filter],
+    filters: Filters<'_>,
     Asked { dimensions, value }: Asked,
     work: &mut usize,
 ) -> Result<Sides, NoSides> {
     // What several owners have together: conditions, then dimensions.
     let of_several = |owners: &Owners| owners.len() > 1;
-    let conditions: Vec<&Filter> = filters.iter().filter(|filter| of_several(&filter.owners)).collect();
+    let (of_several_owners, of_one): (Vec<(&Filter, bool)>, Vec<_>) =
+        filters.all().partition(|(filter, _)| of_several(&filter.owners));
+    let conditions_of_question = of_several_owners.iter().filter(|(_, of_question)| *of_question).count();
+    let conditions: Vec<&Filter> = of_several_owners.into_iter().map(|(filter, _)| filter).collect();
     let joints: Vec<&(Owners, Dimension)> =
         dimensions.iter().filter(|(owners, _)| of_several(owners)).collect();
     // A condition holds where it is any number but 0.
@@ -192,7 +212,7 @@ pub(crate) fn sides(
             *categories = categories.saturating_mul(count);
         }
     };
-    for filter in filters.iter().filter(|filter| !of_several(&filter.owners)) {
+    for (filter, _) in &of_one {
         counts(filter.owners.keys().next(), 1);
     }
     for (owners, dimension) in dimensions.iter().filter(|(owners, _)| !of_several(owners)) {
@@ -219,10 +239,11 @@ pub(crate) fn sides(
     let mut workshop = Workshop::new(made, &population.owner, right, others);
     workshop.builders[0].source(population.source);
 
-    for filter in filters.iter().filter(|filter| !of_several(&filter.owners)) {
+    for (filter, of_question) in of_one {
         let builder = workshop.of(filter.owners.keys().next());
         let expression = builder.bind(&filter.expression);
         builder.fragment.filters.push(expression);
+        builder.fragment.filters_of_question += usize::from(of_question);
     }
     let mut places = Vec::with_capacity(dimensions.len());
     let mut next_joint = 0..;
@@ -252,7 +273,9 @@ pub(crate) fn sides(
     let right = fragments.next();
     let others = fragments.collect();
     let conditions = conditions_and_joints;
-    let sides = Sides { left, right, others, sums, joints, conditions, places, value: of_value };
+    let value = of_value;
+    let sides =
+        Sides { left, right, others, sums, joints, conditions, conditions_of_question, places, value };
     let too_many = sides.conditions.len() + sides.joints.len() > 0
         && sides.combinations() > JOINT_COMBINATIONS_MAX
         || sides.factors() > QUESTION_FACTORS_MAX
@@ -365,6 +388,7 @@ impl<'a> Builder<'a> {
             preparations: vec![],
             sources: vec![],
             filters: vec![],
+            filters_of_question: 0,
             dimensions: vec![],
             value: None,
             numbers: vec![],

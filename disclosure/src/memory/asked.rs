@@ -4,30 +4,64 @@
 //! of a register are not among them, the hash of the data is. Splits, and conditions over several owners' values, are always named by words: another wording
 //! costs again, and whether two small categories are equal is told to nobody, not even by a budget.
 
-use kobling_model::Hash;
+use std::collections::{BTreeMap, BTreeSet};
+
 use kobling_model::expression::Expression;
 use kobling_model::joint::{Input, Joint};
 use kobling_model::plan::{Category, Edit, Fragment, Place, Question, QuestionKind, Rest, Side, TableShape};
 use kobling_model::preparation::{Column, Preparation, SampleSize, Statistic};
+use kobling_model::{Hash, UnitType};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::spent::{Dimension, Name, NameKey, Split, of_table};
 use crate::rule::splits;
 
-/// An owner's side of a population in words: what its units have to be, whatever is asked of them.
-pub fn side(question: &Question, side: Side) -> Option<Hash> {
-    let fragment = question.fragment(side)?;
-    let mut filters: Vec<Value> = fragment.filters.iter().map(|filter| words(fragment, filter)).collect();
-    filters.sort_by_cached_key(Value::to_string);
+/// An owner's side of the population that a question is about, by itself: the units of the dataset, whatever the question asks of them, and
+/// all that a sample is drawn from. It reads no column that is not needed for that.
+pub fn population(fragment: &Fragment, side: Side) -> Fragment {
+    let filters = fragment.parted_filters().0.to_vec();
+    let owner = fragment.owner.clone();
+    let mut population = Fragment {
+        owner,
+        preparations: Vec::new(),
+        sources: Vec::new(),
+        filters,
+        filters_of_question: 0,
+        dimensions: Vec::new(),
+        value: None,
+        numbers: Vec::new(),
+    };
+    let mut read: BTreeSet<usize> = population.filters.iter().flat_map(Expression::sources).collect();
     // Units without a value in the first import are outside the population.
-    let presence = (side == Side::Left).then(|| words(fragment, &Expression::Source(0)));
-    Some(hash(&("side", &fragment.owner, question.unit_type, presence, filters)))
+    read.extend((side == Side::Left).then_some(0));
+    let columns = || read.iter().filter_map(|at| fragment.sources.get(*at));
+    if columns().any(is_prepared) {
+        // Tables refer to each other by place, and their keys to the columns before them.
+        population.preparations = undrawn(&fragment.preparations);
+        let count = read.last().map_or(0, |last| last + 1);
+        population.sources = fragment.sources.iter().take(count).cloned().collect();
+        return population;
+    }
+    population.sources = columns().cloned().collect();
+    let place: BTreeMap<usize, usize> = read.iter().enumerate().map(|(place, at)| (*at, place)).collect();
+    for filter in &mut population.filters {
+        *filter = filter.with_sources(&mut |at| Expression::Source(place.get(&at).copied().unwrap_or(at)));
+    }
+    population
 }
 
-/// Conditions over several owners' values, which are a part of what the population is.
+/// An owner's side of a [`population`] in words: what its units have to be.
+pub fn words_of(population: &Fragment, side: Side, unit_type: UnitType) -> Hash {
+    let mut filters: Vec<Value> = population.filters.iter().map(|filter| words(population, filter)).collect();
+    filters.sort_by_cached_key(Value::to_string);
+    let presence = (side == Side::Left).then(|| words(population, &Expression::Source(0)));
+    hash(&("side", &population.owner, unit_type, presence, filters))
+}
+
+/// Conditions of the dataset over several owners' values, which are a part of what the population is.
 pub fn conditions(key: &NameKey, question: &Question) -> Vec<Name> {
-    question.conditions.iter().map(|condition| key.of_words(&joint(question, condition))).collect()
+    question.parted_conditions().0.iter().map(|condition| key.of_words(&joint(question, condition))).collect()
 }
 
 /// The splits of its population that a question makes, opened bits among them, where the population has a budget of so many cells.
@@ -37,6 +71,13 @@ pub fn splits(key: &NameKey, question: &Question, budget: u64) -> Vec<Split> {
         QuestionKind::Edit(edit) => vec![of_edit(key, question, edit)],
         QuestionKind::Table(shape) => of_shape(key, question, shape),
     };
+    let part = part(question);
+    if !part.is_empty() {
+        // What a question's own conditions leave is a part of the population, and how many these are is a split of its own.
+        let part = hash(&("part", part));
+        splits.iter_mut().for_each(|split| split.name = key.of_part(split.name, &part));
+        splits.push(Split { name: key.of_words(&part), cells: splits::CELLS_MIN });
+    }
     let drawn = drawn(question);
     if !drawn.is_empty() {
         let drawn = hash(&("drawn", drawn));
@@ -46,18 +87,30 @@ pub fn splits(key: &NameKey, question: &Question, budget: u64) -> Vec<Split> {
     splits
 }
 
-/// The fragment with everybody drawn in each of its samples; none where it has no sample.
-///
-/// The population that is charged is that which samples are drawn from.
-pub fn undrawn(fragment: &Fragment) -> Option<Fragment> {
-    let mut whole = fragment.clone();
-    let mut is_drawn = false;
-    for measure in whole.preparations.iter_mut().flat_map(|table| &mut table.measures) {
+/// The tables with everybody drawn in each sample.
+fn undrawn(tables: &[Preparation]) -> Vec<Preparation> {
+    let mut tables = tables.to_vec();
+    for measure in tables.iter_mut().flat_map(|table| &mut table.measures) {
         if let Statistic::Drawn { size, seed } = &mut measure.statistic {
-            (*size, *seed, is_drawn) = (SampleSize::Units(u32::MAX), 0, true);
+            (*size, *seed) = (SampleSize::Units(u32::MAX), 0);
         }
     }
-    is_drawn.then_some(whole)
+    tables
+}
+
+/// The conditions that are the question's alone, in order.
+fn part(question: &Question) -> Vec<String> {
+    let of_owner = |fragment: &Fragment| -> Vec<String> {
+        let filters = fragment.parted_filters().1;
+        filters.iter().map(|filter| value(&(&fragment.owner, words(fragment, filter))).to_string()).collect()
+    };
+    let of_several = question.parted_conditions().1.iter();
+    let of_several = of_several.map(|condition| value(&joint(question, condition)).to_string());
+    let mut part: Vec<String> =
+        question.fragments().flat_map(|(_, fragment)| of_owner(fragment)).chain(of_several).collect();
+    part.sort_unstable();
+    part.dedup();
+    part
 }
 
 /// All samples of a question, in order.

@@ -79,6 +79,11 @@ impl NameKey {
         self.name("drawn", &[&split.0, &drawn.0])
     }
 
+    /// A split of the part of a population that a question's own conditions leave.
+    pub fn of_part(&self, split: Name, part: &Hash) -> Name {
+        self.name("part", &[&split.0, &part.0])
+    }
+
     /// A bit that was opened of a population, by what it says: a rule and its threshold.
     pub fn of_bit(&self, says: &Hash) -> Name {
         self.name("bit", &[&says.0])

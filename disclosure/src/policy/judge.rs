@@ -177,6 +177,7 @@ mod tests {
             preparations: Vec::new(),
             sources,
             filters: Vec::new(),
+            filters_of_question: 0,
             dimensions: Vec::new(),
             value: None,
             numbers: Vec::new(),
@@ -200,6 +201,7 @@ mod tests {
             sums: Vec::new(),
             joints: Vec::new(),
             conditions: Vec::new(),
+            conditions_of_question: 0,
         }
     }
 

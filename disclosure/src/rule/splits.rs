@@ -56,16 +56,12 @@ pub fn perturbed_size(units: u32, key: u8) -> u32 {
     units.saturating_add_signed(change)
 }
 
-/// What other owners of a question are told of a side's perturbed size: the largest power of two that is not above it, 0 for 0.
-pub fn told_size(perturbed: u32) -> u32 {
-    perturbed.checked_ilog2().map_or(0, |power| 1 << power)
-}
-
-/// Cells that a population of this perturbed size may be cut into.
+/// Cells that a population of this perturbed size may be cut into, where so many units make a population.
 ///
-/// A setting of 0 gives no cells at all rather than all of them.
-pub fn budget(perturbed: u32, units_per_cell_min: u32) -> u64 {
-    u64::from(perturbed.checked_div(units_per_cell_min).unwrap_or(0))
+/// One that is smaller has the budget of the smallest that rule 1 lets pass: rule 1 refuses it, and says why, instead of this one. A setting of 0
+/// gives no cells at all rather than all of them.
+pub fn budget(perturbed: u32, population_units_min: u32, units_per_cell_min: u32) -> u64 {
+    u64::from(perturbed.max(population_units_min).checked_div(units_per_cell_min).unwrap_or(0))
 }
 
 /// Judges what would be spent of a budget, both in cells.
@@ -88,8 +84,11 @@ mod tests {
 
     #[test]
     fn a_budget_is_a_tenth_of_the_perturbed_size_and_spent_to_the_last_cell() {
-        assert_eq!([0, 9, 1000, 1009].map(|size| budget(size, UNITS_PER_CELL)), [0, 0, 100, 100]);
-        assert_eq!((budget(1000, 20), budget(1000, 0)), (50, 0));
+        assert_eq!(
+            [0, 9, 1000, 1009, 1010].map(|size| budget(size, 1000, UNITS_PER_CELL)),
+            [100, 100, 100, 100, 101]
+        );
+        assert_eq!((budget(2000, 1000, 20), budget(1000, 1000, 0)), (100, 0));
         assert_eq!([0, 1000, 275_000].map(of_draw), [10, 100, 27_500]);
         assert_eq!((judge(100, 100), judge(100, 101)), (Ok(()), Err(Refusal::SplitsSpent)));
     }
@@ -99,21 +98,16 @@ mod tests {
         // Of each size, every budget that is possible is possible for one person more or fewer too, but at the noise's far ends.
         let budgets = |units: u32| {
             let mut budgets: Vec<u64> =
-                (0..=u8::MAX).map(|key| budget(perturbed_size(units, key), UNITS_PER_CELL)).collect();
+                (0..=u8::MAX).map(|key| budget(perturbed_size(units, key), 1000, UNITS_PER_CELL)).collect();
             budgets.sort_unstable();
             budgets
         };
-        for units in 1000..1020 {
+        for units in 1010..1030 {
             let (one, other) = (budgets(units), budgets(units + 1));
             let differ = one.iter().zip(&other).filter(|(one, other)| one != other).count();
             assert!(differ < 64, "{units}: {differ} of 256 keys");
         }
         assert!((0..=u8::MAX).all(|key| perturbed_size(0, key) == 0));
-    }
-
-    #[test]
-    fn others_are_told_a_power_of_two_that_is_never_more() {
-        assert_eq!([0, 1, 2, 3, 1023, 1024, u32::MAX].map(told_size), [0, 1, 2, 2, 512, 1024, 1 << 31]);
     }
 
     /// Numbers that look random, the same in every run (SplitMix64).

@@ -48,6 +48,7 @@ fn fragment(sources: Vec<Source>, filters: Vec<Expression>, dimensions: Vec<Dime
         preparations: Vec::new(),
         sources: sources.into_iter().map(Column::Register).collect(),
         filters,
+        filters_of_question: 0,
         dimensions,
         value: None,
         numbers: Vec::new(),

@@ -76,6 +76,7 @@ proptest! {
             preparations: Vec::new(),
             sources: Vec::new(),
             filters,
+            filters_of_question: 0,
             dimensions,
             value: None,
             numbers: Vec::new(),

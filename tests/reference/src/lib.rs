@@ -581,6 +581,7 @@ mod tests {
             preparations: Vec::new(),
             sources: sources.into_iter().map(Column::Register).collect(),
             filters: Vec::new(),
+            filters_of_question: 0,
             dimensions,
             value: None,
             numbers: Vec::new(),
@@ -609,6 +610,7 @@ mod tests {
             sums: Vec::new(),
             joints: Vec::new(),
             conditions: Vec::new(),
+            conditions_of_question: 0,
         }
     }
 

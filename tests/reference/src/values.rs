@@ -361,7 +361,16 @@ mod tests {
         let owner = kobling_model::OwnerId::new("owner").expect("a name");
         let (preparations, sources, filters) = (vec![], vec![], vec![]);
         let (dimensions, numbers) = (vec![], vec![]);
-        let fragment = Fragment { owner, preparations, sources, filters, dimensions, value: None, numbers };
+        let fragment = Fragment {
+            owner,
+            preparations,
+            sources,
+            filters,
+            filters_of_question: 0,
+            dimensions,
+            value: None,
+            numbers,
+        };
         let registers = crate::Registers::default();
         let view = View::of(&fragment, &registers, kobling_model::UnitType::Person, &[0; 32]);
         for bounds in cases {

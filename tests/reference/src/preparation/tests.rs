@@ -192,6 +192,7 @@ fn fragment(preparations: Vec<Preparation>, sources: Vec<Column>) -> Fragment {
         preparations,
         sources,
         filters: vec![],
+        filters_of_question: 0,
         dimensions: vec![],
         value: None,
         numbers: vec![],
