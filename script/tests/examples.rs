@@ -78,10 +78,11 @@ fn every_script_in_the_language_reference_is_in_order() {
 }
 
 /// What a page may consist of.
-const PARTS: [&str; 7] = [
+const PARTS: [&str; 8] = [
     "Form",
     "Options",
     "Example",
+    "What stands below a table",
     "Categories",
     "Means and sums",
     "What to know",
