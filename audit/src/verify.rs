@@ -25,6 +25,9 @@ use crate::log::erasure;
 use crate::tree::{Head, Tree, leaf_hash};
 use crate::walk::{BadEntry, Fault, LastBundle, WalkError, walk};
 
+/// How often a log is read that has another checkpoint each time, and something wrong under each.
+const READINGS_MAX: u32 = 16;
+
 /// An entry whose record is there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Entry {
@@ -58,6 +61,12 @@ pub enum VerifyError {
         #[source]
         source: io::Error,
     },
+    /// Its checkpoint was another each time that it was read, with something wrong under each.
+    #[error("{}: the log changes faster than it can be checked; check a copy of it", path.display())]
+    Changing {
+        /// The folder.
+        path: PathBuf,
+    },
     /// An entry is wrong.
     #[error(transparent)]
     Bad(#[from] BadEntry),
@@ -90,7 +99,7 @@ pub fn verify(folder: &Path) -> Result<VerifiedLog, VerifyError> {
 /// # Errors
 /// As [`verify`].
 pub fn verify_from(source: &(impl Source + ?Sized), path: &Path) -> Result<VerifiedLog, VerifyError> {
-    loop {
+    for _ in 0..READINGS_MAX {
         let checkpoint = read(source, path, CHECKPOINT)?;
         match verify_at(source, path, &checkpoint) {
             // An erasure is told in one checkpoint and can be seen from the next on: look again, where there is a next.
@@ -98,6 +107,7 @@ pub fn verify_from(source: &(impl Source + ?Sized), path: &Path) -> Result<Verif
             checked => return checked,
         }
     }
+    Err(VerifyError::Changing { path: path.to_owned() })
 }
 
 fn read(source: &(impl Source + ?Sized), path: &Path, name: &str) -> Result<Vec<u8>, VerifyError> {

@@ -253,3 +253,40 @@ fn the_format_is_the_published_one() {
     }
     assert_eq!(check(&published).expect("valid").head().count, 17);
 }
+
+/// A log whose first record is wrong, with another checkpoint each time that it is read.
+struct Changing {
+    files: Files,
+    other: Vec<u8>,
+    readings: std::cell::Cell<u32>,
+}
+
+impl Source for Changing {
+    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        if name != CHECKPOINT {
+            return self.files.read(name);
+        }
+        self.readings.set(self.readings.get() + 1);
+        Ok(if self.readings.get().is_multiple_of(2) {
+            self.other.clone()
+        } else {
+            self.files[CHECKPOINT].clone()
+        })
+    }
+
+    fn widths(&self, folder: &str) -> io::Result<Vec<usize>> {
+        self.files.widths(folder)
+    }
+}
+
+#[test]
+fn a_log_that_changes_whenever_it_is_read_is_given_up_after_some_readings() {
+    let mut files = log(3);
+    let other = log(2)[CHECKPOINT].clone();
+    let record = files.get_mut("records/000.jsonl").expect("records");
+    record[0] ^= 1;
+    let changing = Changing { files, other, readings: std::cell::Cell::new(0) };
+    let checked = verify_from(&changing, Path::new("copy"));
+    assert!(matches!(checked, Err(VerifyError::Changing { .. })), "{checked:?}");
+    assert_eq!(changing.readings.get(), 2 * READINGS_MAX);
+}

@@ -136,7 +136,7 @@ fn lay_side_by_side(broker: &OwnerId, logs: &[Given], held: &Held, json: bool) -
 /// The log, or which entry is bad.
 fn checked(path: &Path) -> anyhow::Result<Result<VerifiedLog, VerifyError>> {
     match verify(path) {
-        Err(error @ VerifyError::Unreadable { .. }) => {
+        Err(error @ (VerifyError::Unreadable { .. } | VerifyError::Changing { .. })) => {
             Err(unusable_because(format!("{} cannot be checked", path.display()), error))
         }
         checked => Ok(checked),
