@@ -1,9 +1,9 @@
 //! Small logs for the tests of this crate.
 
 use kobling_model::plan::Release;
-use kobling_model::record::{Asker, Event, Execution, Outcome};
+use kobling_model::record::{Asker, Event, Execution, Outcome, RegisterVariable};
 use kobling_model::rules::{Refusal, Rules};
-use kobling_model::{AttemptId, DatastoreId, Hash, JobId, OwnerId, SessionId, Version};
+use kobling_model::{AttemptId, DatastoreId, Hash, JobId, OwnerId, SessionId, VariableName, Version};
 use tempfile::TempDir;
 
 use crate::checkpoint::LogKey;
@@ -40,6 +40,11 @@ pub fn release(id: &str, owner_id: &str) -> Release {
     Release { datastore, version: Version { major: 54, minor: 0, patch: 1 }, owner: owner(owner_id) }
 }
 
+pub fn variable(datastore: &str, name: &str) -> RegisterVariable {
+    let datastore = DatastoreId::new(datastore).expect("valid");
+    RegisterVariable { datastore, variable: VariableName::new(name).expect("valid") }
+}
+
 /// A question over ssb and krg; the attempt is all that sets two of them apart.
 pub fn execution(number: u8) -> Execution {
     Execution {
@@ -62,6 +67,8 @@ pub fn execution(number: u8) -> Execution {
         owners: vec![owner("ssb"), owner("krg")],
         sharing: vec![],
         releases: vec![release("no.ssb.fdb", "ssb"), release("no.krg", "krg")],
+        // Before variables were named.
+        variables: vec![],
         rules: Rules {
             population_units_min: 1000,
             perturbation_table: Hash::of(b"table"),

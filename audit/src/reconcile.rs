@@ -6,7 +6,7 @@
 //! 2. What the broker answered (released, passed or refused) every owner named in the broker's opening has
 //!    opened and ended in the same way; an owner that the opening names as sharing, and no other, by having shared.
 //! 3. Where two parties have opened the same attempt, they say the same about it: session, job, asker,
-//!    signed request, script, plan, question, owners, who of them shares, releases, rules.
+//!    signed request, script, plan, question, owners, who of them shares, releases, variables, rules.
 //! 4. No node has opened what the broker has not, nor refused a request that the broker does not tell of.
 //!
 //! **Failed attempts** release nothing, so they may be missing at a party that they never reached, and may have no
@@ -129,6 +129,7 @@ pub enum What {
     Owners,
     Sharing,
     Releases,
+    Variables,
     Rules,
     Outcome,
 }
@@ -146,6 +147,7 @@ impl fmt::Display for What {
             Self::Owners => "the owners",
             Self::Sharing => "who shares columns",
             Self::Releases => "the versions of the data",
+            Self::Variables => "the variables",
             Self::Rules => "the rules",
             Self::Outcome => "how it ended",
         })
@@ -376,6 +378,7 @@ fn differences(party: &OwnerId, broker: &Execution, node: &Execution) -> impl It
         (What::Owners, set(&broker.owners) == set(&node.owners)),
         (What::Sharing, set(&broker.sharing) == set(&node.sharing)),
         (What::Releases, set(&broker.releases) == set(&node.releases)),
+        (What::Variables, set(&broker.variables) == set(&node.variables)),
         (What::Rules, broker.rules == node.rules),
     ];
     mismatches(party, broker.attempt, facts)
@@ -396,7 +399,9 @@ mod tests {
     use kobling_model::{Hash, JobId, SessionId};
 
     use super::*;
-    use crate::fixture::{attempt, broker, execution, log_of, opening, outcome, owner, release, ssb};
+    use crate::fixture::{
+        attempt, broker, execution, log_of, opening, outcome, owner, release, ssb, variable,
+    };
 
     fn released(content: &str) -> Outcome {
         Outcome::Released { content: Hash::of(content.as_bytes()) }
@@ -477,7 +482,7 @@ mod tests {
     #[test]
     fn a_fact_that_a_node_tells_differently_is_named() {
         type Change = fn(&mut Execution);
-        let changes: [(What, Change); 11] = [
+        let changes: [(What, Change); 12] = [
             (What::Session, |question| question.session = SessionId([9; 16])),
             (What::Job, |question| question.job = JobId([9; 16])),
             (What::Asker, |question| question.asked_by.researcher = "another".into()),
@@ -488,6 +493,7 @@ mod tests {
             (What::Owners, |question| question.owners.push(owner("fhi"))),
             (What::Sharing, |question| question.sharing.push(owner("krg"))),
             (What::Releases, |question| question.releases[0] = release("no.ssb.other", "ssb")),
+            (What::Variables, |question| question.variables.push(variable("no.krg", "DIAGNOSE"))),
             (What::Rules, |question| question.rules.small_cell_units_max = 3),
         ];
         for (what, change) in changes {

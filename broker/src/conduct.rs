@@ -165,6 +165,7 @@ fn execution(
         owners: question.owners().cloned().collect(),
         sharing: question.sharing().cloned().collect(),
         releases: run.plan.releases.clone(),
+        variables: question.variables(),
         rules: joined.clone(),
     }
 }

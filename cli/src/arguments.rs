@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use kobling_audit::select::{Ended, Filter, RuleFilter, VariableFilter};
+use kobling_audit::summary::from_utc;
 use kobling_model::unit::NotAUnitType;
 use kobling_model::{Day, OwnerId, UnitType};
 use kobling_synth::invent::PEOPLE_MAX;
@@ -288,10 +290,25 @@ pub enum AuditCommand {
         #[arg(long, value_name = "CHECKPOINT")]
         noted: Vec<PathBuf>,
     },
-    /// Show who asked what of which data, and how it ended.
+    /// List questions, one a line: when, by whom, of whose data and which variables, and how each ended.
+    List {
+        /// The folders of logs; or one folder with a federation.toml and a folder for each party.
+        #[arg(required = true)]
+        logs: Vec<PathBuf>,
+        #[command(flatten)]
+        filter: FilterArguments,
+        /// Print questions as JSON, one a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show all that a log tells: what its operator did, requests that were not taken, and every question in full.
+    ///
+    /// With a filter other than of time, the questions that fit it.
     Show {
         /// The log.
         log: PathBuf,
+        #[command(flatten)]
+        filter: FilterArguments,
         /// Print entries as JSON, one a line.
         #[arg(long)]
         json: bool,
@@ -308,6 +325,54 @@ pub enum AuditCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// Which questions. All that is given must hold.
+#[derive(Debug, Args)]
+pub struct FilterArguments {
+    /// Opened at this time or later, in UTC: YYYY-MM-DD, or "YYYY-MM-DD hh:mm:ss".
+    #[arg(long, value_name = "TIME", value_parser = time_ms)]
+    pub since: Option<u64>,
+    /// Opened before this time.
+    #[arg(long, value_name = "TIME", value_parser = time_ms)]
+    pub before: Option<u64>,
+    /// Asked by this researcher, as the platform names people.
+    #[arg(long, value_name = "NAME")]
+    pub researcher: Option<String>,
+    /// Asked by somebody of this institution.
+    #[arg(long, value_name = "NAME")]
+    pub institution: Option<String>,
+    /// Asked for this purpose.
+    #[arg(long, value_name = "TEXT")]
+    pub purpose: Option<String>,
+    /// Asked of this owner's data.
+    #[arg(long, value_name = "NAME", value_parser = party)]
+    pub owner: Option<OwnerId>,
+    /// Asked of this variable: NAME or DATASTORE/NAME.
+    #[arg(long, value_name = "VARIABLE")]
+    pub variable: Option<VariableFilter>,
+    /// Ended by this rule, by its code: population-floor, small-cells, splits-spent or edit-not-carried-out.
+    #[arg(long, value_name = "CODE")]
+    pub rule: Option<RuleFilter>,
+    /// Ended so: released, passed, not-carried-out, shared, refused, failed or not-recorded.
+    #[arg(long, value_name = "ENDING")]
+    pub outcome: Option<Ended>,
+}
+
+impl From<FilterArguments> for Filter {
+    fn from(given: FilterArguments) -> Self {
+        Self {
+            since_ms: given.since,
+            before_ms: given.before,
+            researcher: given.researcher,
+            institution: given.institution,
+            purpose: given.purpose,
+            owner: given.owner,
+            variable: given.variable,
+            rule: given.rule,
+            ended: given.outcome,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -366,6 +431,10 @@ fn units(text: &str) -> Result<(UnitType, u32), String> {
 fn overlap(text: &str) -> Result<f64, String> {
     let part: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
     if (0.01..=1.0).contains(&part) { Ok(part) } else { Err("not between 0.01 and 1".to_owned()) }
+}
+
+fn time_ms(text: &str) -> Result<u64, &'static str> {
+    from_utc(text).ok_or("a time is YYYY-MM-DD or \"YYYY-MM-DD hh:mm:ss\", in UTC, from 1970 on")
 }
 
 fn party(text: &str) -> Result<OwnerId, String> {

@@ -8,11 +8,14 @@
 //! Whatever the outcomes, a script asks the same questions at the same places of the list; and up to and with an edit's
 //! own question the plans with either outcome of it are the same, but for [`Plan::edits`].
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::expression::{Expression, Value, ValueType};
 use crate::joint::{Joint, Sum, WholeNumber};
 use crate::preparation::{Column, Preparation};
+use crate::record::RegisterVariable;
 use crate::value::ValueColumn;
 use crate::{DatastoreId, Day, Hash, OwnerId, UnitType, VariableName, Version};
 
@@ -319,6 +322,16 @@ impl Question {
     /// The second owner, if the question has one.
     pub fn right_owner(&self) -> Option<&OwnerId> {
         self.right.as_ref().map(|fragment| &fragment.owner)
+    }
+
+    /// Register variables that its owners read, in order, each once.
+    pub fn variables(&self) -> Vec<RegisterVariable> {
+        let registers = self.fragments().flat_map(|(_, fragment)| fragment.registers());
+        let variables = registers.map(|source| RegisterVariable {
+            datastore: source.datastore.clone(),
+            variable: source.variable.clone(),
+        });
+        variables.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Conditions over several owners' values: those of the dataset, and those of the question alone.

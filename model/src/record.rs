@@ -1,10 +1,12 @@
 //! What a node or the broker writes down before anything leaves.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Release;
 use crate::rules::{Refusal, Rules, Warning};
-use crate::{AttemptId, Hash, JobId, OwnerId, SessionId};
+use crate::{AttemptId, DatastoreId, Hash, JobId, OwnerId, SessionId, VariableName};
 
 /// One entry of a party's audit log, without the tree that `kobling-audit` commits to it with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,8 +121,26 @@ pub struct Execution {
     pub sharing: Vec<OwnerId>,
     /// Exact versions of the data.
     pub releases: Vec<Release>,
+    /// Register variables that it reads, of all owners, in order. None in records of before they were named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variables: Vec<RegisterVariable>,
     /// Numbers of the rules in force.
     pub rules: Rules,
+}
+
+/// A variable of a datastore, of whatever version and date.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RegisterVariable {
+    /// The datastore.
+    pub datastore: DatastoreId,
+    /// The variable.
+    pub variable: VariableName,
+}
+
+impl fmt::Display for RegisterVariable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.datastore, self.variable)
+    }
 }
 
 /// Who asked: what the platform's certificate proves to the broker, and what the platform says.

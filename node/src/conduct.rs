@@ -186,6 +186,7 @@ impl Node {
             owners: sorted(asked.owners()),
             sharing: sorted(asked.sharing()),
             releases: granted.plan.releases.clone(),
+            variables: asked.variables(),
             rules: rules.clone(),
         };
         let plan = execution.plan;

@@ -149,7 +149,7 @@ pub async fn status(config: &Config, state: &StateDir) -> Result<Status, StartEr
 
 fn last_question(state: &StateDir) -> Option<LastQuestion> {
     let log = kobling_audit::verify(&state.audit()).ok()?;
-    let question = summary::questions(&log).into_iter().next_back()?;
+    let question = summary::questions(log.entries()).into_iter().next_back()?;
     let asker = &question.execution.asked_by;
     let outcome = question.ending.as_ref().and_then(|ending| {
         serde_json::to_value(ending.outcome).ok()?.get("outcome")?.as_str().map(str::to_owned)

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use kobling_audit::select::Filter;
+use kobling_audit::summary::{QuestionRow, questions};
 use kobling_audit::verify::{VerifiedLog, VerifyError};
 use kobling_audit::{reconcile, verify};
 use kobling_model::OwnerId;
+use serde::Serialize;
 
 use self::given::{Given, Held, gathered};
 use super::{print, print_json};
@@ -25,7 +28,8 @@ pub fn run(arguments: AuditArguments) -> anyhow::Result<Exit> {
         AuditCommand::Verify { logs, federation, noted } => {
             verify_all(&logs, Held::read(federation.as_deref(), noted)?)
         }
-        AuditCommand::Show { log, json } => show(&log, json),
+        AuditCommand::List { logs, filter, json } => list(&logs, &filter.into(), json),
+        AuditCommand::Show { log, filter, json } => show(&log, &filter.into(), json),
         AuditCommand::Reconcile { broker, logs, json } => match gathered(&logs)? {
             Some((roster, logs)) => {
                 let broker = broker.unwrap_or_else(|| roster.broker.id.clone());
@@ -43,15 +47,19 @@ pub fn run(arguments: AuditArguments) -> anyhow::Result<Exit> {
     }
 }
 
-fn verify_all(paths: &[PathBuf], mut held: Held) -> anyhow::Result<Exit> {
-    let given = match gathered(paths)? {
-        // The file that the auditor names counts before the one that lies with the logs.
+/// The logs that are meant by folders. Those that lie with a federation file are held against its keys, where nobody has named another.
+fn all_of(paths: &[PathBuf], held: &mut Held) -> anyhow::Result<Vec<Given>> {
+    Ok(match gathered(paths)? {
         Some((roster, logs)) => {
             held.roster.get_or_insert(roster);
             logs
         }
         None => paths.iter().map(|path| Given { party: None, path: path.clone() }).collect(),
-    };
+    })
+}
+
+fn verify_all(paths: &[PathBuf], mut held: Held) -> anyhow::Result<Exit> {
+    let given = all_of(paths, &mut held)?;
     let mut logs = Vec::new();
     for one in &given {
         if let Some(log) = held_against(one, &held)? {
@@ -89,7 +97,39 @@ fn whole(log: &VerifiedLog, key_is_pinned: bool) -> String {
     format!("log of {party}, {entries}, head {head}, signed by {key}{pinned}")
 }
 
-fn show(path: &Path, json: bool) -> anyhow::Result<Exit> {
+/// A question with the party whose log it is in.
+#[derive(Serialize)]
+struct Listed<'a> {
+    party: &'a OwnerId,
+    #[serde(flatten)]
+    question: &'a QuestionRow<'a>,
+}
+
+/// Nothing is listed where a log does not verify: what is missing could be what was looked for.
+fn list(paths: &[PathBuf], filter: &Filter, json: bool) -> anyhow::Result<Exit> {
+    let mut held = Held::default();
+    let given = all_of(paths, &mut held)?;
+    let logs: Vec<Option<VerifiedLog>> =
+        given.iter().map(|one| held_against(one, &held)).collect::<anyhow::Result<_>>()?;
+    let Some(logs) = logs.into_iter().collect::<Option<Vec<_>>>() else { return Ok(Exit::REJECTED) };
+    let of_log = |log| -> Vec<(&OwnerId, QuestionRow<'_>)> {
+        let log: &VerifiedLog = log;
+        let rows = questions(log.entries()).into_iter().filter(|row| filter.takes(row));
+        rows.map(|row| (log.party(), row)).collect()
+    };
+    let mut rows: Vec<_> = logs.iter().flat_map(of_log).collect();
+    rows.sort_by_key(|(party, row)| (row.opened_ms, *party, row.opened_at));
+    if !json {
+        print(&render::audit::list(&rows));
+        return Ok(Exit::DONE);
+    }
+    for (party, question) in &rows {
+        print_json(&Listed { party, question })?;
+    }
+    Ok(Exit::DONE)
+}
+
+fn show(path: &Path, filter: &Filter, json: bool) -> anyhow::Result<Exit> {
     let log = match checked(path)? {
         Ok(log) => log,
         Err(error) => {
@@ -97,12 +137,13 @@ fn show(path: &Path, json: bool) -> anyhow::Result<Exit> {
             return Ok(Exit::REJECTED);
         }
     };
+    let entries = filter.entries(log.entries());
     if json {
-        for entry in log.entries() {
+        for entry in entries {
             print_json(entry)?;
         }
     } else {
-        print(&render::audit::log(&log));
+        print(&render::audit::log(&log, &entries));
     }
     Ok(Exit::DONE)
 }

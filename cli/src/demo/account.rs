@@ -143,7 +143,7 @@ pub fn check_records(place: &Place, federation: &Federation) -> anyhow::Result<R
     let mut out = "Records\n".to_owned();
     for party in federation.parties() {
         let log = &logs[&party.id];
-        let asked = summary::questions(log);
+        let asked = summary::questions(log.entries());
         let ended = asked.iter().filter(|question| question.ending.is_some()).count();
         line(
             &mut out,

@@ -3,17 +3,24 @@
 use std::fmt::Write;
 
 use kobling_audit::summary::{Ending, QuestionRow, operator_acts, questions, refused_requests, utc};
-use kobling_audit::verify::VerifiedLog;
+use kobling_audit::verify::{Entry, VerifiedLog};
 use kobling_model::OwnerId;
 use kobling_model::record::{Event, Execution, Outcome};
 
-use super::{counted, plain};
+use comfy_table::{ContentArrangement, Table as Sheet, presets};
 
-/// What the operator did, then every question with who asked and how it ended.
-pub fn log(log: &VerifiedLog) -> String {
+use super::{counted, plain, whole};
+
+/// Of some entries of a log what the operator did, then every question with who asked and how it ended.
+pub fn log(log: &VerifiedLog, entries: &[&Entry]) -> String {
     let party = log.party();
-    let mut out = format!("Log of {party}: {}.\n", counted(log.entries().len(), "entry", "entries"));
-    let acts: Vec<_> = operator_acts(log).collect();
+    let all = counted(log.entries().len(), "entry", "entries");
+    let mut out = match entries.len() == log.entries().len() {
+        true => format!("Log of {party}: {all}.\n"),
+        false => format!("Log of {party}: {} of {all}.\n", whole(entries.len() as u64)),
+    };
+    let entries = || entries.iter().copied();
+    let acts: Vec<_> = operator_acts(entries()).collect();
     if !acts.is_empty() {
         out.push_str("\nWhat the operator did\n");
     }
@@ -47,7 +54,7 @@ pub fn log(log: &VerifiedLog) -> String {
         };
         line(&mut out, format_args!("  {:>5}  {}  {act}", entry.index, utc(entry.record.written_ms)));
     }
-    let refused: Vec<_> = refused_requests(log).collect();
+    let refused: Vec<_> = refused_requests(entries()).collect();
     if !refused.is_empty() {
         out.push_str("\nRequests that were not taken\n");
     }
@@ -64,7 +71,7 @@ pub fn log(log: &VerifiedLog) -> String {
             ),
         );
     }
-    let rows = questions(log);
+    let rows = questions(entries());
     if !rows.is_empty() {
         out.push_str("\nQuestions\n");
     }
@@ -72,6 +79,46 @@ pub fn log(log: &VerifiedLog) -> String {
         question(&mut out, row);
     }
     out
+}
+
+/// Questions with the party whose log each is in, one a line.
+pub fn list(rows: &[(&OwnerId, QuestionRow<'_>)]) -> String {
+    if rows.is_empty() {
+        return "No question found.\n".to_owned();
+    }
+    let mut sheet = Sheet::new();
+    sheet.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    sheet.set_header(["Log", "Entry", "Opened (UTC)", "Asked by", "Of", "Owners", "Variables", "Ended"]);
+    for (party, row) in rows {
+        let execution = row.execution;
+        sheet.add_row([
+            party.to_string(),
+            row.opened_at.to_string(),
+            utc(row.opened_ms),
+            plain(&execution.asked_by.researcher),
+            plain(&execution.asked_by.institution),
+            names(&execution.owners),
+            names(&execution.variables),
+            row.ending.map_or("not recorded".to_owned(), |ending| ended(ending.outcome)),
+        ]);
+    }
+    format!("{}\n{}\n", sheet.trim_fmt(), counted(rows.len(), "question", "questions"))
+}
+
+fn ended(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Released { .. } => "released".to_owned(),
+        Outcome::Passed => "passed".to_owned(),
+        Outcome::NotCarriedOut { rule } => format!("not carried out: {}", rule.code()),
+        Outcome::Shared => "shared".to_owned(),
+        Outcome::Refused { rule } => format!("refused: {}", rule.code()),
+        Outcome::Failed { party, step } => format!("failed at {party}: {}", plain(step)),
+    }
+}
+
+fn names(names: &[impl ToString]) -> String {
+    let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+    names.join(", ")
 }
 
 fn question(out: &mut String, row: &QuestionRow<'_>) {
@@ -99,6 +146,9 @@ fn question(out: &mut String, row: &QuestionRow<'_>) {
     let releases: Vec<_> =
         releases.iter().map(|release| format!("{} {}", release.datastore, release.version)).collect();
     line(out, format_args!("         of {}: {}", owners.join(", "), releases.join(", ")));
+    if !execution.variables.is_empty() {
+        line(out, format_args!("         reads {}", names(&execution.variables)));
+    }
     line(
         out,
         format_args!(

@@ -7,6 +7,7 @@ use std::time::Duration;
 use kobling_audit::{AuditLog, LogKey};
 use kobling_model::OwnerId;
 use kobling_model::record::Event;
+use serde_json::Value;
 
 use crate::federation::{PARTIES, federation};
 use crate::program::{folder, run};
@@ -136,6 +137,88 @@ fn the_logs_of_a_whole_federation_are_checked_from_one_folder() {
     copy_log(&federation.state("krg").join("audit"), &all.join("fhi/audit"));
     verify(&all).with(1).says(&["the log of krg stands where that of fhi should"]);
     assert!(reconcile(&all).with(1).out.contains("fhi"));
+}
+
+#[test]
+fn questions_are_listed_by_who_asked_what_and_how_it_ended() {
+    let federation = federation();
+    let log = federation.state("ssb").join("audit");
+    let list = |filters: &[&str]| {
+        let command = [Path::new("audit"), Path::new("list"), &log].map(|part| part.as_os_str().to_owned());
+        run(command.into_iter().chain(filters.iter().map(Into::into)))
+    };
+    let questions = |filters: &[&str]| -> Vec<Value> {
+        let listed = list(&[filters, &["--json"]].concat()).with(0).out;
+        listed.lines().map(|line| serde_json::from_str(line).expect("a question")).collect()
+    };
+
+    // Other tests ask meanwhile: what is listed of a filter fits it, and what fits was there before.
+    let all = questions(&["--outcome", "released"]);
+    let one = &all[0];
+    let (asker, execution) = (&one["execution"]["asked_by"], &one["execution"]);
+    let text = |of: &Value| of.as_str().expect("a text").to_owned();
+    let variable = text(&execution["variables"][0]["variable"]);
+    let named = format!("{}/{variable}", text(&execution["variables"][0]["datastore"]));
+    let owner = text(&execution["owners"][0]);
+    let filters = [
+        ("--researcher", text(&asker["researcher"])),
+        ("--institution", text(&asker["institution"])),
+        ("--purpose", text(&asker["purpose"])),
+        ("--owner", owner),
+        ("--variable", variable),
+        ("--variable", named),
+        ("--since", "2020-01-01".to_owned()),
+        ("--before", "9999-12-31 23:59:59".to_owned()),
+    ];
+    for (option, given) in &filters {
+        assert!(questions(&[option, given, "--outcome", "released"]).contains(one), "{option} {given}");
+    }
+    assert!(all.iter().all(|question| question["ending"]["outcome"]["outcome"] == "released"));
+    for filter in [
+        ["--researcher", "Nobody"],
+        ["--owner", "nobody"],
+        ["--variable", "NOTHING"],
+        ["--before", "2020-01-01"],
+    ] {
+        assert_eq!(questions(&filter), Vec::<Value>::new());
+        assert!(list(&filter).with(0).out.contains("No question found."));
+    }
+    let shown = list(&["--outcome", "released"]).with(0).out;
+    assert!(shown.contains(&filters[0].1) && shown.contains(&filters[5].1), "{shown}");
+
+    // The log of each party that took part tells of a question that was released.
+    let command = [Path::new("audit"), Path::new("list"), federation.folder(), Path::new("--json")];
+    let everywhere = run(command).with(0).out;
+    let told = everywhere.lines().map(|line| serde_json::from_str::<Value>(line).expect("a question"));
+    let attempt = &execution["attempt"];
+    let told: Vec<_> =
+        told.filter(|of| of["execution"]["attempt"] == *attempt).map(|of| text(&of["party"])).collect();
+    let owners = execution["owners"].as_array().expect("owners").iter().map(text);
+    for party in owners.chain(["broker".to_owned()]) {
+        assert_eq!(told.iter().filter(|of| **of == party).count(), 1, "{party} of {told:?}");
+    }
+}
+
+#[test]
+fn filters_that_say_nothing_are_refused_and_nothing_is_listed_of_a_log_that_is_not_whole() {
+    let federation = federation();
+    let home = folder();
+    let copy = home.path().join("audit");
+    copy_log(&federation.state("ssb").join("audit"), &copy);
+    for (option, given, says) in [
+        ("--since", "yesterday", "YYYY-MM-DD"),
+        ("--rule", "small", "no rule"),
+        ("--outcome", "gone", "not-recorded"),
+        ("--variable", "a/", "DATASTORE/NAME"),
+    ] {
+        let command = [Path::new("audit"), Path::new("list"), &copy, Path::new(option), Path::new(given)];
+        run(command).with(64).says(&[says]);
+    }
+    let records = copy.join("records/000.jsonl");
+    let forged = fs::read_to_string(&records).expect("a log").replacen("A researcher", "B researcher", 1);
+    fs::write(&records, forged).expect("written");
+    let listed = run([Path::new("audit"), Path::new("list"), &copy]).with(1);
+    assert!(listed.out.is_empty(), "{}", listed.out);
 }
 
 #[test]
