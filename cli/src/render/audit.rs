@@ -87,7 +87,7 @@ pub fn list(rows: &[(&OwnerId, QuestionRow<'_>)]) -> String {
         return "No question found.\n".to_owned();
     }
     let mut sheet = Sheet::new();
-    sheet.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    sheet.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     sheet.set_header(["Log", "Entry", "Opened (UTC)", "Asked by", "Of", "Owners", "Variables", "Ended"]);
     for (party, row) in rows {
         let execution = row.execution;
