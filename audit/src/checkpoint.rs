@@ -10,7 +10,8 @@
 //! ```
 //!
 //! The key is the party's `signing_key` of the roster, which also signs what a worker hands to the broker. Those messages begin
-//! with `kobling partial aggregate`, so none of them is a checkpoint.
+//! with `kobling partial aggregate`, so none of them is a checkpoint. It also cosigns others' checkpoints, under a kind of its own:
+//! [`crate::cosignature`].
 
 use std::fmt;
 
@@ -19,6 +20,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use kobling_model::{Hash, OwnerId};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 
+use crate::note::{Note, NoteSignature, key_hash, signature_line};
 use crate::tree::Head;
 
 /// The kind of key in a signed note: Ed25519.
@@ -63,6 +65,12 @@ impl LogKey {
         Ok(Self { pair: Ed25519KeyPair::from_pkcs8(document).map_err(|_| NotAKey)? })
     }
 
+    /// A key that tests share.
+    #[cfg(test)]
+    pub(crate) fn of_seed(seed: &[u8; 32]) -> Self {
+        Self { pair: Ed25519KeyPair::from_seed_unchecked(seed).expect("32 bytes are a seed") }
+    }
+
     /// The public part, as the key of `party`.
     pub fn public(&self, party: &OwnerId) -> PublicKey {
         let key = self.pair.public_key().as_ref().try_into().expect("an Ed25519 key has 32 bytes");
@@ -72,10 +80,12 @@ impl LogKey {
     /// Signs the head of the party's log.
     pub fn sign(&self, party: &OwnerId, head: &Head) -> String {
         let body = body(party, head);
-        let signature = self.pair.sign(body.as_bytes());
-        let hash = self.public(party).hash();
-        let signed = BASE64.encode([hash.as_slice(), signature.as_ref()].concat());
-        format!("{body}\n\u{2014} {} {signed}\n", origin(party))
+        let signature = self.sign_bytes(body.as_bytes());
+        format!("{body}\n{}", signature_line(&origin(party), self.public(party).hash(), &signature))
+    }
+
+    pub(crate) fn sign_bytes(&self, message: &[u8]) -> [u8; 64] {
+        self.pair.sign(message).as_ref().try_into().expect("an Ed25519 signature has 64 bytes")
     }
 }
 
@@ -130,41 +140,64 @@ impl PublicKey {
         }
     }
 
-    /// First four bytes of SHA-256 of name, line feed, kind and key.
-    fn hash(&self) -> [u8; 4] {
-        let name = origin(&self.party);
-        let hash = Hash::of(&[name.as_bytes(), b"\n", &[ED25519_KIND], &self.key].concat());
-        [hash.0[0], hash.0[1], hash.0[2], hash.0[3]]
+    /// Name of the party's log, and of its keys.
+    pub(crate) fn origin(&self) -> String {
+        origin(&self.party)
     }
 
-    /// The head in a checkpoint that this key has signed.
+    pub(crate) fn key(&self) -> &[u8; 32] {
+        &self.key
+    }
+
+    /// Which key this is, among those of its name.
+    pub(crate) fn hash(&self) -> [u8; 4] {
+        key_hash(&self.origin(), ED25519_KIND, &self.key)
+    }
+
+    /// The head in a checkpoint that this key has signed, and nobody else.
     ///
     /// # Errors
     /// [`CheckpointFault`].
     pub fn open(&self, checkpoint: &[u8]) -> Result<Head, CheckpointFault> {
+        let note = Note::read(checkpoint).ok_or(CheckpointFault::Malformed)?;
+        let head = self.head(note.text)?;
+        match &note.signatures[..] {
+            [signature] if signature.name != self.origin() => Err(CheckpointFault::Malformed),
+            [signature] if self.has_signed(note.text, signature) => Ok(head),
+            [_] => Err(CheckpointFault::Signature),
+            _ => Err(CheckpointFault::Malformed),
+        }
+    }
+
+    /// The head in a checkpoint that this key has signed, whoever else has; and the line by which it has.
+    pub(crate) fn open_among<'a>(&self, note: &Note<'a>) -> Result<(Head, &'a str), CheckpointFault> {
+        let head = self.head(note.text)?;
+        let own = note.signatures.iter().find(|signature| self.has_signed(note.text, signature));
+        own.map(|own| (head, own.line)).ok_or(CheckpointFault::Signature)
+    }
+
+    /// The head that a checkpoint of the party's log tells of, whoever has signed it.
+    fn head(&self, text: &str) -> Result<Head, CheckpointFault> {
         let malformed = CheckpointFault::Malformed;
-        let text = std::str::from_utf8(checkpoint).map_err(|_| malformed)?;
         let lines: Vec<&str> = text.split('\n').collect();
-        let [named, count, root, "", signed, ""] = lines[..] else { return Err(malformed) };
-        let name = origin(&self.party);
-        if named != name {
+        let [named, count, root, ""] = lines[..] else { return Err(malformed) };
+        if named != self.origin() {
             let other = named.strip_prefix(ORIGIN).is_some_and(|party| OwnerId::new(party).is_ok());
             return Err(if other { CheckpointFault::AnotherParty } else { malformed });
         }
         let root = BASE64.decode(root).map_err(|_| malformed)?;
         let hash = Hash::from_bytes(&root).map_err(|_| malformed)?;
         let head = Head { count: count.parse().map_err(|_| malformed)?, hash };
-        let body = body(&self.party, &head);
-        if !text.starts_with(&body) {
-            return Err(malformed);
-        }
-        let signed = signed.strip_prefix("\u{2014} ").and_then(|rest| rest.strip_prefix(&name));
-        let signed = signed.and_then(|rest| rest.strip_prefix(' ')).ok_or(malformed)?;
-        let signed = BASE64.decode(signed).map_err(|_| malformed)?;
-        let (hash, signature) = signed.split_at_checked(4).ok_or(malformed)?;
-        let key = UnparsedPublicKey::new(&ED25519, &self.key);
-        let fits = hash == self.hash() && key.verify(body.as_bytes(), signature).is_ok();
-        if fits { Ok(head) } else { Err(CheckpointFault::Signature) }
+        if text == body(&self.party, &head) { Ok(head) } else { Err(malformed) }
+    }
+
+    fn has_signed(&self, text: &str, signature: &NoteSignature<'_>) -> bool {
+        let named = signature.name == self.origin() && signature.key_hash == self.hash();
+        named && self.verifies(text.as_bytes(), &signature.signature)
+    }
+
+    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        UnparsedPublicKey::new(&ED25519, &self.key).verify(message, signature).is_ok()
     }
 }
 

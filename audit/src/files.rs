@@ -115,6 +115,11 @@ impl Folder {
         self.replace(path, bytes, false)
     }
 
+    /// Puts a file in its place, whole or not at all also after a loss of power.
+    pub fn put_whole(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        self.replace(path, bytes, true)
+    }
+
     /// Puts a file in its place and returns once that is durable.
     pub fn put_durably(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
         self.replace(path, bytes, true)?;

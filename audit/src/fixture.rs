@@ -1,5 +1,9 @@
 //! Small logs for the tests of this crate.
 
+use std::net::SocketAddr;
+use std::path::Path;
+
+use kobling_model::federation::{Federation, Party, Platform};
 use kobling_model::plan::Release;
 use kobling_model::record::{Asker, Event, Execution, Outcome, RegisterVariable};
 use kobling_model::rules::{Refusal, Rules};
@@ -8,11 +12,43 @@ use tempfile::TempDir;
 
 use crate::checkpoint::LogKey;
 use crate::log::AuditLog;
+use crate::proof::prove_continuation;
+use crate::tree::{Head, Tree};
 use crate::verify::{VerifiedLog, verify};
+use crate::witness::request;
 
 /// A key that every test has: PKCS#8 of a seed of ones (made with OpenSSL), version 2.
 pub fn key() -> LogKey {
     LogKey::from_pkcs8(include_bytes!("../golden/test-key.pk8")).expect("a key")
+}
+
+/// A key that nobody has but whoever goes by this name in a test.
+pub fn key_of(name: &str) -> LogKey {
+    LogKey::of_seed(&Hash::of(name.as_bytes()).0)
+}
+
+/// A federation of the broker and these nodes, with the keys of their names; but ssb has the key that every test has.
+pub fn federation(nodes: &[&str]) -> Federation {
+    let party = |id: &str, port| {
+        let key = if id == "ssb" { key() } else { key_of(id) };
+        Party {
+            id: owner(id),
+            uri: format!("kobling://{id}"),
+            address: SocketAddr::from(([127, 0, 0, 1], port)),
+            authority: String::new(),
+            signing_key: key.public(&owner(id)).to_hex(),
+        }
+    };
+    Federation {
+        name: "test".into(),
+        broker: party("broker", 1),
+        platform: Platform {
+            uri: "kobling://platform".into(),
+            authority: String::new(),
+            signing_key: Hash::of(b"platform").to_string(),
+        },
+        nodes: nodes.iter().zip(2..).map(|(id, port)| party(id, port)).collect(),
+    }
 }
 
 pub fn owner(id: &str) -> OwnerId {
@@ -99,6 +135,53 @@ pub fn outcome(execution: &Execution, outcome: Outcome) -> Event {
 
 pub fn failed(step: &str) -> Event {
     outcome(&execution(1), Outcome::Failed { party: owner("krg"), step: step.into() })
+}
+
+/// A log that has grown, whose every earlier state can be signed and proven.
+pub struct Grown {
+    folder: TempDir,
+    heads: Vec<Head>,
+}
+
+impl Grown {
+    /// ssb's log of these events.
+    pub fn of(events: Vec<Event>) -> Self {
+        let folder = write(ssb(), events);
+        let mut tree = Tree::default();
+        let mut heads = vec![tree.head()];
+        for entry in verify(folder.path()).expect("valid").entries() {
+            tree.push(entry.hash);
+            heads.push(tree.head());
+        }
+        Self { folder, heads }
+    }
+
+    /// ssb's log with this many entries, the first `same` of which are the same in all.
+    pub fn fork(same: usize, then: &str, count: usize) -> Self {
+        let peer = |at| if at < same { "krg" } else { then };
+        Self::of((0..count).map(|at| peer_accepted(peer(at))).collect())
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Its head when it had this many entries.
+    pub fn head(&self, count: usize) -> Head {
+        self.heads[count]
+    }
+
+    /// Its checkpoint when it had this many entries.
+    pub fn checkpoint(&self, count: usize) -> String {
+        key().sign(&ssb(), &self.heads[count])
+    }
+
+    /// The request for a cosignature on its state of `count` entries, as continuing the one of `old`.
+    pub fn request(&self, old: usize, count: usize) -> String {
+        let proof = prove_continuation(self.folder.path(), old as u64, count as u64).expect("proven");
+        request(old as u64, &proof, &self.checkpoint(count))
+    }
 }
 
 pub fn write(party: OwnerId, events: Vec<Event>) -> TempDir {

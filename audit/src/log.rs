@@ -63,6 +63,12 @@ pub enum LogError {
         #[source]
         source: io::Error,
     },
+    /// What this party has cosigned of another party's log is not as it was kept.
+    #[error("{}: what was cosigned of another party's log is damaged; without it another log could be cosigned", path.display())]
+    Witnessed {
+        /// The file.
+        path: PathBuf,
+    },
     /// An entry is wrong. The log is evidence: nothing is mended, and the party does not start.
     #[error("the audit log is damaged")]
     Damaged(#[from] BadEntry),
@@ -447,6 +453,24 @@ impl AuditLog {
         &self.party
     }
 
+    /// Its folder.
+    pub(crate) fn path(&self) -> &Path {
+        &self.folder.path
+    }
+
+    /// The head and the checkpoint that signs it, as it is on disk.
+    ///
+    /// # Errors
+    /// [`LogError::Poisoned`]: what is on disk is unknown, and nobody else may hear of it.
+    pub(crate) fn checkpoint(&self) -> Result<(Head, String), LogError> {
+        if self.poisoned {
+            return Err(LogError::Poisoned);
+        }
+        let head = self.tree.head();
+        // The same each time: signatures of this kind have no randomness.
+        Ok((head, self.key.sign(&self.party, &head)))
+    }
+
     /// Whether opening cut off what followed the signed records. The operator should hear of it: a crash leaves that, but
     /// so does somebody who writes into the file.
     pub fn tail_was_cut(&self) -> bool {
@@ -521,6 +545,24 @@ impl SharedLog {
     /// As there; [`LogError::Poisoned`] also after a panic inside an earlier append.
     pub fn append(&self, event: Event, now_ms: u64) -> Result<Entry, LogError> {
         self.0.lock().map_err(|_| LogError::Poisoned)?.append(event, now_ms)
+    }
+
+    /// Whose log it is; none after a panic inside an earlier append.
+    pub(crate) fn party(&self) -> Option<OwnerId> {
+        Some(self.0.lock().ok()?.party().clone())
+    }
+
+    /// Its folder; none after a panic inside an earlier append.
+    pub(crate) fn path(&self) -> Option<PathBuf> {
+        Some(self.0.lock().ok()?.path().to_owned())
+    }
+
+    /// See [`AuditLog::checkpoint`].
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn checkpoint(&self) -> Result<(Head, String), LogError> {
+        self.0.lock().map_err(|_| LogError::Poisoned)?.checkpoint()
     }
 
     /// How far the log reaches.

@@ -12,7 +12,7 @@ use std::str::FromStr;
 pub const TILE_WIDTH: usize = 256;
 
 /// Levels of the tree that a tile spans: 2⁸ is [`TILE_WIDTH`].
-const TILE_HEIGHT: usize = 8;
+pub(crate) const TILE_HEIGHT: usize = 8;
 
 /// Hash of a leaf: SHA-256 of the byte 0x00 followed by its bytes.
 ///
@@ -21,7 +21,7 @@ pub fn leaf_hash(leaf: &[u8]) -> Hash {
     Hash::of(&[&[0x00], leaf].concat())
 }
 
-fn node_hash(left: &Hash, right: &Hash) -> Hash {
+pub(crate) fn node_hash(left: &Hash, right: &Hash) -> Hash {
     let mut bytes = [0x01; 65];
     bytes[1..33].copy_from_slice(&left.0);
     bytes[33..].copy_from_slice(&right.0);

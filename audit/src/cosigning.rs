@@ -1,0 +1,298 @@
+//! A party's own log at its witnesses: what is sent to each, what its answer means, and whether the party may answer questions.
+//!
+//! Every other party of the roster is a witness ([`crate::witness`]). For each of them whoever drives this asks [`Cosigning::request`],
+//! carries the request, and tells the answer to [`Cosigning::take`]; it does so at a start and whenever the log has grown. Nothing
+//! waits for a cosignature but the party's first answer.
+//!
+//! A party may answer while enough witnesses ([`Terms::cosignatures_min`]) have been heard since its start and are not behind: a
+//! witness is behind when an entry that it has not cosigned is older than [`Terms::age_max`]. A log that nothing is added to stays as
+//! it is, and is not cosigned again.
+//!
+//! **A log that is older than what a witness has cosigned, or another one, is found at the first request:** the witness has a size
+//! beyond it, or a root that no proof leads from. From then on the party answers nothing ([`Unwitnessed::Older`],
+//! [`Unwitnessed::Another`]), whatever other witnesses say: a disk that was restored from a backup has lost what others have seen.
+//!
+//! What a witness has cosigned last lies beside the log, as `cosigned/PARTY`: the checkpoint with its signatures by both.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use kobling_model::OwnerId;
+use kobling_model::federation::Federation;
+
+use crate::checkpoint::PublicKey;
+use crate::files::Folder;
+use crate::log::{LogError, SharedLog};
+use crate::note::Note;
+use crate::proof::prove_continuation;
+use crate::tree::Head;
+use crate::witness::{self, Answer};
+
+/// When a party stops answering for want of cosignatures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// How many witnesses must have cosigned; all of them where none, which is also the most.
+    pub cosignatures_min: Option<usize>,
+    /// How old an entry may be that a witness has not cosigned.
+    pub age_max: Duration,
+}
+
+impl Terms {
+    /// What holds where nothing is set: all witnesses, within this.
+    pub const AGE_MAX_DEFAULT: Duration = Duration::from_secs(300);
+}
+
+/// Why a party may not answer. Names the witness whose cosignature is missing, or that knows better.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unwitnessed {
+    /// The witness has not been heard since the start, so nobody knows that this log is the latest.
+    #[error("{witness} has not yet confirmed that this log is the one it knows")]
+    NotYet {
+        /// The witness.
+        witness: OwnerId,
+    },
+    /// The witness has not cosigned what was recorded a while ago.
+    #[error("{witness} has not cosigned the latest entries of this log in time")]
+    Late {
+        /// The witness.
+        witness: OwnerId,
+    },
+    /// The witness has cosigned more than there is.
+    #[error("this log is older than what {witness} has cosigned: entries are gone")]
+    Older {
+        /// The witness.
+        witness: OwnerId,
+    },
+    /// The witness has cosigned other entries.
+    #[error("this log is another than the one that {witness} has cosigned")]
+    Another {
+        /// The witness.
+        witness: OwnerId,
+    },
+    /// The log itself takes no entries.
+    #[error("the log takes no entries")]
+    Log,
+}
+
+impl Unwitnessed {
+    /// Whether it stays so until the operator puts the log in order.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Older { .. } | Self::Another { .. } | Self::Log)
+    }
+
+    /// The witness that it is about.
+    pub fn witness(&self) -> Option<&OwnerId> {
+        match self {
+            Self::NotYet { witness }
+            | Self::Late { witness }
+            | Self::Older { witness }
+            | Self::Another { witness } => Some(witness),
+            Self::Log => None,
+        }
+    }
+}
+
+/// A request that cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// The log takes no entries.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// Its tiles cannot be read.
+    #[error("tiles of the audit log cannot be read")]
+    Tiles(#[from] io::Error),
+}
+
+/// What is sent to a witness.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The body.
+    pub body: String,
+    old: u64,
+    head: Head,
+    checkpoint: String,
+    read: Instant,
+}
+
+/// What an answer comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// Cosigned.
+    Cosigned,
+    /// The witness has cosigned another size before: ask again at once.
+    AskAgain,
+    /// Not cosigned this time: ask again later.
+    Refused,
+    /// The witness shows that the log is older than it was, or another.
+    Contradicted,
+}
+
+/// What is known of a witness.
+#[derive(Clone, Debug)]
+struct Standing {
+    key: PublicKey,
+    /// The size that it has cosigned last, as far as is known. It is asked where it is not.
+    size: u64,
+    /// Whether it has cosigned since the start.
+    heard: bool,
+    /// Since when at the latest there are entries that it has not cosigned.
+    behind_since: Option<Instant>,
+    contradicts: Option<Unwitnessed>,
+}
+
+/// A party's log, as its witnesses see it.
+pub struct Cosigning {
+    log: SharedLog,
+    path: PathBuf,
+    terms: Terms,
+    /// In roster order.
+    order: Vec<OwnerId>,
+    standings: Mutex<BTreeMap<OwnerId, Standing>>,
+}
+
+impl Cosigning {
+    /// The log of a party of the roster, with all its other parties as witnesses, none of them heard.
+    ///
+    /// None where the party or a key is not of the roster.
+    pub fn new(log: SharedLog, roster: &Federation, terms: Terms) -> Option<Self> {
+        let (me, path) = (log.party()?, log.path()?);
+        roster.party(&me)?;
+        let mut standings = BTreeMap::new();
+        let mut order = Vec::new();
+        for party in roster.parties().filter(|party| party.id != me) {
+            let key = PublicKey::of_roster(&party.id, &party.signing_key)?;
+            let standing = Standing { key, size: 0, heard: false, behind_since: None, contradicts: None };
+            standings.insert(party.id.clone(), standing);
+            order.push(party.id.clone());
+        }
+        Some(Self { log, path, terms, order, standings: Mutex::new(standings) })
+    }
+
+    /// The witnesses, in roster order.
+    pub fn witnesses(&self) -> &[OwnerId] {
+        &self.order
+    }
+
+    fn standings(&self) -> MutexGuard<'_, BTreeMap<OwnerId, Standing>> {
+        // Each change is a few assignments, none of which can be left half done.
+        self.standings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What to send to a witness; nothing where it has cosigned all there is. Reads tiles: blocks on the disk.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub fn request(&self, witness: &OwnerId, now: Instant) -> Result<Option<Request>, RequestError> {
+        let (head, checkpoint) = self.log.checkpoint()?;
+        let old = {
+            let mut standings = self.standings();
+            let Some(standing) = standings.get_mut(witness) else { return Ok(None) };
+            if standing.contradicts.is_some() || standing.heard && standing.size == head.count {
+                return Ok(None);
+            }
+            standing.see(&head, now);
+            standing.size
+        };
+        let proof = prove_continuation(self.path.as_path(), old, head.count)?;
+        let body = witness::request(old, &proof, &checkpoint);
+        Ok(Some(Request { body, old, head, checkpoint, read: now }))
+    }
+
+    /// Takes a witness's answer to a request, by its status and body. Blocks on the disk.
+    pub fn take(&self, witness: &OwnerId, request: &Request, status: u16, body: &[u8]) -> Taken {
+        let head = &request.head;
+        let mut standings = self.standings();
+        let Some(standing) = standings.get_mut(witness) else { return Taken::Refused };
+        let text = || Some(Note::read(request.checkpoint.as_bytes())?.text);
+        match Answer::read(status, body) {
+            Some(Answer::Cosigned(lines)) => {
+                // Whatever else the answer has is not looked at. A cosignature of an earlier checkpoint is none of this one.
+                let cosignature = text().and_then(|text| standing.key.cosignature(text, &lines));
+                let Some((line, _)) = cosignature else { return Taken::Refused };
+                standing.heard = true;
+                standing.size = head.count;
+                standing.behind_since = None;
+                if self.log.head().is_ok_and(|now| now.count > head.count) {
+                    standing.behind_since = Some(request.read);
+                }
+                drop(standings);
+                self.keep(witness, &format!("{}{line}", request.checkpoint));
+                Taken::Cosigned
+            }
+            Some(Answer::Conflict { size }) if size > head.count => {
+                standing.contradicts = Some(Unwitnessed::Older { witness: witness.clone() });
+                Taken::Contradicted
+            }
+            // The size that was named is the one cosigned last, and the new one: the root is another.
+            Some(Answer::Conflict { size }) if size == request.old && size == head.count => {
+                standing.contradicts = Some(Unwitnessed::Another { witness: witness.clone() });
+                Taken::Contradicted
+            }
+            Some(Answer::Conflict { size }) if size != request.old => {
+                standing.size = size;
+                Taken::AskAgain
+            }
+            Some(Answer::Unproven) => {
+                standing.contradicts = Some(Unwitnessed::Another { witness: witness.clone() });
+                Taken::Contradicted
+            }
+            _ => Taken::Refused,
+        }
+    }
+
+    /// Puts a cosigned checkpoint beside the log, for auditors. Nothing here depends on it, so a disk that does not take it is not heard of.
+    fn keep(&self, witness: &OwnerId, checkpoint: &str) {
+        let mut folder = Folder { path: self.path.clone(), watch: Box::new(|_| Ok(())) };
+        let _ = folder.put_whole(&cosigned_path(witness), checkpoint.as_bytes());
+    }
+
+    /// Whether the party may answer.
+    ///
+    /// # Errors
+    /// [`Unwitnessed`], of the first witness in roster order that is missing; one that contradicts comes first.
+    pub fn check(&self, now: Instant) -> Result<(), Unwitnessed> {
+        let head = self.log.head().map_err(|_| Unwitnessed::Log)?;
+        let mut standings = self.standings();
+        let (mut cosignatures, mut missing) = (0, None);
+        for witness in &self.order {
+            let Some(standing) = standings.get_mut(witness) else { continue };
+            if let Some(contradicts) = &standing.contradicts {
+                return Err(contradicts.clone());
+            }
+            standing.see(&head, now);
+            let witness = witness.clone();
+            match standing.behind_since {
+                _ if !standing.heard => drop(missing.get_or_insert(Unwitnessed::NotYet { witness })),
+                Some(since) if now.saturating_duration_since(since) > self.terms.age_max => {
+                    missing.get_or_insert(Unwitnessed::Late { witness });
+                }
+                _ => cosignatures += 1,
+            }
+        }
+        let needed = self.terms.cosignatures_min.unwrap_or(self.order.len()).min(self.order.len());
+        match missing {
+            Some(missing) if cosignatures < needed => Err(missing),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Standing {
+    /// Notes that there are entries which the witness has not cosigned.
+    fn see(&mut self, head: &Head, now: Instant) {
+        if head.count > self.size {
+            self.behind_since.get_or_insert(now);
+        }
+    }
+}
+
+/// Where the checkpoint lies that a witness has cosigned last.
+pub(crate) fn cosigned_path(witness: &OwnerId) -> String {
+    format!("cosigned/{witness}")
+}
+
+#[cfg(test)]
+mod tests;
