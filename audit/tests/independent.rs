@@ -4,8 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use kobling_audit::{AuditLog, Head, LogKey};
+use kobling_audit::cosigning::{Cosigning, Terms};
+use kobling_audit::{AuditLog, Head, LogKey, SharedLog, Witness};
 use kobling_model::OwnerId;
+use kobling_model::federation::{Federation, Party, Platform};
 use kobling_model::record::Event;
 use tempfile::TempDir;
 
@@ -70,4 +72,94 @@ fn the_original_implementation_checks_signature_entries_and_earlier_states() {
         assert!(kobling_audit::verify(folder.path()).is_err(), "{name} is changed");
         fs::write(&place, whole).expect("written");
     }
+}
+
+/// ssb with the key that every test has, and a broker and krg with keys of their own.
+fn roster(keys: &[(&str, &[u8])]) -> Federation {
+    let party = |(id, key): &(&str, &[u8]), port| {
+        let id = OwnerId::new(*id).expect("valid");
+        let key = LogKey::from_pkcs8(key).expect("a key");
+        Party {
+            uri: format!("kobling://{id}"),
+            address: std::net::SocketAddr::from(([127, 0, 0, 1], port)),
+            authority: String::new(),
+            signing_key: key.public(&id).to_hex(),
+            id,
+        }
+    };
+    let platform =
+        Platform { uri: "kobling://platform".into(), authority: String::new(), signing_key: "0".repeat(64) };
+    let nodes = keys[1..].iter().zip(2..).map(|(key, port)| party(key, port)).collect();
+    Federation { name: "test".into(), broker: party(&keys[0], 1), platform, nodes }
+}
+
+#[test]
+#[ignore = "needs go and golang-golang-x-mod-dev"]
+fn the_original_implementation_checks_cosignatures_and_the_proofs_that_witnesses_are_sent() {
+    let tools = TempDir::new().expect("temporary folder");
+    let program = verifier(tools.path());
+    let random = ring::rand::SystemRandom::new();
+    let fresh = || ring::signature::Ed25519KeyPair::generate_pkcs8(&random).expect("random bytes");
+    let (of_broker, of_krg) = (fresh(), fresh());
+    let keys = [("broker", of_broker.as_ref()), ("ssb", KEY), ("krg", of_krg.as_ref())];
+    let roster = roster(&keys);
+    let id = |name: &str| OwnerId::new(name).expect("valid");
+    let key = |name: &str| {
+        let (_, key) = keys.iter().find(|(id, _)| *id == name).expect("of the roster");
+        LogKey::from_pkcs8(key).expect("a key")
+    };
+
+    let folder = TempDir::new().expect("temporary folder");
+    let log = SharedLog::new(AuditLog::open(folder.path(), id("ssb"), key("ssb")).expect("opens"));
+    let terms = Terms { cosignatures_min: None, age_max: Terms::AGE_MAX_DEFAULT };
+    let cosigning = Cosigning::new(log.clone(), &roster, terms).expect("of the roster");
+    let beside = TempDir::new().expect("temporary folder");
+    let own = AuditLog::open(beside.path(), id("krg"), key("krg")).expect("opens");
+    let witness = Witness::open(&own, key("krg"), &roster).expect("opens");
+
+    let run = |arguments: &[&str]| {
+        let output = Command::new(&program).arg(folder.path()).args(arguments).output().expect("runs");
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let sent = tools.path().join("request");
+    let mut before = Head::empty();
+    let mut written = 0;
+    for size in [1_u64, 2, 3, 7, 8, 255, 256, 257, 300] {
+        while written < size {
+            log.append(Event::Resumed, written).expect("recorded");
+            written += 1;
+        }
+        let now = std::time::Instant::now();
+        let request = cosigning.request(&id("krg"), now).expect("read").expect("to send");
+        fs::write(&sent, &request.body).expect("written");
+        let sent = sent.to_str().expect("text");
+        if before.count > 0 {
+            assert!(run(&["request", sent, &before.hash.to_string()]).0, "{before} to {size}");
+            assert!(!run(&["request", sent, &"0".repeat(64)]).0, "{size} from another state");
+        }
+        let answer = witness.add_checkpoint(request.body.as_bytes(), 1_795_363_200 + size);
+        cosigning.take(&id("krg"), &request, answer.status(), answer.body().as_bytes());
+        before = log.head().expect("a log");
+        for (cosigned, name) in
+            [(folder.path().join("cosigned/krg"), "ours"), (krg_keeps(beside.path()), "krg's")]
+        {
+            let cosigned = cosigned.to_str().expect("text");
+            let told = format!("cosigned: {}\nok: {before}", 1_795_363_200 + size);
+            let by = key("krg").public(&id("krg")).cosigner();
+            assert_eq!(run(&["cosigned", cosigned, &by]), (true, told), "{name}, {size}");
+            let stranger = key("broker").public(&id("krg")).cosigner();
+            assert!(!run(&["cosigned", cosigned, &stranger]).0, "{name}, {size}, by a stranger");
+        }
+    }
+    let place = folder.path().join("cosigned/krg");
+    let whole = fs::read_to_string(&place).expect("kept");
+    let by = key("krg").public(&id("krg")).cosigner();
+    fs::write(&place, whole.replace("\n300\n", "\n301\n")).expect("written");
+    assert!(!run(&["cosigned", place.to_str().expect("text"), &by]).0, "another size");
+}
+
+/// Where the one file lies that a witness of one log keeps.
+fn krg_keeps(folder: &Path) -> std::path::PathBuf {
+    let mut kept = fs::read_dir(folder.join("witnessed")).expect("a folder");
+    kept.next().expect("one log").expect("an entry").path()
 }
