@@ -16,7 +16,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -41,8 +40,56 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// What holds where nothing is set: all witnesses, within this.
+    /// How old an entry may be where nothing is set.
     pub const AGE_MAX_DEFAULT: Duration = Duration::from_secs(300);
+
+    /// Reads the settings `cosignatures_min` and `cosignature_age_max_s`, either of which may be left out.
+    ///
+    /// # Errors
+    /// The setting that cannot be meant, and why.
+    pub fn read(
+        cosignatures_min: Option<u64>,
+        age_max_s: Option<u64>,
+    ) -> Result<Self, (&'static str, &'static str)> {
+        let cosignatures_min = match cosignatures_min {
+            Some(0) => {
+                return Err((
+                    "cosignatures_min",
+                    "is 0; a log that nobody else has seen could be shown in two versions",
+                ));
+            }
+            min => min.map(|min| usize::try_from(min).unwrap_or(usize::MAX)),
+        };
+        let age_max = match age_max_s {
+            None => Self::AGE_MAX_DEFAULT,
+            Some(0) => return Err(("cosignature_age_max_s", "is 0; no cosignature could come in time")),
+            Some(s) if s > 24 * 3600 => {
+                return Err(("cosignature_age_max_s", "is longer than can be meant: at most a day"));
+            }
+            Some(s) => Duration::from_secs(s),
+        };
+        Ok(Self { cosignatures_min, age_max })
+    }
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { cosignatures_min: None, age_max: Self::AGE_MAX_DEFAULT }
+    }
+}
+
+/// A log that cannot be cosigned as the terms want it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TermsError {
+    /// The roster does not have the party.
+    #[error("{0} is not a party of the roster")]
+    NotOnTheRoster(OwnerId),
+    /// A key of the roster cannot be read.
+    #[error("the signing key that the roster has of {0} cannot be used")]
+    Key(OwnerId),
+    /// There are not so many witnesses.
+    #[error("cosignatures_min is more than the roster has other parties")]
+    TooMany,
 }
 
 /// Why a party may not answer. Names the witness whose cosignature is missing, or that knows better.
@@ -72,25 +119,30 @@ pub enum Unwitnessed {
         /// The witness.
         witness: OwnerId,
     },
-    /// The log itself takes no entries.
-    #[error("the log takes no entries")]
-    Log,
 }
 
 impl Unwitnessed {
     /// Whether it stays so until the operator puts the log in order.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Older { .. } | Self::Another { .. } | Self::Log)
+        matches!(self, Self::Older { .. } | Self::Another { .. })
     }
 
     /// The witness that it is about.
-    pub fn witness(&self) -> Option<&OwnerId> {
+    pub fn witness(&self) -> &OwnerId {
         match self {
             Self::NotYet { witness }
             | Self::Late { witness }
             | Self::Older { witness }
-            | Self::Another { witness } => Some(witness),
-            Self::Log => None,
+            | Self::Another { witness } => witness,
+        }
+    }
+
+    /// Stable code for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotYet { .. } | Self::Late { .. } => "not-cosigned",
+            Self::Older { .. } => "log-older",
+            Self::Another { .. } => "log-differs",
         }
     }
 }
@@ -146,7 +198,6 @@ struct Standing {
 /// A party's log, as its witnesses see it.
 pub struct Cosigning {
     log: SharedLog,
-    path: PathBuf,
     terms: Terms,
     /// In roster order.
     order: Vec<OwnerId>,
@@ -156,19 +207,26 @@ pub struct Cosigning {
 impl Cosigning {
     /// The log of a party of the roster, with all its other parties as witnesses, none of them heard.
     ///
-    /// None where the party or a key is not of the roster.
-    pub fn new(log: SharedLog, roster: &Federation, terms: Terms) -> Option<Self> {
-        let (me, path) = (log.party()?, log.path()?);
-        roster.party(&me)?;
+    /// # Errors
+    /// [`TermsError`].
+    pub fn new(log: SharedLog, roster: &Federation, terms: Terms) -> Result<Self, TermsError> {
+        let me = log.party();
+        if roster.party(me).is_none() {
+            return Err(TermsError::NotOnTheRoster(me.clone()));
+        }
         let mut standings = BTreeMap::new();
         let mut order = Vec::new();
-        for party in roster.parties().filter(|party| party.id != me) {
-            let key = PublicKey::of_roster(&party.id, &party.signing_key)?;
+        for party in roster.parties().filter(|party| party.id != *me) {
+            let key = PublicKey::of_roster(&party.id, &party.signing_key);
+            let key = key.ok_or_else(|| TermsError::Key(party.id.clone()))?;
             let standing = Standing { key, size: 0, heard: false, behind_since: None, contradicts: None };
             standings.insert(party.id.clone(), standing);
             order.push(party.id.clone());
         }
-        Some(Self { log, path, terms, order, standings: Mutex::new(standings) })
+        if terms.cosignatures_min.is_some_and(|min| min > order.len()) {
+            return Err(TermsError::TooMany);
+        }
+        Ok(Self { log, terms, order, standings: Mutex::new(standings) })
     }
 
     /// The witnesses, in roster order.
@@ -193,10 +251,10 @@ impl Cosigning {
             if standing.contradicts.is_some() || standing.heard && standing.size == head.count {
                 return Ok(None);
             }
-            standing.see(&head, now);
+            standing.see(head.count, now);
             standing.size
         };
-        let proof = prove_continuation(self.path.as_path(), old, head.count)?;
+        let proof = prove_continuation(self.log.path(), old, head.count)?;
         let body = witness::request(old, &proof, &checkpoint);
         Ok(Some(Request { body, old, head, checkpoint, read: now }))
     }
@@ -215,7 +273,7 @@ impl Cosigning {
                 standing.heard = true;
                 standing.size = head.count;
                 standing.behind_since = None;
-                if self.log.head().is_ok_and(|now| now.count > head.count) {
+                if self.log.size() > head.count {
                     standing.behind_since = Some(request.read);
                 }
                 drop(standings);
@@ -245,16 +303,16 @@ impl Cosigning {
 
     /// Puts a cosigned checkpoint beside the log, for auditors. Nothing here depends on it, so a disk that does not take it is not heard of.
     fn keep(&self, witness: &OwnerId, checkpoint: &str) {
-        let mut folder = Folder { path: self.path.clone(), watch: Box::new(|_| Ok(())) };
+        let mut folder = Folder { path: self.log.path().to_owned(), watch: Box::new(|_| Ok(())) };
         let _ = folder.put_whole(&cosigned_path(witness), checkpoint.as_bytes());
     }
 
-    /// Whether the party may answer.
+    /// Whether the party may answer. Waits for nobody.
     ///
     /// # Errors
     /// [`Unwitnessed`], of the first witness in roster order that is missing; one that contradicts comes first.
     pub fn check(&self, now: Instant) -> Result<(), Unwitnessed> {
-        let head = self.log.head().map_err(|_| Unwitnessed::Log)?;
+        let size = self.log.size();
         let mut standings = self.standings();
         let (mut cosignatures, mut missing) = (0, None);
         for witness in &self.order {
@@ -262,7 +320,7 @@ impl Cosigning {
             if let Some(contradicts) = &standing.contradicts {
                 return Err(contradicts.clone());
             }
-            standing.see(&head, now);
+            standing.see(size, now);
             let witness = witness.clone();
             match standing.behind_since {
                 _ if !standing.heard => drop(missing.get_or_insert(Unwitnessed::NotYet { witness })),
@@ -272,7 +330,7 @@ impl Cosigning {
                 _ => cosignatures += 1,
             }
         }
-        let needed = self.terms.cosignatures_min.unwrap_or(self.order.len()).min(self.order.len());
+        let needed = self.terms.cosignatures_min.unwrap_or(self.order.len());
         match missing {
             Some(missing) if cosignatures < needed => Err(missing),
             _ => Ok(()),
@@ -282,8 +340,8 @@ impl Cosigning {
 
 impl Standing {
     /// Notes that there are entries which the witness has not cosigned.
-    fn see(&mut self, head: &Head, now: Instant) {
-        if head.count > self.size {
+    fn see(&mut self, size: u64, now: Instant) {
+        if size > self.size {
             self.behind_since.get_or_insert(now);
         }
     }

@@ -30,6 +30,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use kobling_model::record::{Event, Record};
@@ -531,12 +532,20 @@ pub(crate) fn erasure(index: u64, kept: &Kept) -> Option<u64> {
 /// [`Self::append`] blocks on the disk: async code calls it on a blocking thread and awaits that. Entries
 /// are in the order in which calls reach the log.
 #[derive(Clone)]
-pub struct SharedLog(Arc<Mutex<AuditLog>>);
+pub struct SharedLog {
+    log: Arc<Mutex<AuditLog>>,
+    party: OwnerId,
+    path: PathBuf,
+    /// How many entries there are: known without waiting for the disk.
+    size: Arc<AtomicU64>,
+}
 
 impl SharedLog {
     /// Shares `log`.
     pub fn new(log: AuditLog) -> Self {
-        Self(Arc::new(Mutex::new(log)))
+        let (party, path) = (log.party().clone(), log.path().to_owned());
+        let size = Arc::new(AtomicU64::new(log.head().count));
+        Self { log: Arc::new(Mutex::new(log)), party, path, size }
     }
 
     /// See [`AuditLog::append`].
@@ -544,17 +553,25 @@ impl SharedLog {
     /// # Errors
     /// As there; [`LogError::Poisoned`] also after a panic inside an earlier append.
     pub fn append(&self, event: Event, now_ms: u64) -> Result<Entry, LogError> {
-        self.0.lock().map_err(|_| LogError::Poisoned)?.append(event, now_ms)
+        let mut log = self.log.lock().map_err(|_| LogError::Poisoned)?;
+        let entry = log.append(event, now_ms)?;
+        self.size.store(entry.index + 1, Ordering::SeqCst);
+        Ok(entry)
     }
 
-    /// Whose log it is; none after a panic inside an earlier append.
-    pub(crate) fn party(&self) -> Option<OwnerId> {
-        Some(self.0.lock().ok()?.party().clone())
+    /// How many entries there are. Waits for nobody.
+    pub(crate) fn size(&self) -> u64 {
+        self.size.load(Ordering::SeqCst)
     }
 
-    /// Its folder; none after a panic inside an earlier append.
-    pub(crate) fn path(&self) -> Option<PathBuf> {
-        Some(self.0.lock().ok()?.path().to_owned())
+    /// Whose log it is.
+    pub(crate) fn party(&self) -> &OwnerId {
+        &self.party
+    }
+
+    /// Its folder.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// See [`AuditLog::checkpoint`].
@@ -562,7 +579,7 @@ impl SharedLog {
     /// # Errors
     /// As there.
     pub(crate) fn checkpoint(&self) -> Result<(Head, String), LogError> {
-        self.0.lock().map_err(|_| LogError::Poisoned)?.checkpoint()
+        self.log.lock().map_err(|_| LogError::Poisoned)?.checkpoint()
     }
 
     /// How far the log reaches.
@@ -570,7 +587,7 @@ impl SharedLog {
     /// # Errors
     /// [`LogError::Poisoned`] after a panic inside an earlier append.
     pub fn head(&self) -> Result<Head, LogError> {
-        Ok(self.0.lock().map_err(|_| LogError::Poisoned)?.head())
+        Ok(self.log.lock().map_err(|_| LogError::Poisoned)?.head())
     }
 }
 

@@ -111,7 +111,7 @@ fn the_original_implementation_checks_cosignatures_and_the_proofs_that_witnesses
 
     let folder = TempDir::new().expect("temporary folder");
     let log = SharedLog::new(AuditLog::open(folder.path(), id("ssb"), key("ssb")).expect("opens"));
-    let terms = Terms { cosignatures_min: None, age_max: Terms::AGE_MAX_DEFAULT };
+    let terms = Terms::default();
     let cosigning = Cosigning::new(log.clone(), &roster, terms).expect("of the roster");
     let beside = TempDir::new().expect("temporary folder");
     let own = AuditLog::open(beside.path(), id("krg"), key("krg")).expect("opens");

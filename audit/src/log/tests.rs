@@ -1,6 +1,6 @@
 //! The log on disks that fail at each step, and after crashes.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 
 use tempfile::TempDir;
 
