@@ -8,7 +8,7 @@
 //! - [`verify`](mod@verify) reads a log as an outsider and names the first entry that is wrong.
 //! - [`reconcile`](mod@reconcile) lays the logs of several parties side by side and names what one of them hides or tells
 //!   differently.
-//! - [`summary`] lists what was asked, for people, and [`select`] what of it they want to see.
+//! - [`summary`] lists what was asked, for people, [`select`] what of it they want to see, [`report`] how often.
 //!
 //! A log is a Merkle tree in the tile format of C2SP: [`tree`] and `tile`, [`leaf`] (what is committed to, and what lies
 //! beside it) and [`checkpoint`] (what is signed). For auditors with tools of their own it is in `docs/AUDITING.md`.
@@ -22,6 +22,7 @@ mod fixture;
 pub mod leaf;
 pub mod log;
 pub mod reconcile;
+pub mod report;
 pub mod select;
 pub mod summary;
 mod tile;

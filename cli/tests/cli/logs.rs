@@ -200,6 +200,31 @@ fn questions_are_listed_by_who_asked_what_and_how_it_ended() {
 }
 
 #[test]
+fn what_was_used_is_reported_by_month_owner_and_institution() {
+    let federation = federation();
+    let log = federation.state("broker").join("audit");
+    let report = |more: &[&str]| {
+        let command = [Path::new("audit"), Path::new("report"), &log].map(|part| part.as_os_str().to_owned());
+        run(command.into_iter().chain(more.iter().map(Into::into))).with(0).out
+    };
+    let released = report(&["--outcome", "released", "--owner", "ssb", "--json"]);
+    let lines: Vec<Value> = released.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let of_ssb = lines.iter().find(|of| of["owner"] == "ssb").expect("ssb's data were used");
+    assert_eq!(of_ssb["endings"], serde_json::json!({ "released": of_ssb["questions"] }));
+    assert_eq!(of_ssb["rules"], serde_json::json!({}));
+    let of_ssbs = |name: &str| name.starts_with("no.ssb");
+    let variables = of_ssb["variables"].as_object().expect("counts");
+    assert!(!variables.is_empty() && variables.keys().all(|name| of_ssbs(name)), "{variables:?}");
+
+    let shown = report(&["--outcome", "released"]);
+    let institution = of_ssb["institution"].as_str().expect("a text");
+    let month = of_ssb["month"].as_str().expect("a text");
+    let head = format!("{month}, data of ssb, for \"{institution}\"");
+    assert!(shown.contains(&head), "no {head} in\n{shown}");
+    assert!(report(&["--researcher", "Nobody"]).contains("No question found."));
+}
+
+#[test]
 fn filters_that_say_nothing_are_refused_and_nothing_is_listed_of_a_log_that_is_not_whole() {
     let federation = federation();
     let home = folder();
