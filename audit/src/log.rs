@@ -523,6 +523,14 @@ impl SharedLog {
         self.0.lock().map_err(|_| LogError::Poisoned)?.append(event, now_ms)
     }
 
+    /// See [`AuditLog::erase`].
+    ///
+    /// # Errors
+    /// As there, and as [`Self::append`].
+    pub fn erase(&self, index: u64, reason: String, now_ms: u64) -> Result<Entry, LogError> {
+        self.0.lock().map_err(|_| LogError::Poisoned)?.erase(index, reason, now_ms)
+    }
+
     /// How far the log reaches.
     ///
     /// # Errors
