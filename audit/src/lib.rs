@@ -10,7 +10,7 @@
 //!   differently.
 //! - [`witness`] cosigns the others' logs, [`cosigning`] has this party's own log cosigned by them, and [`agreement`] holds a log
 //!   against what others have cosigned of it: whether everyone saw the same log.
-//! - [`summary`] lists what was asked, for people, and [`select`] what of it they want to see.
+//! - [`summary`] lists what was asked, for people, [`select`] what of it they want to see, [`report`] how often.
 //!
 //! A log is a Merkle tree in the tile format of C2SP: [`tree`] and `tile`, [`leaf`] (what is committed to, and what lies
 //! beside it) and [`checkpoint`] (what is signed). For auditors with tools of their own it is in `docs/AUDITING.md`.
@@ -29,6 +29,7 @@ pub mod log;
 mod note;
 pub mod proof;
 pub mod reconcile;
+pub mod report;
 pub mod select;
 pub mod summary;
 mod tile;

@@ -582,6 +582,17 @@ impl SharedLog {
         self.log.lock().map_err(|_| LogError::Poisoned)?.checkpoint()
     }
 
+    /// See [`AuditLog::erase`].
+    ///
+    /// # Errors
+    /// As there, and as [`Self::append`].
+    pub fn erase(&self, index: u64, reason: String, now_ms: u64) -> Result<Entry, LogError> {
+        let mut log = self.log.lock().map_err(|_| LogError::Poisoned)?;
+        let entry = log.erase(index, reason, now_ms)?;
+        self.size.store(entry.index + 1, Ordering::SeqCst);
+        Ok(entry)
+    }
+
     /// How far the log reaches.
     ///
     /// # Errors

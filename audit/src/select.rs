@@ -3,15 +3,16 @@
 //! Reads what the record says in clear and nothing else: a question whose record is erased fits no filter but that of time.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::str::FromStr;
 
 use kobling_model::AttemptId;
 use kobling_model::OwnerId;
 use kobling_model::record::{Event, Outcome, RegisterVariable};
 use kobling_model::rules::{Refusal, Warning};
-use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error, StrDeserializer};
+use serde::{Deserialize, Serialize};
 
 use crate::summary::{QuestionRow, questions};
 use crate::verify::Entry;
@@ -56,7 +57,7 @@ pub enum RuleFilter {
 }
 
 /// How a question ended at the party whose log it is, as [`Outcome`] names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ended {
     /// [`Outcome::Released`].
@@ -136,7 +137,8 @@ fn named<'de, T: Deserialize<'de>>(text: &'de str) -> Option<T> {
 }
 
 impl Ended {
-    fn of(outcome: Option<&Outcome>) -> Self {
+    /// How a question with this outcome ended.
+    pub fn of(outcome: Option<&Outcome>) -> Self {
         match outcome {
             Some(Outcome::Released { .. }) => Self::Released,
             Some(Outcome::Passed) => Self::Passed,
@@ -149,8 +151,31 @@ impl Ended {
     }
 }
 
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Released => "released",
+            Self::Passed => "passed",
+            Self::NotCarriedOut => "not carried out",
+            Self::Shared => "shared",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::NotRecorded => "not recorded",
+        })
+    }
+}
+
 impl RuleFilter {
-    fn of(outcome: Option<&Outcome>) -> Option<Self> {
+    /// The rule's code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Refusal(rule) => rule.code(),
+            Self::Warning(rule) => rule.code(),
+        }
+    }
+
+    /// The rule that ended a question with this outcome, if one did.
+    pub fn of(outcome: Option<&Outcome>) -> Option<Self> {
         match outcome? {
             Outcome::Refused { rule } => Some(Self::Refusal(*rule)),
             Outcome::NotCarriedOut { rule } => Some(Self::Warning(*rule)),

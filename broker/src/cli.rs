@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use clap::Subcommand;
-use kobling_audit::summary;
+use kobling_audit::{AuditLog, summary};
 use kobling_crypto::sign::SigningKey;
 use kobling_model::OwnerId;
+use kobling_model::record::Asker;
 use kobling_proto::observe::log::Line;
 use kobling_proto::transport::{Traffic, certificate_info};
 use rcgen::string::Ia5String;
@@ -19,10 +20,11 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::audit::now_ms;
 use crate::config::Config;
 use crate::observe::start_logging;
 use crate::roster::{GrpcNodes, NodeClients};
-use crate::server::{StartOptions, start};
+use crate::server::{StartOptions, log_key, start};
 
 /// What the broker's operator can do.
 #[derive(Debug, Subcommand)]
@@ -61,6 +63,21 @@ pub enum BrokerCommand {
         #[arg(long, value_name = "PID", num_args = 0..=1)]
         end_with_parent: Option<Option<i32>>,
     },
+    /// Erases a record of the broker's audit log, for good. The broker must not run. The log tells that and why, and verifies still; what the
+    /// record said is gone, for auditors too.
+    Erase {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// The folder that holds everything the broker keeps.
+        #[arg(long)]
+        state: PathBuf,
+        /// The record's place in the log, from 0, as `kobling audit show` names it.
+        entry: u64,
+        /// Why, for the audit log: one line of 1 to 200 characters.
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
+        reason: String,
+    },
     /// Says who the broker is, which nodes answer, when its certificate expires and what was last asked.
     Status {
         /// The configuration file.
@@ -88,8 +105,25 @@ pub async fn run(command: BrokerCommand) -> anyhow::Result<()> {
             }
             serve(&config, &state, listen_stdin).await
         }
+        BrokerCommand::Erase { config, state, entry, reason } => erase(&config, &state, entry, reason),
         BrokerCommand::Status { config, state, json } => status(&config, &state, json).await,
     }
+}
+
+fn reason(text: &str) -> Result<String, &'static str> {
+    match Asker::may_say(text) {
+        true => Ok(text.to_owned()),
+        false => Err("one line of 1 to 200 characters, without blanks around it"),
+    }
+}
+
+fn erase(config: &Path, state: &Path, entry: u64, reason: String) -> anyhow::Result<()> {
+    let config = Config::load(config, state)?;
+    let me = config.federation.broker.id.clone();
+    let mut log = AuditLog::open(&config.state_dir.join("audit"), me.clone(), log_key(&config)?)?;
+    let told = log.erase(entry, reason, now_ms())?;
+    println!("the record {entry} is erased; entry {} of the audit log of {me} says so", told.index);
+    Ok(())
 }
 
 async fn serve(config: &Path, state: &Path, listen_stdin: bool) -> anyhow::Result<()> {

@@ -110,7 +110,7 @@ pub struct RunningBroker {
 }
 
 /// The broker's signing key, as that of its log.
-fn log_key(config: &Config) -> Result<LogKey, StartError> {
+pub(crate) fn log_key(config: &Config) -> Result<LogKey, StartError> {
     let broker = &config.federation.broker;
     let pinned = PublicKey::of_roster(&broker.id, &broker.signing_key);
     let key = std::fs::read(&config.signing_key).ok().and_then(|bytes| LogKey::from_pkcs8(&bytes).ok());

@@ -301,6 +301,16 @@ pub enum AuditCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Tell what was used of each owner in each month, by institution: how often, for what, and why questions were refused.
+    Report {
+        /// The log. The broker's tells of all owners.
+        log: PathBuf,
+        #[command(flatten)]
+        filter: FilterArguments,
+        /// Print JSON, a line for each month, owner and institution.
+        #[arg(long)]
+        json: bool,
+    },
     /// Show all that a log tells: what its operator did, requests that were not taken, and every question in full.
     ///
     /// With a filter other than of time, the questions that fit it.

@@ -103,6 +103,15 @@ pub enum NodeCommand {
     },
     /// Answer again after `stop`.
     Resume,
+    /// Erase a record of this node's audit log, for good. The log tells that and why, and verifies still; what the record said is
+    /// gone, for auditors too. Works while the node serves, and while it does not.
+    Erase {
+        /// The record's place in the log, from 0, as `kobling audit show` names it.
+        entry: u64,
+        /// Why, for the audit log.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
     /// The owner's policy: is it sound, what would a script come to, put it in force.
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -254,6 +263,13 @@ pub async fn run(args: NodeArgs) -> anyhow::Result<ExitCode> {
             true => println!("{} answers again, and its audit log says so", config.owner),
             false => println!("{} was not stopped", config.owner),
         },
+        NodeCommand::Erase { entry, reason } => {
+            let told_at = commands::erase(&config, &state, entry, &reason).await?;
+            println!(
+                "the record {entry} is erased; entry {told_at} of the audit log of {} says so",
+                config.owner
+            );
+        }
         NodeCommand::Catalogue => {
             let store = RegisterStore::open(state.root())?;
             println!("{}", serde_json::to_string_pretty(&store.catalogue())?);

@@ -30,6 +30,13 @@ pub enum Order {
     Resume,
     /// Put the policy in force that is in the file now.
     Reload,
+    /// Erase a record of the audit log.
+    Erase {
+        /// Its place in the log, from 0.
+        entry: u64,
+        /// Why, for the audit log.
+        reason: String,
+    },
     /// Say which policy is in force, and whether the node is stopped.
     State,
 }
@@ -71,6 +78,16 @@ pub enum Answer {
     /// The policy from before is in force still.
     NotReloaded {
         /// Everything that is wrong with the new one, a line each; or why it could not be recorded.
+        why: String,
+    },
+    /// The record is erased, and the audit log tells of it.
+    Erased {
+        /// Place of the entry that tells.
+        told_at: u64,
+    },
+    /// The record was not erased.
+    NotErased {
+        /// Why.
         why: String,
     },
     /// What there is.

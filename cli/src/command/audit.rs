@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use kobling_audit::report::usage;
 use kobling_audit::select::Filter;
 use kobling_audit::summary::{QuestionRow, questions};
 use kobling_audit::verify::{VerifiedLog, VerifyError};
@@ -29,6 +30,7 @@ pub fn run(arguments: AuditArguments) -> anyhow::Result<Exit> {
             verify_all(&logs, Held::read(federation.as_deref(), noted)?)
         }
         AuditCommand::List { logs, filter, json } => list(&logs, &filter.into(), json),
+        AuditCommand::Report { log, filter, json } => report(&log, &filter.into(), json),
         AuditCommand::Show { log, filter, json } => show(&log, &filter.into(), json),
         AuditCommand::Reconcile { broker, logs, json } => match gathered(&logs)? {
             Some((roster, logs)) => {
@@ -112,11 +114,7 @@ fn list(paths: &[PathBuf], filter: &Filter, json: bool) -> anyhow::Result<Exit> 
     let logs: Vec<Option<VerifiedLog>> =
         given.iter().map(|one| held_against(one, &held)).collect::<anyhow::Result<_>>()?;
     let Some(logs) = logs.into_iter().collect::<Option<Vec<_>>>() else { return Ok(Exit::REJECTED) };
-    let of_log = |log| -> Vec<(&OwnerId, QuestionRow<'_>)> {
-        let log: &VerifiedLog = log;
-        let rows = questions(log.entries()).into_iter().filter(|row| filter.takes(row));
-        rows.map(|row| (log.party(), row)).collect()
-    };
+    let of_log = |log| wanted(log, filter).map(move |row| (log.party(), row));
     let mut rows: Vec<_> = logs.iter().flat_map(of_log).collect();
     rows.sort_by_key(|(party, row)| (row.opened_ms, *party, row.opened_at));
     if !json {
@@ -126,6 +124,23 @@ fn list(paths: &[PathBuf], filter: &Filter, json: bool) -> anyhow::Result<Exit> 
     for (party, question) in &rows {
         print_json(&Listed { party, question })?;
     }
+    Ok(Exit::DONE)
+}
+
+fn wanted<'a>(log: &'a VerifiedLog, filter: &'a Filter) -> impl Iterator<Item = QuestionRow<'a>> {
+    questions(log.entries()).into_iter().filter(|row| filter.takes(row))
+}
+
+fn report(path: &Path, filter: &Filter, json: bool) -> anyhow::Result<Exit> {
+    let given = Given { party: None, path: path.to_owned() };
+    let Some(log) = held_against(&given, &Held::default())? else { return Ok(Exit::REJECTED) };
+    let rows: Vec<_> = wanted(&log, filter).collect();
+    let usage = usage(&rows);
+    if !json {
+        print(&render::audit::report(log.party(), &usage));
+        return Ok(Exit::DONE);
+    }
+    usage.iter().try_for_each(print_json)?;
     Ok(Exit::DONE)
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use kobling_audit::report::Usage;
 use kobling_audit::summary::{Ending, QuestionRow, operator_acts, questions, refused_requests, utc};
 use kobling_audit::verify::{Entry, VerifiedLog};
 use kobling_model::OwnerId;
@@ -103,6 +104,38 @@ pub fn list(rows: &[(&OwnerId, QuestionRow<'_>)]) -> String {
         ]);
     }
     format!("{}\n{}\n", sheet.trim_fmt(), counted(rows.len(), "question", "questions"))
+}
+
+/// What a log tells of who used what.
+pub fn report(party: &OwnerId, usage: &[Usage]) -> String {
+    let mut out = format!("What the log of {party} tells was used.\n");
+    if usage.is_empty() {
+        out.push_str("\nNo question found.\n");
+    }
+    for of in usage {
+        let Usage { month, owner, institution, .. } = of;
+        let institution = plain(institution);
+        let researchers = counted(of.researchers, "researcher", "researchers");
+        line(&mut out, format_args!("\n{month}, data of {owner}, for \"{institution}\" ({researchers})"));
+        tally(&mut out, "questions", [(&"in all", &of.questions)]);
+        tally(&mut out, "ended", &of.endings);
+        tally(&mut out, "by rule", &of.rules);
+        tally(&mut out, "for", &of.purposes);
+        tally(&mut out, "version", &of.releases);
+        tally(&mut out, "variable", &of.variables);
+    }
+    out
+}
+
+/// How often each of some things was, a line for each.
+fn tally<'a, T: ToString + 'a>(
+    out: &mut String,
+    of: &str,
+    counts: impl IntoIterator<Item = (&'a T, &'a u64)>,
+) {
+    for (thing, count) in counts {
+        line(out, format_args!("  {of:<10} {:>7}  {}", whole(*count), plain(&thing.to_string())));
+    }
 }
 
 fn ended(outcome: &Outcome) -> String {

@@ -200,6 +200,78 @@ fn questions_are_listed_by_who_asked_what_and_how_it_ended() {
 }
 
 #[test]
+fn what_was_used_is_reported_by_month_owner_and_institution() {
+    let federation = federation();
+    let log = federation.state("broker").join("audit");
+    let report = |more: &[&str]| {
+        let command = [Path::new("audit"), Path::new("report"), &log].map(|part| part.as_os_str().to_owned());
+        run(command.into_iter().chain(more.iter().map(Into::into))).with(0).out
+    };
+    let released = report(&["--outcome", "released", "--owner", "ssb", "--json"]);
+    let lines: Vec<Value> = released.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let of_ssb = lines.iter().find(|of| of["owner"] == "ssb").expect("ssb's data were used");
+    assert_eq!(of_ssb["endings"], serde_json::json!({ "released": of_ssb["questions"] }));
+    assert_eq!(of_ssb["rules"], serde_json::json!({}));
+    let of_ssbs = |name: &str| name.starts_with("no.ssb");
+    let variables = of_ssb["variables"].as_object().expect("counts");
+    assert!(!variables.is_empty() && variables.keys().all(|name| of_ssbs(name)), "{variables:?}");
+
+    let shown = report(&["--outcome", "released"]);
+    let institution = of_ssb["institution"].as_str().expect("a text");
+    let month = of_ssb["month"].as_str().expect("a text");
+    let head = format!("{month}, data of ssb, for \"{institution}\"");
+    assert!(shown.contains(&head), "no {head} in\n{shown}");
+    assert!(report(&["--researcher", "Nobody"]).contains("No question found."));
+}
+
+#[test]
+fn an_operator_erases_a_record_and_the_log_tells_of_it_and_verifies() {
+    let federation = federation();
+    let place = |event: &str| {
+        let records = federation.records("fhi");
+        let entry = records.iter().rev().find(|entry| entry["record"]["event"]["event"] == event);
+        entry.and_then(|entry| entry["index"].as_u64()).expect("it is there")
+    };
+    let (config, state) = (federation.config("fhi"), federation.state("fhi"));
+    let erase = |entry: u64, reason: &str| {
+        let of_node = ["node".into(), "--config".into(), config.clone().into_os_string(), "--state".into()];
+        let rest = ["erase", &entry.to_string(), "--reason", reason].map(Into::into);
+        run(of_node.into_iter().chain([state.clone().into_os_string()]).chain(rest))
+    };
+    // The node serves meanwhile.
+    let entry = place("peer-accepted");
+    erase(entry, "two\nlines").with(3).says(&["one line"]);
+    let erased = erase(entry, "kept long enough").with(0).out;
+    assert!(erased.contains(&format!("the record {entry} is erased")), "{erased}");
+    erase(entry, "again").with(3).says(&["no record that can be erased"]);
+    erase(place("erased"), "again").with(3).says(&["no record that can be erased"]);
+    let log = state.join("audit");
+    run([Path::new("audit"), Path::new("verify"), &log]).with(0);
+    let shown = run([Path::new("audit"), Path::new("show"), &log]).with(0).out;
+    assert!(shown.contains(&format!("erased the record {entry}: \"kept long enough\"")), "{shown}");
+    federation.logs_fit();
+
+    // The broker's, in a copy of its folder, which no broker uses.
+    let home = folder();
+    let copy = home.path().join("audit");
+    copy_log(&federation.state("broker").join("audit"), &copy);
+    let (config, reason) = (federation.config("broker"), Path::new("it named somebody"));
+    let erase = |entry: &str| {
+        let command = [Path::new("broker"), Path::new("erase"), Path::new("--config"), &config];
+        let rest = [Path::new("--state"), home.path(), Path::new(entry), Path::new("--reason"), reason];
+        run(command.into_iter().chain(rest))
+    };
+    assert!(erase("0").with(0).out.contains("the record 0 is erased"));
+    erase("999999999").with(3).says(&["no record that can be erased"]);
+    run([Path::new("audit"), Path::new("verify"), &copy]).with(0);
+    // Where it runs, its process has the log.
+    let (state, entry) = (federation.state("broker"), Path::new("0"));
+    let held = [Path::new("--state"), &state, entry, Path::new("--reason"), reason];
+    let command = [Path::new("broker"), Path::new("erase"), Path::new("--config"), &config];
+    run(command.into_iter().chain(held)).with(3).says(&["another process is writing this log"]);
+}
+
+#[test]
 fn filters_that_say_nothing_are_refused_and_nothing_is_listed_of_a_log_that_is_not_whole() {
     let federation = federation();
     let home = folder();

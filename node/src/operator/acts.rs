@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kobling_audit::{Entry, LogError, SharedLog};
 use kobling_model::Hash;
 use kobling_model::record::Event;
 use kobling_proto::observe::log::Line;
@@ -43,6 +44,7 @@ impl Node {
             Order::Stop { reason } => self.stop(&reason).await,
             Order::Resume => self.resume().await,
             Order::Reload => self.reload().await,
+            Order::Erase { entry, reason } => self.erase(entry, reason).await,
             Order::State => {
                 Answer::State { policy: self.policy.now().hash, stop: self.switch.stop().unwrap_or_default() }
             }
@@ -122,13 +124,27 @@ impl Node {
         Answer::Reloaded { policy, before, sessions_ended }
     }
 
+    /// Erases a record of the log: told first.
+    async fn erase(&self, entry: u64, reason: String) -> Answer {
+        let _turn = self.acts.lock().await;
+        match self.with_log(move |log| log.erase(entry, reason, now_ms())).await {
+            Ok(told) => Answer::Erased { told_at: told.index },
+            Err(why) => Answer::NotErased { why },
+        }
+    }
+
     /// Writes an act to the log; an error is for the operator.
     async fn record_act(&self, event: Event) -> Result<(), String> {
+        self.with_log(move |log| log.append(event, now_ms())).await.map(drop)
+    }
+
+    async fn with_log(
+        &self,
+        act: impl FnOnce(&SharedLog) -> Result<Entry, LogError> + Send + 'static,
+    ) -> Result<Entry, String> {
         let log = self.log.clone();
-        let written = tokio::task::spawn_blocking(move || log.append(event, now_ms())).await;
-        match written {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(error.to_string()),
+        match tokio::task::spawn_blocking(move || act(&log)).await {
+            Ok(done) => done.map_err(|error| error.to_string()),
             Err(_) => Err("the audit log failed".to_owned()),
         }
     }

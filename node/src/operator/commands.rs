@@ -27,7 +27,7 @@ pub struct Stopping {
 /// Why a command was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// The reason of a stop is part of the log.
+    /// The reason of an act is part of the log.
     #[error("the reason has to be one line of 1 to {} characters, for the audit log", REASON_CHARACTERS_MAX)]
     Reason,
     /// The stop could not be put on disk, and no serving node has taken it.
@@ -48,12 +48,15 @@ pub enum CommandError {
     /// The node is stopped still.
     #[error("the node is stopped still: {0}")]
     NotResumed(String),
+    /// The record is there still.
+    #[error("nothing was erased: {0}")]
+    NotErased(String),
     /// The serving node answered something else than what was asked.
     #[error("the node that serves is of another version than this program")]
     OtherVersion,
 }
 
-/// Longest reason of a stop.
+/// Longest reason of an act.
 pub const REASON_CHARACTERS_MAX: usize = 200;
 
 /// How long to try again while another process holds the log: a node that is starting will listen soon, and another command ends.
@@ -64,10 +67,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// [`CommandError::Reason`] and [`CommandError::NotStopped`]. That the log does not tell of it is no error: the node is stopped.
 pub async fn stop(config: &Config, state: &StateDir, reason: &str) -> Result<Stopping, CommandError> {
-    let characters = reason.chars().count();
-    if !(1..=REASON_CHARACTERS_MAX).contains(&characters) || reason.chars().any(char::is_control) {
-        return Err(CommandError::Reason);
-    }
+    checked(reason)?;
     let switch = Switch::new(config.owner.clone(), state);
     let already = switch.stop().unwrap_or_default();
     let written = switch.raise(reason, now_ms());
@@ -114,6 +114,35 @@ pub async fn resume(config: &Config, state: &StateDir) -> Result<bool, CommandEr
         Some(Answer::NotStopped) => Ok(false),
         Some(Answer::NotResumed { why }) => Err(CommandError::NotResumed(why)),
         Some(_) => Err(CommandError::OtherVersion),
+    }
+}
+
+/// Erases a record of the audit log, which stays as it is but for that. Returns the place of the entry that tells of it.
+///
+/// # Errors
+/// [`CommandError`]; where the log could not be written it may tell of an erasure that is made up for at the next start.
+pub async fn erase(config: &Config, state: &StateDir, entry: u64, reason: &str) -> Result<u64, CommandError> {
+    checked(reason)?;
+    let order = Order::Erase { entry, reason: reason.to_owned() };
+    let mut told_at = None;
+    let offline = |log: &mut AuditLog| {
+        told_at = Some(log.erase(entry, reason.to_owned(), now_ms())?.index);
+        Ok(())
+    };
+    match (reach(config, state, &order, offline).await?, told_at) {
+        (Some(Answer::Erased { told_at }), _) | (None, Some(told_at)) => Ok(told_at),
+        (Some(Answer::NotErased { why }), _) => Err(CommandError::NotErased(why)),
+        _ => Err(CommandError::OtherVersion),
+    }
+}
+
+/// One line that is not too long.
+fn checked(reason: &str) -> Result<(), CommandError> {
+    let characters = reason.chars().count();
+    let is_one_line = !reason.chars().any(char::is_control);
+    match (1..=REASON_CHARACTERS_MAX).contains(&characters) && is_one_line {
+        true => Ok(()),
+        false => Err(CommandError::Reason),
     }
 }
 
@@ -181,6 +210,24 @@ mod tests {
             assert!(matches!(stop(&config, &state, reason).await, Err(CommandError::Reason)));
         }
         assert_eq!(Switch::new(config.owner.clone(), &state).check(), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_record_is_erased_and_the_log_tells_why_and_verifies() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (config, state) = node(folder.path());
+        stop(&config, &state, "somebody's name").await.expect("stopped");
+        resume(&config, &state).await.expect("resumed");
+        assert_eq!(erase(&config, &state, 0, "it named somebody").await.expect("erased"), 2);
+        let told = Event::Erased { entry: 0, reason: "it named somebody".into() };
+        assert_eq!(events(&state), [Event::Resumed, told]);
+        // Not again, not what tells of it, not what is not there; and not without a reason.
+        for entry in [0, 2, 9] {
+            let refused = erase(&config, &state, entry, "again").await;
+            assert!(matches!(refused, Err(CommandError::Log(LogError::NotErasable { .. }))), "{refused:?}");
+        }
+        assert!(matches!(erase(&config, &state, 1, "two\nlines").await, Err(CommandError::Reason)));
+        assert_eq!(events(&state).len(), 2);
     }
 
     #[tokio::test]
