@@ -40,17 +40,14 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// How old an entry may be where nothing is set.
+    /// How old an entry may be in the configuration that a party begins with.
     pub const AGE_MAX_DEFAULT: Duration = Duration::from_secs(300);
 
-    /// Reads the settings `cosignatures_min` and `cosignature_age_max_s`, either of which may be left out.
+    /// Reads the settings `cosignatures_min`, which may be left out, and `cosignature_age_max_s`.
     ///
     /// # Errors
     /// The setting that cannot be meant, and why.
-    pub fn read(
-        cosignatures_min: Option<u64>,
-        age_max_s: Option<u64>,
-    ) -> Result<Self, (&'static str, &'static str)> {
+    pub fn read(cosignatures_min: Option<u64>, age_max_s: u64) -> Result<Self, (&'static str, &'static str)> {
         let cosignatures_min = match cosignatures_min {
             Some(0) => {
                 return Err((
@@ -61,12 +58,11 @@ impl Terms {
             min => min.map(|min| usize::try_from(min).unwrap_or(usize::MAX)),
         };
         let age_max = match age_max_s {
-            None => Self::AGE_MAX_DEFAULT,
-            Some(0) => return Err(("cosignature_age_max_s", "is 0; no cosignature could come in time")),
-            Some(s) if s > 24 * 3600 => {
+            0 => return Err(("cosignature_age_max_s", "is 0; no cosignature could come in time")),
+            s if s > 24 * 3600 => {
                 return Err(("cosignature_age_max_s", "is longer than can be meant: at most a day"));
             }
-            Some(s) => Duration::from_secs(s),
+            s => Duration::from_secs(s),
         };
         Ok(Self { cosignatures_min, age_max })
     }
@@ -305,6 +301,11 @@ impl Cosigning {
     fn keep(&self, witness: &OwnerId, checkpoint: &str) {
         let mut folder = Folder { path: self.log.path().to_owned(), watch: Box::new(|_| Ok(())) };
         let _ = folder.put_whole(&cosigned_path(witness), checkpoint.as_bytes());
+    }
+
+    /// How a witness contradicts this log, if it does.
+    pub fn contradiction(&self, witness: &OwnerId) -> Option<Unwitnessed> {
+        self.standings().get(witness)?.contradicts.clone()
     }
 
     /// Whether the party may answer. Waits for nobody.

@@ -130,7 +130,7 @@ impl Folder {
     fn replace(&mut self, path: &str, bytes: &[u8], durably: bool) -> io::Result<()> {
         let (place, new) = (self.path.join(path), self.path.join(format!("{path}.new")));
         (self.watch)("write")?;
-        let mut file = create(&new)?;
+        let mut file = self.create(&new)?;
         file.write_all(bytes)?;
         if durably {
             (self.watch)("sync")?;
@@ -155,11 +155,31 @@ impl Folder {
     /// Opens the records of a bundle, which are made where they are missing.
     pub fn open_records(&self, path: &str) -> io::Result<File> {
         let place = self.path.join(path);
-        make_folder_of(&place)?;
+        self.make_folder_of(&place)?;
         // Records name researchers and what they ask about: nobody but the party's account reads them in place.
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         options.open(place)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        match options.open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.make_folder_of(path)?;
+                options.open(path)
+            }
+            opened => opened,
+        }
+    }
+
+    /// Makes the folders above a file, but not the log's own: one that somebody has moved away is not begun anew.
+    fn make_folder_of(&self, path: &Path) -> io::Result<()> {
+        if !self.path.is_dir() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        path.parent().map_or(Ok(()), fs::create_dir_all)
     }
 
     /// Removes what is of no use any more. That it cannot be removed harms nobody.
@@ -170,20 +190,4 @@ impl Folder {
         let place = self.path.join(path);
         let _ = if place.is_dir() { fs::remove_dir_all(place) } else { fs::remove_file(place) };
     }
-}
-
-fn create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    match options.open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            make_folder_of(path)?;
-            options.open(path)
-        }
-        opened => opened,
-    }
-}
-
-fn make_folder_of(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), fs::create_dir_all)
 }

@@ -5,18 +5,21 @@
 //! - the opening of a question is durable **before** any node is asked to compute it, so that no node's log
 //!   tells of an attempt that the broker's does not;
 //! - the outcome, with the hash of the protected table, is durable **before** the table lies where a
-//!   researcher can fetch it. [`Recorded`] is the evidence: the store takes no table without it, and only
+//!   researcher can fetch it, and nothing is recorded as answered while other parties have not cosigned this log as they must
+//!   have. [`Recorded`] is the evidence: the store takes no table without it, and only
 //!   [`Journal::release`] makes one.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use kobling_audit::SharedLog;
+use kobling_audit::cosigning::Unwitnessed;
+use kobling_audit::{Cosigning, SharedLog};
 use kobling_model::record::{Event, Execution, Outcome};
 use kobling_model::rules::{Refusal, Warning};
 use kobling_model::table::Table;
 use kobling_model::{Hash, JobId, SessionId};
 use kobling_proto::observe::log::Line;
+use kobling_proto::witness;
 
 use crate::observe::cause_of_log;
 use crate::problem::RunError;
@@ -28,6 +31,20 @@ pub trait Recorder: Send + Sync {
     /// # Errors
     /// On any error nothing may leave.
     fn record(&self, event: Event) -> Result<(), NotRecorded>;
+
+    /// Nothing, unless other parties have not cosigned what is recorded as they must have. Waits for nobody.
+    ///
+    /// # Errors
+    /// [`Unwitnessed`]: nothing may be answered.
+    fn cosigned(&self) -> Result<(), Unwitnessed>;
+}
+
+/// The broker's log, as other parties cosign it.
+pub struct CosignedLog {
+    /// Where events are recorded.
+    pub log: SharedLog,
+    /// What is cosigned of it.
+    pub cosigning: Arc<Cosigning>,
 }
 
 /// The event is not durable.
@@ -35,15 +52,19 @@ pub trait Recorder: Send + Sync {
 #[error("the event was not recorded")]
 pub struct NotRecorded;
 
-impl Recorder for SharedLog {
+impl Recorder for CosignedLog {
     fn record(&self, event: Event) -> Result<(), NotRecorded> {
-        match self.append(event, now_ms()) {
+        match self.log.append(event, now_ms()) {
             Ok(_) => Ok(()),
             Err(error) => {
                 Line::NotRecorded.entry().cause(cause_of_log(&error)).say();
                 Err(NotRecorded)
             }
         }
+    }
+
+    fn cosigned(&self) -> Result<(), Unwitnessed> {
+        self.cosigning.check(Instant::now())
     }
 }
 
@@ -93,11 +114,21 @@ impl Journal {
         Self(recorder)
     }
 
+    /// Waits a while for other parties to cosign the log: those that start at the same time are heard in a moment.
+    ///
+    /// # Errors
+    /// [`RunError::NotCosigned`].
+    pub async fn settled(&self, patience: Duration) -> Result<(), RunError> {
+        let settled = witness::settled(patience, || self.0.cosigned(), |missing| !missing.is_final()).await;
+        Ok(settled?)
+    }
+
     /// Records that a question is about to be computed.
     ///
     /// # Errors
-    /// [`RunError::Unrecorded`]: no node may be asked.
+    /// [`RunError::NotCosigned`], [`RunError::Unrecorded`]: no node may be asked.
     pub async fn open(&self, execution: Execution) -> Result<Opened, RunError> {
+        self.0.cosigned()?;
         self.record(Event::Opening(Box::new(execution.clone()))).await?;
         Ok(Opened(Arc::new(execution)))
     }
@@ -105,35 +136,35 @@ impl Journal {
     /// Records that `table` leaves, and makes the evidence that it may.
     ///
     /// # Errors
-    /// [`RunError::Unrecorded`]: the table is gone.
+    /// [`RunError::NotCosigned`], [`RunError::Unrecorded`]: the table is gone.
     pub async fn release(&self, opened: &Opened, table: Table) -> Result<Recorded, RunError> {
         let content = Hash::of_json(&table);
-        self.outcome(opened, Outcome::Released { content }).await?;
+        self.answer(opened, Outcome::Released { content }).await?;
         Ok(Recorded { table, content })
     }
 
     /// Records that a population passed, or that an edit is carried out.
     ///
     /// # Errors
-    /// [`RunError::Unrecorded`].
+    /// [`RunError::NotCosigned`], [`RunError::Unrecorded`].
     pub async fn pass(&self, opened: &Opened) -> Result<(), RunError> {
-        self.outcome(opened, Outcome::Passed).await
+        self.answer(opened, Outcome::Passed).await
     }
 
     /// Records that an edit is not carried out.
     ///
     /// # Errors
-    /// [`RunError::Unrecorded`].
+    /// [`RunError::NotCosigned`], [`RunError::Unrecorded`].
     pub async fn not_carried_out(&self, opened: &Opened, rule: Warning) -> Result<(), RunError> {
-        self.outcome(opened, Outcome::NotCarriedOut { rule }).await
+        self.answer(opened, Outcome::NotCarriedOut { rule }).await
     }
 
     /// Records that a rule refused.
     ///
     /// # Errors
-    /// [`RunError::Unrecorded`].
+    /// [`RunError::NotCosigned`], [`RunError::Unrecorded`].
     pub async fn refuse(&self, opened: &Opened, rule: Refusal) -> Result<(), RunError> {
-        self.outcome(opened, Outcome::Refused { rule }).await
+        self.answer(opened, Outcome::Refused { rule }).await
     }
 
     /// Records that a node did not take a request. Nothing was run, so nothing depends on whether this succeeds.
@@ -147,6 +178,11 @@ impl Journal {
         let party = problem.party.unwrap_or_else(|| broker.clone());
         let step = if problem.step.is_empty() { problem.code } else { problem.step };
         let _ = self.outcome(opened, Outcome::Failed { party, step }).await;
+    }
+
+    async fn answer(&self, opened: &Opened, outcome: Outcome) -> Result<(), RunError> {
+        self.0.cosigned()?;
+        self.outcome(opened, outcome).await
     }
 
     async fn outcome(&self, opened: &Opened, outcome: Outcome) -> Result<(), RunError> {

@@ -22,6 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::audit::now_ms;
 use crate::config::Config;
+use crate::cosigning::contradiction;
 use crate::observe::start_logging;
 use crate::roster::{GrpcNodes, NodeClients};
 use crate::server::{StartOptions, log_key, start};
@@ -142,9 +143,19 @@ async fn serve(config: &Path, state: &Path, listen_stdin: bool) -> anyhow::Resul
     let mut broker =
         start(config, StartOptions { listener, node_clients: None, traffic: Traffic::default() }).await?;
     Line::BrokerServes.say();
+    let mut couriers = std::mem::take(&mut broker.couriers);
+    let signalled = async {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
     tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+        () = signalled => {}
+        contradiction = contradiction(&mut couriers) => {
+            broker.shutdown().await;
+            bail!("the broker stops: {contradiction}; the guide for operators says what to do (log-older, log-differs)");
+        }
         () = broker.failed() => bail!("the listening socket failed"),
     }
     Line::BrokerStops.say();

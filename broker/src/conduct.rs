@@ -121,13 +121,21 @@ pub(crate) async fn ask(
         Ok((ending, table))
     };
     match run.stop.unless(work).await {
-        Ok((ending, table)) => record(run, &opened, ending, table).await,
+        Ok((ending, table)) => match record(run, &opened, ending, table).await {
+            // Nothing of the outcome is on record, and the log takes entries.
+            Err(error @ RunError::NotCosigned(_)) => failed(run, &opened, error).await,
+            recorded => recorded,
+        },
         Err(error) => {
             let error = abort(run, &roles, index, attempt, error).await;
-            run.broker.journal.fail(&opened, &error, &run.broker.federation.broker.id).await;
-            Err(error)
+            failed(run, &opened, error).await
         }
     }
+}
+
+async fn failed(run: &Run<'_>, opened: &Opened, error: RunError) -> Result<Answer, RunError> {
+    run.broker.journal.fail(opened, &error, &run.broker.federation.broker.id).await;
+    Err(error)
 }
 
 async fn link(run: &Run<'_>, index: u32, question: &Question) -> Result<Option<u64>, RunError> {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use kobling_audit::cosigning::Terms;
 use kobling_model::federation::Federation;
 use kobling_proto::observe::settings::{TelemetryFile, TelemetryRefused, TelemetrySettings};
 use kobling_proto::transport::Credentials;
@@ -26,6 +27,9 @@ struct ConfigFile {
     questions_at_once: u64,
     sessions_max: u64,
     sessions_per_institution_max: u64,
+    cosignature_age_max_s: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cosignatures_min: Option<u64>,
     /// A table, so it stands last.
     #[serde(skip_serializing_if = "Option::is_none")]
     telemetry: Option<TelemetryFile>,
@@ -48,6 +52,8 @@ pub struct Config {
     pub times: Times,
     /// Bounds in number.
     pub limits: Limits,
+    /// When the broker stops answering for want of cosignatures of its log.
+    pub cosigning: Terms,
     /// What is told to those who watch. Nothing, unless the file says so.
     pub telemetry: TelemetrySettings,
 }
@@ -141,6 +147,7 @@ impl Config {
             sessions: size(file.sessions_max),
             sessions_per_institution: size(file.sessions_per_institution_max),
         };
+        let cosigning = terms(&file, path)?;
         let telemetry = telemetry(file.telemetry, path)?;
         let state_dir = state_dir.to_owned();
         Ok(Self {
@@ -151,6 +158,7 @@ impl Config {
             state_dir,
             times,
             limits,
+            cosigning,
             telemetry,
         })
     }
@@ -190,6 +198,7 @@ impl Config {
 /// [`ConfigError`] names the setting.
 pub fn check(text: &str, path: &Path) -> Result<SocketAddr, ConfigError> {
     let file = parse(text, path)?;
+    terms(&file, path)?;
     telemetry(file.telemetry, path)?;
     Ok(file.listen)
 }
@@ -244,6 +253,11 @@ fn parse(text: &str, path: &Path) -> Result<ConfigFile, ConfigError> {
         }
     }
     Ok(file)
+}
+
+fn terms(file: &ConfigFile, path: &Path) -> Result<Terms, ConfigError> {
+    let refused = |(setting, reason)| ConfigError::Setting { path: path.to_owned(), setting, reason };
+    Terms::read(file.cosignatures_min, file.cosignature_age_max_s).map_err(refused)
 }
 
 fn telemetry(file: Option<TelemetryFile>, path: &Path) -> Result<TelemetrySettings, ConfigError> {

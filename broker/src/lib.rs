@@ -22,6 +22,7 @@ pub mod cli;
 pub mod combine;
 pub mod conduct;
 pub mod config;
+mod cosigning;
 pub mod deal;
 pub mod job;
 pub mod linkage;

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use kobling_audit::cosigning::Unwitnessed;
 use kobling_model::OwnerId;
 use kobling_model::rules::Refusal;
 use kobling_proto::convert::problem::code;
@@ -168,6 +169,9 @@ pub enum RunError {
     /// Owners insist on different perturbation tables.
     #[error("the owners insist on different perturbation tables; their operators have to agree on one")]
     PerturbationTables,
+    /// The broker's audit log is not cosigned as it must be.
+    #[error("the broker answers nothing: {0}")]
+    NotCosigned(#[from] Unwitnessed),
     /// The broker's audit log did not take a record, so nothing may leave.
     #[error("the broker could not record the question, so nothing was released")]
     Unrecorded,
@@ -234,6 +238,7 @@ impl RunError {
             Self::Combine(error) => of(error.code(), error.party(), "combine"),
             Self::Disagreement { left, .. } => of("disagreement", Some(left), "combine"),
             Self::PerturbationTables => of("perturbation-tables", None, "offer"),
+            Self::NotCosigned(unwitnessed) => of(unwitnessed.code(), Some(unwitnessed.witness()), "cosign"),
             Self::Unrecorded => of("unrecorded", None, "record"),
             Self::Store => of("store", None, "store"),
             Self::Internal { step } => of("internal", None, step),

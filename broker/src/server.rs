@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow_flight::flight_service_server::FlightServiceServer;
-use kobling_audit::{AuditLog, LogError, LogKey, PublicKey, SharedLog};
+use kobling_audit::cosigning::{TermsError, Unwitnessed};
+use kobling_audit::{AuditLog, Cosigning, LogError, LogKey, PublicKey, SharedLog, Witness};
 use kobling_model::script_request::ScriptRequest;
 use kobling_proto::FILE_DESCRIPTOR_SET;
 use kobling_proto::observe::Telemetry;
@@ -21,18 +22,21 @@ use kobling_proto::platform::v1::catalogue_service_server::CatalogueServiceServe
 use kobling_proto::platform::v1::job_service_server::JobServiceServer;
 use kobling_proto::platform::v1::session_service_server::SessionServiceServer;
 use kobling_proto::transport::{self, Callers, Traffic, TransportError};
+use kobling_proto::witness::{self, Courier};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
+use tonic::service::Routes;
 
 use crate::api::Door;
 use crate::api::catalogue::CatalogueApi;
 use crate::api::flight::FlightApi;
 use crate::api::job::JobApi;
 use crate::api::session::SessionApi;
-use crate::audit::{Recorder, now_ms};
+use crate::audit::{CosignedLog, Recorder, now_ms};
 use crate::broker::{Broker, Parts};
 use crate::config::Config;
+use crate::cosigning;
 use crate::observe::{ObservedNodes, cause_of_store};
 use crate::roster::{GrpcNodes, NodeClients};
 use crate::store::{Store, StoreError};
@@ -82,6 +86,9 @@ pub enum StartError {
     /// The audit log cannot be opened.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The terms on which it is cosigned.
+    #[error("the audit log: {0}")]
+    Cosigning(#[from] TermsError),
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -107,6 +114,8 @@ pub struct RunningBroker {
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
     tidying: JoinHandle<()>,
+    /// Who have the log cosigned; each ends where its witness contradicts the log.
+    pub(crate) couriers: JoinSet<Option<Unwitnessed>>,
 }
 
 /// The broker's signing key, as that of its log.
@@ -132,7 +141,10 @@ pub async fn start(config: Config, options: StartOptions) -> Result<RunningBroke
     if log.tail_was_cut() {
         Line::TornLog.entry().party(&config.federation.broker.id).say();
     }
-    let recorder: Arc<dyn Recorder> = Arc::new(SharedLog::new(log));
+    let witness = Arc::new(Witness::open(&log, log_key(&config)?, &config.federation)?);
+    let log = SharedLog::new(log);
+    let cosigning = Arc::new(Cosigning::new(log.clone(), &config.federation, config.cosigning)?);
+    let recorder: Arc<dyn Recorder> = Arc::new(CosignedLog { log, cosigning: cosigning.clone() });
     let traffic = options.traffic;
     let me = config.federation.broker.id.clone();
     let telemetry = Telemetry::start(&config.telemetry, Role::Broker, &me, traffic.clone())?;
@@ -141,11 +153,19 @@ pub async fn start(config: Config, options: StartOptions) -> Result<RunningBroke
         Arc::new(GrpcNodes::new(&config.federation, &config.credentials, timeout, &traffic))
     });
     let callers = Arc::new(Callers::new(&config.federation)?);
-    // Nodes may connect, so that their operators see whether the broker answers; every call of theirs is refused.
+    // Nodes may connect, to have their logs cosigned and cosign the broker's; every other call of theirs is refused.
     let nodes = config.federation.nodes.iter().map(|party| party.authority.as_str());
     let authorities: Vec<&str> = nodes.chain([config.federation.platform.authority.as_str()]).collect();
     let server = transport::server(&config.credentials, &authorities)?;
     let address = options.listener.local_addr().map_err(StartError::Listen)?;
+    let couriers: Vec<Courier> = (config.federation.nodes.iter())
+        .map(|node| Courier {
+            party: node.clone(),
+            credentials: config.credentials.clone(),
+            patience: config.times.peer_timeout,
+            traffic: traffic.clone(),
+        })
+        .collect();
     let store = Store::open(&config.state_dir)?;
     let broker = Broker::start(Parts {
         federation: config.federation,
@@ -173,7 +193,7 @@ pub async fn start(config: Config, options: StartOptions) -> Result<RunningBroke
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .build_v1()
         .map_err(|_| StartError::Reflection)?;
-    let door = Door::new(callers);
+    let door = Door::new(callers.clone());
     let of = || (Arc::clone(&broker), door.clone());
     let (catalogue, session, job, flight) = (of(), of(), of(), of());
     let catalogue = CatalogueApi { broker: catalogue.0, door: catalogue.1 };
@@ -181,15 +201,20 @@ pub async fn start(config: Config, options: StartOptions) -> Result<RunningBroke
     let job = JobApi { broker: job.0, door: job.1 };
     let flight = FlightApi { broker: flight.0, door: flight.1 };
     let mut server = server;
-    let router = server
-        .add_service(health_service)
+    let mut routes = Routes::new(health_service)
         .add_service(reflection)
         .add_service(CatalogueServiceServer::new(catalogue).max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(SessionServiceServer::new(session).max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(JobServiceServer::new(job).max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(FlightServiceServer::new(flight).max_decoding_message_size(REQUEST_BYTES_MAX));
+    witness::serve(&mut routes, callers, cosigning::answers(witness));
+    let router = server.add_routes(routes);
 
     let (stop, stopped) = watch::channel(false);
+    let mut carried = JoinSet::new();
+    for courier in couriers {
+        carried.spawn(cosigning::carried(courier, cosigning.clone()));
+    }
     let incoming = transport::incoming(options.listener, &traffic);
     let mut until = stopped.clone();
     let serving = tokio::spawn(async move {
@@ -199,7 +224,7 @@ pub async fn start(config: Config, options: StartOptions) -> Result<RunningBroke
         }
     });
     let tidying = tokio::spawn(tidy(Arc::clone(&broker), stopped));
-    Ok(RunningBroker { address, metrics, broker, stop, serving, tidying })
+    Ok(RunningBroker { address, metrics, broker, stop, serving, tidying, couriers: carried })
 }
 
 async fn tidy(broker: Arc<Broker>, mut stopped: watch::Receiver<bool>) {

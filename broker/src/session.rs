@@ -2,7 +2,8 @@
 //!
 //! Opening, in order:
 //!
-//! 1. The request is checked, and a repeat under the same key returns the same session.
+//! 1. The request is checked, and a repeat under the same key returns the same session. Other parties must have cosigned the
+//!    broker's log.
 //! 2. All nodes say who they are. Each datastore asked for is pinned at its newest release of the major
 //!    version, and its owner becomes a linking node.
 //! 3. Every node that a question over these owners may need, linking or not, must have pinned the broker's roster and
@@ -266,6 +267,7 @@ impl Broker {
             return Err(RunError::Interrupted.into());
         }
         let _place = self.place_for(&key.institution)?;
+        self.journal.settled(self.times.peer_timeout).await?;
         // 2.
         let descriptions = self.describe_all().await;
         let catalogue = pin(&descriptions, wanted)?;

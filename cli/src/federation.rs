@@ -94,5 +94,5 @@ pub async fn ready(
 
 /// Whether an error may go away by itself while parties are starting.
 fn is_passing(error: &ClientError) -> bool {
-    matches!(error.code.as_str(), "unreachable" | "timed-out" | "not-ready")
+    matches!(error.code.as_str(), "unreachable" | "timed-out" | "not-ready" | "not-cosigned")
 }

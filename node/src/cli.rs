@@ -13,6 +13,7 @@ use kobling_model::{DatastoreId, OwnerId, VariableName, Version};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
+use crate::cosigning::contradiction;
 use crate::operate::{self, OperateError, Step};
 use crate::operator::commands::{self, Stopping};
 use crate::register::{DraftItem, ImportError, ImportReport, RegisterStore};
@@ -254,9 +255,16 @@ pub async fn run(args: NodeArgs) -> anyhow::Result<ExitCode> {
             let listener = if listen_stdin { Some(listener_from_stdin()?) } else { None };
             let options = StartOptions { listener, ..StartOptions::default() };
             let mut hangups = signal(SignalKind::hangup())?;
-            let running = serve::start(config, state, options).await?;
-            told_to_stop(&running, &mut hangups).await?;
+            let mut running = serve::start(config, state, options).await?;
+            let mut couriers = std::mem::take(&mut running.couriers);
+            let ended = tokio::select! {
+                told = told_to_stop(&running, &mut hangups) => told,
+                contradiction = contradiction(&mut couriers) => Err(anyhow::anyhow!(
+                    "the node stops: {contradiction}; the guide for operators says what to do (log-older, log-differs)"
+                )),
+            };
             running.stop().await;
+            ended?;
         }
         NodeCommand::Stop { reason } => return stop(&config, &state, &reason).await,
         NodeCommand::Resume => match commands::resume(&config, &state).await? {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use kobling_audit::cosigning::Terms;
 use kobling_disclosure::policy::{Policy, PolicyFaults};
 use kobling_model::OwnerId;
 use kobling_proto::observe::settings::{TelemetryFile, TelemetrySettings};
@@ -26,6 +27,9 @@ struct ConfigFile {
     peer_timeout_ms: u64,
     session_idle_minutes: u64,
     sessions_memory_mb: u64,
+    cosignature_age_max_s: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cosignatures_min: Option<u64>,
     /// A table, so it stands last.
     #[serde(skip_serializing_if = "Option::is_none")]
     telemetry: Option<TelemetryFile>,
@@ -54,6 +58,8 @@ pub struct Config {
     pub session_idle: Duration,
     /// Bytes of memory for what all sessions keep between questions; the rest goes to disk, sealed.
     pub sessions_memory: usize,
+    /// When the node stops answering for want of cosignatures of its log.
+    pub cosigning: Terms,
     /// What is told to those who watch. Nothing, unless the file says so.
     pub telemetry: TelemetrySettings,
 }
@@ -169,6 +175,8 @@ impl Config {
         let megabytes = Some(file.sessions_memory_mb).filter(|megabytes| *megabytes <= 1_000_000);
         let sessions_memory = megabytes.and_then(|megabytes| usize::try_from(megabytes * 1_000_000).ok());
         let sessions_memory = sessions_memory.ok_or_else(too_much)?;
+        let cosigning = Terms::read(file.cosignatures_min, file.cosignature_age_max_s);
+        let cosigning = cosigning.map_err(|(setting, reason)| refuse(setting, reason))?;
         let telemetry = file.telemetry.unwrap_or_default().check();
         let telemetry = telemetry.map_err(|refused| refuse(refused.setting, refused.reason))?;
         Ok(Self {
@@ -182,6 +190,7 @@ impl Config {
             peer_timeout: Duration::from_millis(file.peer_timeout_ms),
             session_idle: Duration::from_secs(60 * file.session_idle_minutes),
             sessions_memory,
+            cosigning,
             telemetry,
         })
     }
@@ -291,6 +300,20 @@ mod tests {
         assert_eq!(parse(&text()).expect("valid").sessions_memory, 1_000_000_000);
         let long = text().replace("session_idle_minutes = 15", &long);
         assert!(parse(&long).expect_err("long").to_string().contains("session_idle_minutes is longer"));
+    }
+
+    #[test]
+    fn a_log_that_nobody_else_has_seen_cannot_be_asked_for() {
+        let set = |line: &str| text().replace("cosignature_age_max_s = 300", line);
+        let error = |line: &str| parse(&set(line)).expect_err(line).to_string();
+        assert!(error("cosignature_age_max_s = 0").contains("no cosignature could come in time"));
+        assert!(error("cosignature_age_max_s = 100000").contains("at most a day"));
+        let none = error("cosignature_age_max_s = 9\ncosignatures_min = 0");
+        assert!(none.contains("cosignatures_min is 0; a log that nobody else has seen"), "{none}");
+        let config = parse(&set("cosignature_age_max_s = 9\ncosignatures_min = 2")).expect("valid");
+        let terms = Terms { cosignatures_min: Some(2), age_max: Duration::from_secs(9) };
+        assert_eq!(config.cosigning, terms);
+        assert_eq!(parse(&text()).expect("valid").cosigning, Terms::default());
     }
 
     #[test]

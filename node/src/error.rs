@@ -1,6 +1,7 @@
 //! Why a node did not do what it was asked. Every variant names party and step, none carries an
 //! identifier, a value or a count: the broker and the researcher read these texts.
 
+use kobling_audit::cosigning::Unwitnessed;
 use kobling_crypto::channel::ChannelError;
 use kobling_disclosure::policy::PolicyRefusal;
 use kobling_model::OwnerId;
@@ -133,6 +134,14 @@ pub enum NodeError {
         /// The owner.
         party: OwnerId,
     },
+    /// The node's log is not cosigned as it must be.
+    #[error("the node of {party} answers nothing: {unwitnessed}")]
+    NotCosigned {
+        /// The node.
+        party: OwnerId,
+        /// What is missing, and at which other party.
+        unwitnessed: Unwitnessed,
+    },
     /// The node lacks federation secrets.
     #[error("the node of {party} is not ready: federation secrets are missing")]
     NotReady {
@@ -217,6 +226,7 @@ impl NodeError {
             Self::Refused { .. } => "refused-by-owner",
             Self::NotAllowed { refusal, .. } => refusal.code(),
             Self::OwnerStopped { .. } => code::OWNER_STOPPED,
+            Self::NotCosigned { unwitnessed, .. } => unwitnessed.code(),
             Self::NotReady { .. } => "not-ready",
             Self::Registers { .. } => "registers",
             Self::Memory { .. } => "memory",
@@ -250,12 +260,18 @@ impl NodeError {
             | Self::NotAllowed { party, .. }
             | Self::TooLarge { party } => (Some(party), "judge".into()),
             Self::OwnerStopped { party } => (Some(party), "stop".into()),
+            Self::NotCosigned { party, .. } => (Some(party), "cosign".into()),
             Self::Request { party, .. } => (Some(party), "admit".into()),
             Self::Memory { party } => (Some(party), "remember".into()),
             Self::Log { party } => (Some(party), "record".into()),
             Self::Aborted => (None, "abort".into()),
             Self::Invalid { .. } => (None, "request".into()),
         }
+    }
+
+    /// Whether waiting a moment may help.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::NotCosigned { unwitnessed, .. } if !unwitnessed.is_final())
     }
 
     /// The form that travels.

@@ -2,9 +2,10 @@
 //!
 //! | gate | what is judged |
 //! | --- | --- |
-//! | a session opens, tokens, row numbers, canaries, a peer's link, dealing | the switch |
+//! | a session opens | the switch, and whether other parties have cosigned this node's log |
+//! | tokens, row numbers, canaries, a peer's link, dealing | the switch |
 //! | a script is offered, and its plan derived anew | switch; every question of the plan under the policy in force |
-//! | an attempt begins, before it is recorded and once it can be cancelled | switch; the question, if another policy is in force since |
+//! | an attempt begins, before it is recorded and once it can be cancelled | switch and cosignatures; the question, if another policy is in force since |
 //! | before a bit is opened | the same |
 //! | before an outcome is recorded and told | the same |
 //! | before a partial aggregate is handed out | the same |
@@ -13,6 +14,7 @@
 //! its next gate where it would not. What has left before a gate is not called back.
 
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use kobling_disclosure::policy::{Asked, Dealer, Policy};
 use kobling_disclosure::rule::is_at_least_as_strict;
@@ -68,6 +70,15 @@ impl Node {
         self.switch.check()
     }
 
+    /// Nothing, unless other parties have not cosigned this node's log as they must have.
+    ///
+    /// # Errors
+    /// [`NodeError::NotCosigned`].
+    pub fn cosigned(&self) -> Result<(), NodeError> {
+        let not_cosigned = |unwitnessed| NodeError::NotCosigned { party: self.me.clone(), unwitnessed };
+        self.cosigning.check(Instant::now()).map_err(not_cosigned)
+    }
+
     /// Judges a question under a policy.
     ///
     /// # Errors
@@ -108,8 +119,8 @@ impl Node {
     /// see a link that breaks.
     ///
     /// # Errors
-    /// [`NodeError::OwnerStopped`]; where another policy is in force since, [`NodeError::NotAllowed`] and
-    /// [`NodeError::Refused`].
+    /// [`NodeError::OwnerStopped`], [`NodeError::NotCosigned`]; where another policy is in force since,
+    /// [`NodeError::NotAllowed`] and [`NodeError::Refused`].
     pub fn may_go_on(&self, allowance: &Allowance) -> Result<(), NodeError> {
         let session = allowance.session.upgrade();
         let session = session.ok_or_else(|| NodeError::UnknownSession { party: self.me.clone() })?;
@@ -122,6 +133,7 @@ impl Node {
 
     fn judge_again(&self, session: &Session, allowance: &Allowance) -> Result<(), NodeError> {
         self.gate()?;
+        self.cosigned()?;
         let Allowance { granted, index, rules, .. } = allowance;
         let standing = self.policy.now();
         if standing.hash == granted.policy {

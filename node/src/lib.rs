@@ -12,6 +12,7 @@ pub mod cli;
 pub mod columns;
 pub mod conduct;
 pub mod config;
+mod cosigning;
 pub mod costs;
 pub mod deal;
 pub mod direct;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use kobling_audit::Cosigning;
 use kobling_audit::log::SharedLog;
 use kobling_crypto::pseudonym::RecordKeySecret;
 use kobling_crypto::seeds::Ledger;
@@ -16,6 +17,7 @@ use kobling_model::record::{Asker, Event};
 use kobling_model::rules::Rules;
 use kobling_model::{AttemptId, Hash, JobId, OwnerId, SessionId, UnitType};
 use kobling_proto::observe::Telemetry;
+use kobling_proto::witness;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -62,6 +64,8 @@ pub struct Node {
     pub units: BTreeMap<UnitType, Arc<Units>>,
     /// The log. Nothing leaves before it is written here.
     pub log: SharedLog,
+    /// What other parties have cosigned of it.
+    pub cosigning: Arc<Cosigning>,
     /// Sessions open now.
     pub sessions: Sessions,
     /// Requests taken, so that none is taken twice.
@@ -167,6 +171,8 @@ impl Node {
         if !self.founding.missing().is_empty() {
             return Err(NodeError::NotReady { party: self.me.clone() });
         }
+        // Witnesses that start at the same time are heard in a moment.
+        witness::settled(self.patience, || self.cosigned(), NodeError::may_pass).await?;
         let mine = releases.iter().filter(|release| release.owner == self.me);
         for release in mine {
             let known = self

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
+use kobling_audit::cosigning::{TermsError, Unwitnessed};
 use kobling_audit::log::{AuditLog, LogError, SharedLog};
+use kobling_audit::{Cosigning, Witness};
 use kobling_crypto::pseudonym::RecordKeySecret;
 use kobling_crypto::seal::SealKey;
 use kobling_crypto::seeds::Ledger;
@@ -23,13 +25,17 @@ use kobling_proto::observe::port::MetricsPort;
 use kobling_proto::observe::vocabulary::{Cause, Role};
 use kobling_proto::peer::v1::peer_service_server::PeerServiceServer;
 use kobling_proto::transport::{self, Callers, CertificateFault, Credentials, Traffic, TransportError};
+use kobling_proto::witness::{self, Courier};
 use kobling_proto::{FILE_DESCRIPTOR_SET, limits};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 use zeroize::Zeroizing;
 
 use crate::budget::{Budget, BudgetError};
 use crate::config::{Config, ConfigError, read_text};
+use crate::cosigning;
 use crate::error::NodeError;
 use crate::extract::Extractor;
 use crate::flight::Columns;
@@ -90,6 +96,9 @@ pub enum StartError {
     /// The log.
     #[error("the audit log: {0}")]
     Log(#[from] LogError),
+    /// The terms on which it is cosigned.
+    #[error("the audit log: {0}")]
+    Cosigning(#[from] TermsError),
     /// Registers.
     #[error(transparent)]
     Registers(#[from] StoreError),
@@ -137,6 +146,8 @@ pub struct RunningNode {
     pub metrics: Option<MetricsPort>,
     stop: CancellationToken,
     server: tokio::task::JoinHandle<Result<(), tonic::transport::Error>>,
+    /// Who have the log cosigned; each ends where its witness contradicts the log.
+    pub(crate) couriers: JoinSet<Option<Unwitnessed>>,
 }
 
 impl RunningNode {
@@ -217,6 +228,9 @@ pub async fn start(
     if log.tail_was_cut() {
         Line::TornLog.entry().party(&me).say();
     }
+    let witness = Arc::new(Witness::open(&log, log_key(&config)?, &federation)?);
+    let log = SharedLog::new(log);
+    let cosigning = Arc::new(Cosigning::new(log.clone(), &federation, config.cosigning)?);
     let store = Arc::new(RegisterStore::open(state.root())?);
     let datastores = store.catalogue();
     let against = Against::node(&datastores, Some(&federation));
@@ -263,7 +277,8 @@ pub async fn start(
         datastores,
         extractor: Extractor::new(store),
         units,
-        log: SharedLog::new(log),
+        log,
+        cosigning: cosigning.clone(),
         sessions: Sessions::default(),
         replay,
         keep,
@@ -306,17 +321,18 @@ pub async fn start(
     let peers = PeerServiceServer::new(endpoint)
         .max_decoding_message_size(limits::MAX_PEER_MESSAGE)
         .max_encoding_message_size(limits::MAX_PEER_MESSAGE);
-    let columns = FlightServiceServer::new(Columns { node: node.clone(), callers })
+    let columns = FlightServiceServer::new(Columns { node: node.clone(), callers: callers.clone() })
         .max_decoding_message_size(limits::MAX_FLIGHT_MESSAGE)
         .max_encoding_message_size(limits::MAX_FLIGHT_MESSAGE);
     let stop = CancellationToken::new();
     let stopped = stop.clone();
-    let router = transport::server(&credentials, &authorities)?
-        .add_service(health)
+    let mut routes = Routes::new(health)
         .add_service(reflection)
         .add_service(control)
         .add_service(peers)
         .add_service(columns);
+    witness::serve(&mut routes, callers, cosigning::answers(witness));
+    let router = transport::server(&credentials, &authorities)?.add_routes(routes);
     let metrics = match config.telemetry.metrics {
         None => None,
         Some(at) => {
@@ -337,6 +353,16 @@ pub async fn start(
         Err(error) => Line::OperatorDeaf.entry().party(&me).cause(Cause::of_io(error.kind())).say(),
     }
     tokio::spawn(node.clone().watch_switch(stop.clone()));
+    let mut couriers = JoinSet::new();
+    for party in federation.parties().filter(|party| party.id != me) {
+        let courier = Courier {
+            party: party.clone(),
+            credentials: credentials.clone(),
+            patience,
+            traffic: traffic.clone(),
+        };
+        couriers.spawn(cosigning::carried(courier, cosigning.clone()));
+    }
     let server = tokio::spawn(async move {
         let stopped = stopped.cancelled_owned();
         router.serve_with_incoming_shutdown(transport::incoming(listener, &traffic), stopped).await
@@ -344,7 +370,7 @@ pub async fn start(
     tokio::spawn(get_ready(node.clone(), dialler, stop.clone()));
     tokio::spawn(tend(node.clone(), config.session_idle, stop.clone()));
     Line::NodeAnswers.entry().party(&me).say();
-    Ok(RunningNode { node, address, metrics, stop, server })
+    Ok(RunningNode { node, address, metrics, stop, server, couriers })
 }
 
 /// Records what the operator did while the node did not serve, and no command could record: another policy, and a stop.

@@ -6,6 +6,7 @@
 //! - [`flight`]: columns and tables as Arrow Flight messages, and the strict decoders for them.
 //! - [`transport`]: mutual TLS, who is calling, and dialling a party of the roster.
 //! - [`observe`]: what may be said about a party at work: metrics, spans, log lines, and the words they are made of.
+//! - [`witness`]: the one request that is no gRPC, by which parties have their logs cosigned.
 //! - [`limits`]: how large and how many, with reasons.
 //!
 //! What a message means, and when it may be sent, is the node's and the broker's.
@@ -15,6 +16,7 @@ pub mod flight;
 pub mod limits;
 pub mod observe;
 pub mod transport;
+pub mod witness;
 
 /// Generated code, whose comments are those of the `.proto` files.
 macro_rules! generated {

@@ -33,6 +33,9 @@ pub const MAX_PARTIAL_WORDS: usize = MAX_TABLE_CELLS;
 /// Largest Flight ticket or descriptor, in bytes: two ids and a name.
 pub const MAX_TICKET_BYTES: usize = 1024;
 
+/// Largest request for a cosignature, and largest answer, in bytes: a proof of 63 hashes and a checkpoint.
+pub const MAX_WITNESS_MESSAGE: usize = 16 * 1024;
+
 /// Longest message of a problem that is taken over from another party, in characters.
 pub const MAX_PROBLEM_CHARACTERS: usize = 600;
 

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use arrow_flight::flight_service_client::FlightServiceClient;
+use kobling_audit::cosigning::Terms;
 use kobling_audit::{Finding, VerifiedLog, reconcile, verify};
 use kobling_broker::config::{Limits, Times};
 use kobling_broker::roster::{GrpcNodes, NodeClient, NodeClients};
@@ -76,6 +77,7 @@ pub struct Founding {
     watched: bool,
     collector: Option<String>,
     sessions_memory: Option<usize>,
+    cosigning: Terms,
 }
 
 /// The whole system.
@@ -94,6 +96,7 @@ pub struct World {
     watched: bool,
     collector: Option<String>,
     sessions_memory: Option<usize>,
+    cosigning: Terms,
     nodes: RwLock<BTreeMap<OwnerId, RunningNode>>,
     broker: Option<RunningBroker>,
     broker_credentials: Credentials,
@@ -201,6 +204,7 @@ impl World {
             watched: false,
             collector: None,
             sessions_memory: None,
+            cosigning: Terms::default(),
         }
     }
 }
@@ -233,6 +237,12 @@ impl Founding {
     /// Bytes of memory that nodes have for what sessions keep, in place of what is configured.
     pub fn sessions_memory(mut self, bytes: usize) -> Self {
         self.sessions_memory = Some(bytes);
+        self
+    }
+
+    /// When parties stop answering for want of cosignatures of their logs.
+    pub fn cosigning(mut self, terms: Terms) -> Self {
+        self.cosigning = terms;
         self
     }
 
@@ -331,6 +341,7 @@ impl Founding {
             watched: self.watched,
             collector: self.collector,
             sessions_memory: self.sessions_memory,
+            cosigning: self.cosigning,
             nodes: RwLock::default(),
             broker: None,
             channel: Mutex::default(),
@@ -406,6 +417,7 @@ impl World {
             let mut config = NodeConfig::load(&config).expect("a configuration");
             config.peer_timeout = self.patience;
             config.telemetry = self.telemetry();
+            config.cosigning = self.cosigning;
             config.sessions_memory = self.sessions_memory.unwrap_or(config.sessions_memory);
             let (me, tap) = (id(name), self.tap.clone());
             let wrap = move |inner: Arc<dyn Connector>| -> Arc<dyn Connector> {
@@ -461,6 +473,7 @@ impl World {
                 question: Duration::from_secs(300),
             },
             limits: Limits { questions_at_once: 2, sessions: 200, sessions_per_institution: 200 },
+            cosigning: self.cosigning,
             telemetry: self.telemetry(),
         };
         let deadline = Instant::now() + Duration::from_secs(10);

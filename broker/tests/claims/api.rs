@@ -1,10 +1,14 @@
 //! The broker over the wire: real TLS and real messages, with nodes in memory.
 
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use arrow_flight::flight_service_client::FlightServiceClient;
 use bytes::Bytes;
 use futures::StreamExt;
+use kobling_audit::cosigning::Terms;
+use kobling_audit::{AuditLog, LogKey, Witness};
 use kobling_broker::config::{Limits, Times};
 use kobling_broker::roster::NodeClients;
 use kobling_broker::{Config, RunningBroker, StartOptions, start};
@@ -20,10 +24,12 @@ use kobling_proto::platform::v1 as wire;
 use kobling_proto::platform::v1::catalogue_service_client::CatalogueServiceClient;
 use kobling_proto::platform::v1::job_service_client::JobServiceClient;
 use kobling_proto::platform::v1::session_service_client::SessionServiceClient;
-use kobling_proto::transport::{Credentials, Traffic, dial};
+use kobling_proto::transport::{self, Callers, Credentials, Traffic, dial};
+use kobling_proto::witness::{self, Answered};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tonic::service::Routes;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
@@ -57,6 +63,29 @@ impl Authority {
     }
 }
 
+/// What nodes do of which the broker needs something before it answers: they cosign its log.
+async fn cosign(
+    world: std::sync::Arc<World>,
+    node: OwnerId,
+    listener: TcpListener,
+    credentials: Credentials,
+    folder: PathBuf,
+) {
+    let key = || LogKey::from_pkcs8(world.key(&node).expose_pkcs8()).expect("a key");
+    let log = AuditLog::open(&folder, node.clone(), key()).expect("opens");
+    let witness = std::sync::Arc::new(Witness::open(&log, key(), &world.federation).expect("opens"));
+    let mut routes = Routes::default();
+    let callers = std::sync::Arc::new(Callers::new(&world.federation).expect("a roster"));
+    witness::serve(&mut routes, callers, move |body| {
+        let answer = witness.add_checkpoint(body, 7);
+        Answered { status: answer.status(), content_type: answer.content_type(), body: answer.body() }
+    });
+    let mut server =
+        transport::server(&credentials, &[&world.federation.broker.authority]).expect("a server");
+    let incoming = transport::incoming(listener, &Traffic::default());
+    server.add_routes(routes).serve_with_incoming(incoming).await.expect("serves");
+}
+
 /// A running broker, and what a client needs.
 struct Served {
     running: RunningBroker,
@@ -69,6 +98,11 @@ impl Served {
     async fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("listens");
         let address = listener.local_addr().expect("an address");
+        let nodes: Vec<_> = World::new().federation.nodes.iter().map(|node| node.id.clone()).collect();
+        let mut listeners = HashMap::new();
+        for node in &nodes {
+            listeners.insert(node.clone(), TcpListener::bind("127.0.0.1:0").await.expect("listens"));
+        }
         let [broker, node, platform] = ["broker", "node", "platform"].map(Authority::new);
         let signing = SigningKey::generate();
         let world = World::over(|federation| {
@@ -78,9 +112,20 @@ impl Served {
             federation.platform.authority.clone_from(&platform.pem);
             for party in &mut federation.nodes {
                 party.authority.clone_from(&node.pem);
+                party.address = listeners[&party.id].local_addr().expect("an address");
             }
         });
         let state = tempfile::tempdir().expect("a folder");
+        for (id, listener) in listeners {
+            let credentials = node.issue(id.as_str());
+            tokio::spawn(cosign(
+                world.clone(),
+                id.clone(),
+                listener,
+                credentials,
+                state.path().join(id.as_str()),
+            ));
+        }
         let signing_key = state.path().join("signing.pk8");
         std::fs::write(&signing_key, signing.expose_pkcs8()).expect("written");
         let config = Config {
@@ -96,6 +141,7 @@ impl Served {
                 question: Duration::from_secs(60),
             },
             limits: Limits { questions_at_once: 2, sessions: 8, sessions_per_institution: 8 },
+            cosigning: Terms::default(),
             telemetry: TelemetrySettings::default(),
         };
         let node_clients: std::sync::Arc<dyn NodeClients> = std::sync::Arc::new(Nodes(world.clone()));

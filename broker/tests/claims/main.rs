@@ -7,6 +7,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
+use kobling_audit::cosigning::Unwitnessed;
 use kobling_broker::problem::RunError;
 use kobling_broker::request::RequestError;
 use kobling_broker::roster::ComputeEvent;
@@ -163,6 +164,35 @@ async fn without_a_record_of_the_opening_no_node_computes() {
     let (job, _) = run(&broker, ONE_OWNER).await;
     assert_eq!((job.state, problem_code(&job)), (JobState::Failed, "unrecorded"));
     assert!(!world.happened().iter().any(|it| it.starts_with("compute") || it.starts_with("deal")));
+}
+
+#[tokio::test]
+async fn nothing_is_asked_or_answered_while_the_log_is_not_cosigned() {
+    let missing = Unwitnessed::Older { witness: owner("fhi") };
+    let world = World::with(Faults { unwitnessed: Some((0, missing.clone())), ..Faults::default() });
+    let broker = world.broker().await;
+    let refused = broker.open_session(open_request("session")).await.expect_err("refused");
+    assert!(refused.to_string().contains("older than what fhi has cosigned"), "{refused}");
+
+    world.faults.lock().expect("lock").unwitnessed = None;
+    let session = open(&broker).await;
+    world.faults.lock().expect("lock").unwitnessed = Some((0, missing));
+    let job = submit(&broker, session.id, "job", ONE_OWNER).await.expect("accepted");
+    let (job, _) = finished(&broker, job.id).await;
+    assert_eq!((job.state, problem_code(&job)), (JobState::Failed, "log-older"));
+    assert!(!world.happened().iter().any(|it| it.starts_with("compute") || it.starts_with("record")));
+}
+
+#[tokio::test]
+async fn what_comes_to_be_missing_while_a_question_is_computed_withholds_its_answer() {
+    let late = Unwitnessed::Late { witness: owner("krg") };
+    let world = World::with(Faults { unwitnessed: Some((1, late)), ..Faults::default() });
+    let broker = world.broker().await;
+    let (job, _) = run(&broker, ONE_OWNER).await;
+    assert_eq!((job.state, problem_code(&job), job.tables), (JobState::Failed, "not-cosigned", 0));
+    let happened = world.happened();
+    assert!(happened.iter().any(|it| it == "compute ssb"), "{happened:?}");
+    assert!(happened.iter().any(|it| it == "record failed"), "{happened:?}");
 }
 
 #[tokio::test]

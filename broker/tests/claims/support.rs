@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use kobling_audit::cosigning::Unwitnessed;
 use kobling_broker::audit::{NotRecorded, Recorder};
 use kobling_broker::broker::{Broker, Parts};
 use kobling_broker::config::{Limits, Times};
@@ -112,6 +113,8 @@ pub struct Faults {
     pub restarted: Option<OwnerId>,
     /// The recorder takes no event of which this says so.
     pub unrecorded: Option<fn(&Event) -> bool>,
+    /// Why other parties have not cosigned the broker's log once it has so many entries, if they have not.
+    pub unwitnessed: Option<(usize, Unwitnessed)>,
 }
 
 /// Everything the nodes share with the test.
@@ -238,6 +241,11 @@ impl World {
 
     pub fn faults(&self) -> Faults {
         self.faults.lock().expect("lock").clone()
+    }
+
+    /// The key with which a node signs partial aggregates, and its log.
+    pub fn key(&self, node: &OwnerId) -> &SigningKey {
+        &self.keys[node]
     }
 
     pub fn happened(&self) -> Vec<String> {
@@ -386,6 +394,15 @@ impl Recorder for ListRecorder {
         self.0.say(text);
         self.0.records.lock().expect("lock").push(event);
         Ok(())
+    }
+
+    fn cosigned(&self) -> Result<(), Unwitnessed> {
+        match &self.0.faults().unwitnessed {
+            Some((from, missing)) if self.0.records.lock().expect("lock").len() >= *from => {
+                Err(missing.clone())
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -87,6 +87,10 @@ lines!(
     OldResultsKept = ERROR "old results could not be forgotten",
     /// The broker's log: nothing may leave.
     NotRecorded = ERROR "the audit log took no entry",
+    /// A witness is away, or does not cosign.
+    NotCosigned = WARN "a party does not cosign this log; nothing is answered once its latest entries are too old",
+    /// A witness knows more of this log, or another.
+    LogContradicted = ERROR "a party has cosigned a later state of this log, or another log; nothing is answered",
     /// The broker's store.
     JobEndNotKept = ERROR "a job's end was not kept",
     /// The broker's store.
