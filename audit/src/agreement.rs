@@ -34,13 +34,26 @@ pub enum Seen {
 }
 
 impl Seen {
+    /// What it is to the log as it was read again: a party that is writing has gone on meanwhile.
+    #[must_use]
+    pub fn against(self, log: &VerifiedLog) -> Self {
+        match self {
+            Self::Differs(_, cosigned) => Self::by(log, cosigned),
+            seen => seen,
+        }
+    }
+
+    fn by(log: &VerifiedLog, cosigned: Cosigned) -> Self {
+        match log.reaches(&cosigned.head) {
+            Ok(()) => Self::Same(cosigned),
+            Err(mismatch) => Self::Differs(mismatch, cosigned),
+        }
+    }
+
     fn of(log: &VerifiedLog, witness: &PublicKey, checkpoint: &[u8]) -> Self {
         match log.key().open_cosigned(witness, checkpoint) {
             Err(fault) => Self::Wrong(fault),
-            Ok(cosigned) => match log.reaches(&cosigned.head) {
-                Ok(()) => Self::Same(cosigned),
-                Err(mismatch) => Self::Differs(mismatch, cosigned),
-            },
+            Ok(cosigned) => Self::by(log, cosigned),
         }
     }
 }
@@ -134,6 +147,9 @@ mod tests {
         let put_back = log_of(ssb(), (0..11).map(|_| peer_accepted("krg")).collect());
         let seen = beside(whole.path(), &put_back, &roster()).expect("read");
         assert_eq!(seen[1].1, Seen::Differs(HeadMismatch::Shorter, cosigned));
+        // Read again, it has what was cosigned.
+        assert_eq!(seen[1].1.against(&log), Seen::Same(cosigned));
+        assert_eq!(seen[1].1.against(&put_back), seen[1].1);
         let forked = log_of(ssb(), (0..30).map(|_| peer_accepted("fhi")).collect());
         let seen = beside(whole.path(), &forked, &roster()).expect("read");
         assert_eq!(seen[1].1, Seen::Differs(HeadMismatch::Differs, cosigned));

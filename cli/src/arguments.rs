@@ -278,7 +278,7 @@ pub struct AuditArguments {
 
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Check logs: the tree, its signature and every record.
+    /// Check logs: the tree, its signature, every record, and that what other parties have cosigned is this log.
     Verify {
         /// The folders of logs; or one folder with a federation.toml and a folder for each party.
         #[arg(required = true)]
@@ -289,6 +289,9 @@ pub enum AuditCommand {
         /// A checkpoint that was kept earlier, which its party's log must continue. May be given many times.
         #[arg(long, value_name = "CHECKPOINT")]
         noted: Vec<PathBuf>,
+        /// Print logs as JSON, one a line.
+        #[arg(long)]
+        json: bool,
     },
     /// List questions, one a line: when, by whom, of whose data and which variables, and how each ended.
     List {

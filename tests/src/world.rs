@@ -533,8 +533,18 @@ impl World {
 
     /// Stops the broker and starts it again, on the same state.
     pub fn restart_broker(&mut self) {
+        self.stop_broker();
+        self.start_stopped_broker();
+    }
+
+    /// Stops the broker in order.
+    pub fn stop_broker(&mut self) {
         let broker = self.broker.take().expect("it runs");
         self.runtime.block_on(broker.shutdown());
+    }
+
+    /// Starts the broker that was stopped, on the same state.
+    pub fn start_stopped_broker(&mut self) {
         self.start_broker();
         *lock(&self.session) = None;
     }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use kobling_audit::reconcile;
 use kobling_audit::report::usage;
 use kobling_audit::select::Filter;
 use kobling_audit::summary::{QuestionRow, questions};
 use kobling_audit::verify::{VerifiedLog, VerifyError};
-use kobling_audit::{reconcile, verify};
 use kobling_model::OwnerId;
 use serde::Serialize;
 
@@ -19,6 +19,9 @@ use crate::render;
 use crate::render::counted;
 
 mod given;
+mod verify;
+
+pub use verify::Checked;
 
 /// Checks or shows logs.
 ///
@@ -26,8 +29,8 @@ mod given;
 /// For logs that cannot be read.
 pub fn run(arguments: AuditArguments) -> anyhow::Result<Exit> {
     match arguments.command {
-        AuditCommand::Verify { logs, federation, noted } => {
-            verify_all(&logs, Held::read(federation.as_deref(), noted)?)
+        AuditCommand::Verify { logs, federation, noted, json } => {
+            verify::all(&logs, Held::read(federation.as_deref(), noted)?, json)
         }
         AuditCommand::List { logs, filter, json } => list(&logs, &filter.into(), json),
         AuditCommand::Report { log, filter, json } => report(&log, &filter.into(), json),
@@ -60,43 +63,26 @@ fn all_of(paths: &[PathBuf], held: &mut Held) -> anyhow::Result<Vec<Given>> {
     })
 }
 
-fn verify_all(paths: &[PathBuf], mut held: Held) -> anyhow::Result<Exit> {
-    let given = all_of(paths, &mut held)?;
-    let mut logs = Vec::new();
-    for one in &given {
-        if let Some(log) = held_against(one, &held)? {
-            print(&format!("{}: {}\n", one.path.display(), whole(&log, held.roster.is_some())));
-            logs.push(log);
-        }
-    }
-    if logs.len() < given.len() {
-        return Ok(Exit::REJECTED);
-    }
-    // Whoever gives a checkpoint wants it compared: one that was not is no success.
-    match held.unused(&logs) {
-        Some(path) => Err(unusable(format!("{} is a checkpoint of none of these logs", path.display()))),
-        None => Ok(Exit::DONE),
-    }
-}
-
 /// The log, if nothing is wrong with it. What is wrong is said.
 fn held_against(given: &Given, held: &Held) -> anyhow::Result<Option<VerifiedLog>> {
-    let wrong = match checked(&given.path)? {
-        Ok(log) => match held.complaint(&log, given.party.as_ref()) {
-            Some(complaint) => format!("{}: the log of {} {complaint}", given.path.display(), log.party()),
-            None => return Ok(Some(log)),
-        },
-        Err(error) => error.to_string(),
-    };
-    eprintln!("kobling: {}", render::plain(&wrong));
-    Ok(None)
+    let held = whole(given, held)?;
+    if let Err(wrong) = &held {
+        eprintln!("kobling: {}", render::plain(wrong));
+    }
+    Ok(held.ok())
 }
 
-fn whole(log: &VerifiedLog, key_is_pinned: bool) -> String {
-    let entries = counted(log.entries().len(), "entry", "entries");
-    let (party, head, key) = (log.party(), log.head(), log.key().to_hex());
-    let pinned = if key_is_pinned { ", as the federation file has it" } else { "" };
-    format!("log of {party}, {entries}, head {head}, signed by {key}{pinned}")
+/// The log, or what is wrong with it.
+fn whole(given: &Given, held: &Held) -> anyhow::Result<Result<VerifiedLog, String>> {
+    Ok(match checked(&given.path)? {
+        Ok(log) => match held.complaint(&log, given.party.as_ref()) {
+            Some(complaint) => {
+                Err(format!("{}: the log of {} {complaint}", given.path.display(), log.party()))
+            }
+            None => Ok(log),
+        },
+        Err(error) => Err(error.to_string()),
+    })
 }
 
 /// A question with the party whose log it is in.
@@ -191,7 +177,7 @@ fn lay_side_by_side(broker: &OwnerId, logs: &[Given], held: &Held, json: bool) -
 
 /// The log, or which entry is bad.
 fn checked(path: &Path) -> anyhow::Result<Result<VerifiedLog, VerifyError>> {
-    match verify(path) {
+    match kobling_audit::verify(path) {
         Err(error @ (VerifyError::Unreadable { .. } | VerifyError::Changing { .. })) => {
             Err(unusable_because(format!("{} cannot be checked", path.display()), error))
         }

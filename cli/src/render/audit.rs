@@ -11,6 +11,36 @@ use kobling_model::record::{Event, Execution, Outcome};
 use comfy_table::{ContentArrangement, Table as Sheet, presets};
 
 use super::{counted, plain, whole};
+use crate::command::audit::Checked;
+
+/// A log that nothing is wrong with, and how far other parties have cosigned it.
+pub fn checked(log: &Checked<'_>) -> String {
+    let entries = counted(usize::try_from(log.entries).unwrap_or(usize::MAX), "entry", "entries");
+    let pinned = if log.key_is_pinned { ", as the federation file has it" } else { "" };
+    let mut out = format!(
+        "{}: log of {}, {entries}, head {} {}, signed by {}{pinned}\n",
+        log.path.display(),
+        log.party,
+        log.entries,
+        log.root,
+        log.key
+    );
+    let Some(cosigned) = &log.cosigned else {
+        out.push_str("  cosignatures not checked: no federation file was given\n");
+        return out;
+    };
+    for by in cosigned {
+        match (by.entries, by.time_s) {
+            (Some(entries), Some(time_s)) => {
+                let all = if entries == log.entries { "all" } else { "the first" };
+                let at = utc(time_s.saturating_mul(1000));
+                line(&mut out, format_args!("  {all} {} cosigned by {} at {at}", whole(entries), by.party));
+            }
+            _ => line(&mut out, format_args!("  not cosigned by {}", by.party)),
+        }
+    }
+    out
+}
 
 /// Of some entries of a log what the operator did, then every question with who asked and how it ended.
 pub fn log(log: &VerifiedLog, entries: &[&Entry]) -> String {

@@ -10,7 +10,7 @@ use kobling_model::record::Event;
 use serde_json::Value;
 
 use crate::federation::{PARTIES, federation};
-use crate::program::{folder, run};
+use crate::program::{folder, run, wait_for};
 
 #[test]
 fn logs_of_all_parties_are_whole_fit_together_and_are_shown_to_people() {
@@ -108,6 +108,55 @@ fn a_log_is_held_against_the_keys_of_the_federation_and_checkpoints_that_were_ke
     drop(AuditLog::open(&forged, OwnerId::new("ssb").expect("valid"), foreign).expect("opens"));
     verify(&forged, &roster, &noted).with(1).says(&["not signed by the key that the federation file has"]);
     verify(&copy, &noted, &noted).with(64).says(&["cannot be used as a federation file"]);
+}
+
+#[test]
+fn a_log_that_others_have_cosigned_cannot_be_cut_or_written_anew_unseen() {
+    let federation = federation();
+    let home = folder();
+    let verify = |folder: &Path, json: bool| {
+        let [audit, verify, as_json] = ["audit", "verify", "--json"].map(Path::new);
+        let json = json.then_some(as_json);
+        run([audit, verify, folder].into_iter().chain(json))
+    };
+    // Within seconds every party cosigns what the others have.
+    let cosigned = |party: &str| {
+        let out = verify(federation.folder(), true).with(0).out;
+        let logs: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let log = logs.iter().find(|log| log["party"] == party).expect("the log").clone();
+        let some = |by: &Value| by["entries"].as_u64().is_some_and(|entries| entries > 0);
+        log["key_is_pinned"] == true && log["cosigned"].as_array().expect("witnesses").iter().all(some)
+    };
+    let all = || PARTIES.iter().all(|party| cosigned(party)).then_some(());
+    wait_for("cosignatures of all logs", Duration::from_secs(60), all);
+    let told = verify(federation.folder(), false).with(0).out;
+    assert!(told.contains("cosigned by krg at "), "{told}");
+
+    let all = home.path().join("all");
+    fs::create_dir(&all).expect("made");
+    fs::copy(federation.folder().join("federation.toml"), all.join("federation.toml")).expect("copied");
+    // Other questions may be asked meanwhile: a witness's copy may be later than that of the log.
+    let copied = || {
+        for party in PARTIES {
+            let _ = fs::remove_dir_all(all.join(party));
+            copy_log(&federation.state(party).join("audit"), &all.join(party));
+        }
+        (verify(&all, false).code == Some(0)).then_some(())
+    };
+    wait_for("copies that fit", Duration::from_secs(60), copied);
+    // ssb writes its log anew, under its own key.
+    let count = kobling_audit::verify(&all.join("ssb")).expect("whole").head().count;
+    fs::remove_dir_all(all.join("ssb")).expect("removed");
+    let key = fs::read(federation.state("ssb").join("keys/signing.pk8")).expect("a key");
+    let key = LogKey::from_pkcs8(&key).expect("a key");
+    let mut log = AuditLog::open(&all.join("ssb"), OwnerId::new("ssb").expect("valid"), key).expect("opens");
+    verify(&all, false).with(1).says(&["the log of ssb has fewer entries than broker cosigned at"]);
+    for now_ms in 0..count {
+        log.append(Event::Resumed, now_ms).expect("recorded");
+    }
+    let other = verify(&all, true).with(1).out;
+    let problem = "has other entries than the one that broker has cosigned";
+    assert!(other.lines().any(|line| line.contains(problem)), "{other}");
 }
 
 #[test]

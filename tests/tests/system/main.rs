@@ -19,6 +19,7 @@
 //! | `budget` | rule 14: how many cells a population may be cut into |
 //! | `policy` | an owner's policy and stop switch decide, also while questions run |
 //! | `records` | nothing leaves that is not recorded first |
+//! | `cosigned` | nothing is answered from a log that others have not cosigned, or know otherwise |
 //! | `sessions` | many at once, and what they keep |
 //! | `requests` | bad requests get a clear answer |
 //! | `watching` | what is told to those who watch, and nothing else |
@@ -28,6 +29,7 @@
 mod across_owners;
 mod attacks;
 mod budget;
+mod cosigned;
 mod edits;
 mod examples;
 mod fuzzed;

@@ -5,7 +5,7 @@ use kobling_model::record::{Event, Outcome};
 use kobling_proto::platform::v1::JobState;
 use kobling_tests::dice::Dice;
 use kobling_tests::registers::{Dataset, Mix, Owner, people, standard};
-use kobling_tests::world::World;
+use kobling_tests::world::{Founding, World};
 
 use super::script;
 
@@ -58,7 +58,7 @@ fn a_table_has_the_same_noise_however_many_owners_it_takes_to_say_it() {
 }
 
 /// The registers of three owners, and of a fourth.
-fn four_owners(seed: u64) -> World {
+pub fn with_a_fourth(seed: u64) -> Founding {
     let mut owners = standard(Mix::of(seed));
     let mut dice = Dice::seeded(seed);
     let rows = people(seed, 2400).into_iter().filter_map(|person| {
@@ -74,12 +74,12 @@ fn four_owners(seed: u64) -> World {
         rows: rows.collect(),
     };
     owners.push(Owner { id: "npr", datastore: "no.npr.region", datasets: vec![dataset] });
-    World::of(owners).found()
+    World::of(owners)
 }
 
 #[test]
 fn a_fourth_owner_takes_part_as_the_third_does() {
-    let world = four_owners(63);
+    let world = with_a_fourth(63).found();
     let requires = "require no.ssb.fdb:1 as ssb\nrequire no.krg.kreft:1 as krg\nrequire no.fhi.helse:1 as fhi\nrequire no.npr.region:1 as npr\n\
                     create-dataset d\n";
     let body = "import ssb/KJOENN as k\nimport npr/REGION as r\nimport krg/STED as s\nimport fhi/VEKT as v\n\
