@@ -130,6 +130,7 @@ pub fn outcome(execution: &Execution, outcome: Outcome) -> Event {
         plan: execution.plan,
         question: execution.question,
         outcome,
+        receipts: vec![],
     }
 }
 

@@ -8,13 +8,15 @@
 //! 3. Where two parties have opened the same attempt, they say the same about it: session, job, asker,
 //!    signed request, script, plan, question, owners, who of them shares, releases, variables, rules.
 //! 4. No node has opened what the broker has not, nor refused a request that the broker does not tell of.
+//! 5. Where the broker answered, it names for every owner the entry in which that owner recorded its part, and the leaf there is the
+//!    one it names: a log that was written anew after the answer has another.
 //!
 //! **Failed attempts** release nothing, so they may be missing at a party that they never reached, and may have no
 //! outcome where a party was stopped. 1, 3 and 4 hold for them as well. For 4 the broker records its opening before it
 //! asks any node.
 //!
 //! A node that works on a question without owning data in it (second worker, dealer) need not have recorded
-//! it; if it has, 1, 3 and 4 hold, and its outcome, if any, is the broker's.
+//! it; if it has, 1, 3, 4 and 5 hold, and its outcome, if any, is the broker's.
 //!
 //! The hashes of what left are not compared across parties: a node hashes its share, the broker the table.
 //! Clocks are not compared either. Findings name parties, attempts and fields, never what a field says.
@@ -22,7 +24,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use kobling_model::record::{Event, Execution, Outcome};
+use kobling_model::record::{Event, Execution, Outcome, Receipt};
 use kobling_model::rules::Refusal;
 use kobling_model::{AttemptId, Hash, JobId, OwnerId, SessionId};
 use serde::Serialize;
@@ -132,6 +134,7 @@ pub enum What {
     Variables,
     Rules,
     Outcome,
+    Receipt,
 }
 
 impl fmt::Display for What {
@@ -150,6 +153,7 @@ impl fmt::Display for What {
             Self::Variables => "the variables",
             Self::Rules => "the rules",
             Self::Outcome => "how it ended",
+            Self::Receipt => "where its end is recorded",
         })
     }
 }
@@ -230,7 +234,10 @@ pub fn reconcile(broker: &OwnerId, logs: &BTreeMap<OwnerId, VerifiedLog>) -> Vec
     }
     for (attempt, execution) in &centre.openings {
         match centre.answer(attempt) {
-            Some(answer) => judge_answered(execution, answer, &accounts, &mut findings),
+            Some(answer) => {
+                judge_answered(execution, answer.outcome, &accounts, &mut findings);
+                judge_receipts(execution, answer.receipts, &accounts, logs, &mut findings);
+            }
             None => judge_unanswered(execution, &accounts, &mut findings),
         }
     }
@@ -240,9 +247,19 @@ pub fn reconcile(broker: &OwnerId, logs: &BTreeMap<OwnerId, VerifiedLog>) -> Vec
 /// What one log says about each attempt, in a form that can be laid beside another.
 struct Account<'a> {
     openings: BTreeMap<AttemptId, &'a Execution>,
-    outcomes: BTreeMap<AttemptId, &'a Outcome>,
+    outcomes: BTreeMap<AttemptId, Told<'a>>,
     /// Requests that were not taken.
     refused: BTreeSet<(SessionId, JobId, Hash)>,
+}
+
+/// How an attempt ended by one log.
+struct Told<'a> {
+    outcome: &'a Outcome,
+    /// Where nodes recorded it, by the broker's log.
+    receipts: &'a [Receipt],
+    /// Where this is recorded itself.
+    entry: u64,
+    leaf: Hash,
 }
 
 impl<'a> Account<'a> {
@@ -259,7 +276,7 @@ impl<'a> Account<'a> {
                         findings.insert(Finding::Repeated { party: party.clone(), attempt });
                     }
                 }
-                Event::Outcome { session, attempt, plan, question, outcome } => {
+                Event::Outcome { session, attempt, plan, question, outcome, receipts } => {
                     let attempt = *attempt;
                     match account.openings.get(&attempt) {
                         None => {
@@ -274,7 +291,8 @@ impl<'a> Account<'a> {
                             findings.extend(mismatches(party, attempt, facts));
                         }
                     }
-                    if account.outcomes.insert(attempt, outcome).is_some() {
+                    let told = Told { outcome, receipts, entry: entry.index, leaf: entry.hash };
+                    if account.outcomes.insert(attempt, told).is_some() {
                         findings.insert(Finding::Repeated { party: party.clone(), attempt });
                     }
                 }
@@ -295,8 +313,8 @@ impl<'a> Account<'a> {
     }
 
     /// The outcome, if it is one with which something left.
-    fn answer(&self, attempt: &AttemptId) -> Option<&'a Outcome> {
-        self.outcomes.get(attempt).copied().filter(|outcome| match outcome {
+    fn answer(&self, attempt: &AttemptId) -> Option<&Told<'a>> {
+        self.outcomes.get(attempt).filter(|told| match told.outcome {
             Outcome::Released { .. }
             | Outcome::Passed
             | Outcome::NotCarriedOut { .. }
@@ -326,10 +344,41 @@ fn judge_answered(
             (true, None) if is_owner => {
                 findings.insert(Finding::OutcomeMissingAtNode { party, attempt });
             }
-            (_, Some(outcome)) if !same_ending(answer, outcome, shares) => {
+            (_, Some(told)) if !same_ending(answer, told.outcome, shares) => {
                 findings.insert(Finding::Mismatch { party, attempt, what: What::Outcome });
             }
             _ => {}
+        }
+    }
+}
+
+/// Rule 5. An owner that has recorded no outcome is a finding already.
+fn judge_receipts(
+    execution: &Execution,
+    receipts: &[Receipt],
+    nodes: &BTreeMap<&OwnerId, Account<'_>>,
+    logs: &BTreeMap<OwnerId, VerifiedLog>,
+    findings: &mut BTreeSet<Finding>,
+) {
+    let attempt = execution.attempt;
+    let mut differs = |party: &OwnerId| {
+        findings.insert(Finding::Mismatch { party: party.clone(), attempt, what: What::Receipt });
+    };
+    for receipt in receipts {
+        // Also of an entry whose record is erased the leaf is there.
+        let log = logs.get(&receipt.party);
+        if log.is_some_and(|log| log.leaf(receipt.entry) != Some(receipt.leaf)) {
+            differs(&receipt.party);
+        }
+    }
+    for owner in &execution.owners {
+        let told = nodes.get(owner).and_then(|node| node.outcomes.get(&attempt));
+        let named = |told: &Told<'_>| {
+            let is_it = |receipt: &Receipt| (receipt.entry, receipt.leaf) == (told.entry, told.leaf);
+            receipts.iter().any(|receipt| receipt.party == *owner && is_it(receipt))
+        };
+        if told.is_some_and(|told| !named(told)) {
+            differs(owner);
         }
     }
 }
@@ -415,9 +464,39 @@ mod tests {
         vec![opening(execution), outcome(execution, ending)]
     }
 
+    /// Findings over logs of these events, the broker's with the receipts that these nodes give.
     fn findings(logs: &[(&str, Vec<Event>)]) -> Vec<Finding> {
-        let logs = logs.iter().map(|(id, events)| (owner(id), log_of(owner(id), events.clone()))).collect();
-        reconcile(&broker(), &logs)
+        reconcile(&broker(), &with_receipts(logs))
+    }
+
+    fn with_receipts(logs: &[(&str, Vec<Event>)]) -> BTreeMap<OwnerId, VerifiedLog> {
+        let mut verified = BTreeMap::new();
+        for (id, events) in logs.iter().filter(|(id, _)| *id != "broker") {
+            verified.insert(owner(id), log_of(owner(id), events.clone()));
+        }
+        for (id, events) in logs.iter().filter(|(id, _)| *id == "broker") {
+            let events = events.iter().cloned().map(|event| receipted(event, &verified)).collect();
+            verified.insert(owner(id), log_of(owner(id), events));
+        }
+        verified
+    }
+
+    /// An event of the broker's, with the receipts of nodes that have recorded the same attempt's end.
+    fn receipted(mut event: Event, nodes: &BTreeMap<OwnerId, VerifiedLog>) -> Event {
+        let Event::Outcome { attempt: ended, outcome, receipts, .. } = &mut event else { return event };
+        if matches!(outcome, Outcome::Failed { .. }) {
+            return event;
+        }
+        for (party, log) in nodes {
+            let is_it = |event: &Event| matches!(event, Event::Outcome { attempt, .. } if attempt == ended);
+            let last = log.entries().iter().rfind(|entry| is_it(&entry.record.event));
+            receipts.extend(last.map(|entry| Receipt {
+                party: party.clone(),
+                entry: entry.index,
+                leaf: entry.hash,
+            }));
+        }
+        event
     }
 
     /// One released question: the broker's, ssb's and krg's events.
@@ -439,6 +518,30 @@ mod tests {
             let logs = ["broker", "ssb", "krg"].map(|id| (id, both(&execution(1), ending.clone())));
             assert_eq!(findings(&logs), []);
         }
+    }
+
+    #[test]
+    fn a_node_that_writes_its_log_anew_after_the_answer_is_found_and_so_is_a_receipt_that_is_not_given() {
+        let found = |id| Finding::Mismatch { party: owner(id), attempt: attempt(1), what: What::Receipt };
+        let mut logs = with_receipts(&honest());
+        // Another share, so another leaf in its place.
+        let another = both(&execution(1), released("another share"));
+        logs.insert(owner("krg"), log_of(owner("krg"), another));
+        assert_eq!(reconcile(&broker(), &logs), [found("krg")]);
+        // The same events, one place on.
+        let [_, _, (_, events)] = honest();
+        let moved = [vec![Event::Resumed], events].concat();
+        logs.insert(owner("krg"), log_of(owner("krg"), moved));
+        assert_eq!(reconcile(&broker(), &logs), [found("krg")]);
+
+        // A broker that names one owner's record and not the other's.
+        let [(_, events), ..] = honest();
+        let mut logs = with_receipts(&honest());
+        let nodes = logs.iter().filter(|(id, _)| **id == owner("ssb"));
+        let nodes = nodes.map(|(id, log)| (id.clone(), log.clone())).collect();
+        let events = events.into_iter().map(|event| receipted(event, &nodes)).collect();
+        logs.insert(broker(), log_of(broker(), events));
+        assert_eq!(reconcile(&broker(), &logs), [found("krg")]);
     }
 
     #[test]
@@ -664,11 +767,12 @@ mod tests {
         let logs = honest();
         assert_eq!(findings(&logs[..2]), [Finding::LogMissing { party: owner("krg") }]);
         assert_eq!(findings(&logs[1..]), [Finding::LogMissing { party: broker() }]);
-        let swapped = BTreeMap::from([
-            (broker(), log_of(broker(), logs[0].1.clone())),
-            (ssb(), log_of(ssb(), logs[1].1.clone())),
-            (owner("krg"), log_of(ssb(), logs[1].1.clone())),
-        ]);
-        assert_eq!(reconcile(&broker(), &swapped), [Finding::LogOfAnotherParty { party: owner("krg") }]);
+        let mut swapped = with_receipts(&logs);
+        swapped.insert(owner("krg"), log_of(ssb(), logs[1].1.clone()));
+        let another = Finding::Mismatch { party: owner("krg"), attempt: attempt(1), what: What::Receipt };
+        assert_eq!(
+            reconcile(&broker(), &swapped),
+            [Finding::LogOfAnotherParty { party: owner("krg") }, another]
+        );
     }
 }

@@ -176,6 +176,11 @@ impl VerifiedLog {
         &self.entries
     }
 
+    /// Hash of the leaf at a place, from 0, whether or not its record is there.
+    pub fn leaf(&self, index: u64) -> Option<Hash> {
+        self.leaves.get(usize::try_from(index).ok()?).copied()
+    }
+
     /// How far it reaches: what to note down, and to compare next time.
     pub fn head(&self) -> Head {
         self.head

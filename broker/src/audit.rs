@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kobling_audit::cosigning::Unwitnessed;
 use kobling_audit::{Cosigning, SharedLog};
-use kobling_model::record::{Event, Execution, Outcome};
+use kobling_model::record::{Event, Execution, Outcome, Receipt};
 use kobling_model::rules::{Refusal, Warning};
 use kobling_model::table::Table;
 use kobling_model::{Hash, JobId, SessionId};
@@ -133,13 +133,18 @@ impl Journal {
         Ok(Opened(Arc::new(execution)))
     }
 
-    /// Records that `table` leaves, and makes the evidence that it may.
+    /// Records that `table` leaves, with where the nodes recorded their parts, and makes the evidence that it may.
     ///
     /// # Errors
     /// [`RunError::NotCosigned`], [`RunError::Unrecorded`]: the table is gone.
-    pub async fn release(&self, opened: &Opened, table: Table) -> Result<Recorded, RunError> {
+    pub async fn release(
+        &self,
+        opened: &Opened,
+        table: Table,
+        receipts: Vec<Receipt>,
+    ) -> Result<Recorded, RunError> {
         let content = Hash::of_json(&table);
-        self.answer(opened, Outcome::Released { content }).await?;
+        self.answer(opened, Outcome::Released { content }, receipts).await?;
         Ok(Recorded { table, content })
     }
 
@@ -147,24 +152,34 @@ impl Journal {
     ///
     /// # Errors
     /// [`RunError::NotCosigned`], [`RunError::Unrecorded`].
-    pub async fn pass(&self, opened: &Opened) -> Result<(), RunError> {
-        self.answer(opened, Outcome::Passed).await
+    pub async fn pass(&self, opened: &Opened, receipts: Vec<Receipt>) -> Result<(), RunError> {
+        self.answer(opened, Outcome::Passed, receipts).await
     }
 
     /// Records that an edit is not carried out.
     ///
     /// # Errors
     /// [`RunError::NotCosigned`], [`RunError::Unrecorded`].
-    pub async fn not_carried_out(&self, opened: &Opened, rule: Warning) -> Result<(), RunError> {
-        self.answer(opened, Outcome::NotCarriedOut { rule }).await
+    pub async fn not_carried_out(
+        &self,
+        opened: &Opened,
+        rule: Warning,
+        receipts: Vec<Receipt>,
+    ) -> Result<(), RunError> {
+        self.answer(opened, Outcome::NotCarriedOut { rule }, receipts).await
     }
 
     /// Records that a rule refused.
     ///
     /// # Errors
     /// [`RunError::NotCosigned`], [`RunError::Unrecorded`].
-    pub async fn refuse(&self, opened: &Opened, rule: Refusal) -> Result<(), RunError> {
-        self.answer(opened, Outcome::Refused { rule }).await
+    pub async fn refuse(
+        &self,
+        opened: &Opened,
+        rule: Refusal,
+        receipts: Vec<Receipt>,
+    ) -> Result<(), RunError> {
+        self.answer(opened, Outcome::Refused { rule }, receipts).await
     }
 
     /// Records that a node did not take a request. Nothing was run, so nothing depends on whether this succeeds.
@@ -177,17 +192,27 @@ impl Journal {
         let problem = error.problem();
         let party = problem.party.unwrap_or_else(|| broker.clone());
         let step = if problem.step.is_empty() { problem.code } else { problem.step };
-        let _ = self.outcome(opened, Outcome::Failed { party, step }).await;
+        let _ = self.outcome(opened, Outcome::Failed { party, step }, Vec::new()).await;
     }
 
-    async fn answer(&self, opened: &Opened, outcome: Outcome) -> Result<(), RunError> {
+    async fn answer(
+        &self,
+        opened: &Opened,
+        outcome: Outcome,
+        receipts: Vec<Receipt>,
+    ) -> Result<(), RunError> {
         self.0.cosigned()?;
-        self.outcome(opened, outcome).await
+        self.outcome(opened, outcome, receipts).await
     }
 
-    async fn outcome(&self, opened: &Opened, outcome: Outcome) -> Result<(), RunError> {
+    async fn outcome(
+        &self,
+        opened: &Opened,
+        outcome: Outcome,
+        receipts: Vec<Receipt>,
+    ) -> Result<(), RunError> {
         let Execution { session, attempt, plan, question, .. } = *opened.0;
-        self.record(Event::Outcome { session, attempt, plan, question, outcome }).await
+        self.record(Event::Outcome { session, attempt, plan, question, outcome, receipts }).await
     }
 
     async fn record(&self, event: Event) -> Result<(), RunError> {

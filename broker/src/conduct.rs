@@ -19,7 +19,7 @@ use futures::future::{join_all, try_join};
 use futures::stream::{FuturesUnordered, StreamExt};
 use kobling_model::federation::{Roles, Worker};
 use kobling_model::plan::{Question, QuestionKind};
-use kobling_model::record::{Asker, Execution};
+use kobling_model::record::{Asker, Execution, Receipt};
 use kobling_model::rules::{Refusal, Rules, Warning};
 use kobling_model::table::Table;
 use kobling_model::{AttemptId, Hash, OwnerId, UnitType};
@@ -109,7 +109,7 @@ pub(crate) async fn ask(
         rules: rules.to_vec(),
     };
     let work = async {
-        let ending = compute(run, &order, &roles).await?;
+        let (ending, receipts) = compute(run, &order, &roles).await?;
         let table = match ending {
             Ending::Ready { left, right } => {
                 let combined = fetch_and_combine(run, &order, &roles, joined, units_max, (left, right));
@@ -118,10 +118,10 @@ pub(crate) async fn ask(
             }
             _ => None,
         };
-        Ok((ending, table))
+        Ok((ending, table, receipts))
     };
     match run.stop.unless(work).await {
-        Ok((ending, table)) => match record(run, &opened, ending, table).await {
+        Ok((ending, table, receipts)) => match record(run, &opened, ending, table, receipts).await {
             // Nothing of the outcome is on record, and the log takes entries.
             Err(error @ RunError::NotCosigned(_)) => failed(run, &opened, error).await,
             recorded => recorded,
@@ -179,7 +179,8 @@ fn execution(
 }
 
 /// What a party's call came to: an owner's ending, or nothing for the dealer.
-type Call<'a> = Pin<Box<dyn Future<Output = Result<(Who, Option<OwnerEnding>), RunError>> + Send + 'a>>;
+type Call<'a> =
+    Pin<Box<dyn Future<Output = Result<(Who, Option<(OwnerEnding, Receipt)>), RunError>> + Send + 'a>>;
 
 /// The part of a party in a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,7 +192,12 @@ enum Who {
 }
 
 /// Has both workers compute, the others share and the dealer deal, at the same time. The first failure ends all calls.
-async fn compute(run: &Run<'_>, order: &ComputeOrder, roles: &Roles) -> Result<Ending, RunError> {
+/// Also returns where each owner recorded how its part ended, in order of party.
+async fn compute(
+    run: &Run<'_>,
+    order: &ComputeOrder,
+    roles: &Roles,
+) -> Result<(Ending, Vec<Receipt>), RunError> {
     let broker = run.broker;
     let deal = DealOrder {
         session: order.session,
@@ -221,8 +227,14 @@ async fn compute(run: &Run<'_>, order: &ComputeOrder, roles: &Roles) -> Result<E
     }
     calls.push(Box::pin(async { dealer.await.map(|()| (Who::Dealer, None)) }));
     let (mut left, mut right, mut sharing_refused) = (None, None, false);
+    let mut receipts = Vec::new();
     while let Some(result) = calls.next().await {
-        match result? {
+        let (who, ended) = result?;
+        let ending = ended.map(|(ending, receipt)| {
+            receipts.push(receipt);
+            ending
+        });
+        match (who, ending) {
             (Who::Left, ending) => left = ending,
             (Who::Right, ending) => right = ending,
             (Who::Sharing, ending) => sharing_refused |= matches!(ending, Some(OwnerEnding::Refused(_))),
@@ -232,7 +244,8 @@ async fn compute(run: &Run<'_>, order: &ComputeOrder, roles: &Roles) -> Result<E
     let disagreement = || RunError::Disagreement { left: roles.left.clone(), right: roles.right.clone() };
     let table = matches!(question.kind, QuestionKind::Table(_));
     let edit = matches!(question.kind, QuestionKind::Edit(_));
-    match (left.ok_or_else(disagreement)?, right.ok_or_else(disagreement)?) {
+    receipts.sort();
+    let ending = match (left.ok_or_else(disagreement)?, right.ok_or_else(disagreement)?) {
         (OwnerEnding::Refused(rule), OwnerEnding::Refused(same)) if rule == same => Ok(Ending::Refused(rule)),
         // An owner that shares refuses where all do.
         _ if sharing_refused => Err(disagreement()),
@@ -242,7 +255,8 @@ async fn compute(run: &Run<'_>, order: &ComputeOrder, roles: &Roles) -> Result<E
         }
         (OwnerEnding::Ready(left), OwnerEnding::Ready(right)) if table => Ok(Ending::Ready { left, right }),
         _ => Err(disagreement()),
-    }
+    };
+    Ok((ending?, receipts))
 }
 
 async fn in_time<T>(
@@ -255,37 +269,48 @@ async fn in_time<T>(
     tokio::time::timeout(limit, call).await.map_err(|_| late())?
 }
 
-/// Follows one owner to its outcome. An owner shares exactly where the question has it share.
-async fn work(run: &Run<'_>, node: &dyn NodeClient, order: &ComputeOrder) -> Result<OwnerEnding, RunError> {
+/// Follows one owner to its outcome, and to where it has recorded that. An owner shares exactly where the question has it share.
+async fn work(
+    run: &Run<'_>,
+    node: &dyn NodeClient,
+    order: &ComputeOrder,
+) -> Result<(OwnerEnding, Receipt), RunError> {
     let party = node.owner();
     let misbehaved = |what| RunError::Misbehaved { party: party.clone(), step: "compute", what };
     let shares = run.plan.questions[order.question as usize].sharing().any(|owner| owner == party);
     let mut events = node.compute(order).await?;
-    let mut stages = 0;
+    let (mut stages, mut receipt) = (0, None);
     while let Some(event) = events.next().await {
-        match event? {
+        let ending = match event? {
             ComputeEvent::Stage(name) => {
                 stages += 1;
                 if stages > STAGES_MAX {
                     return Err(misbehaved("it reported too many stages"));
                 }
                 run.progress.stage(order.question, party, &name).await?;
+                continue;
+            }
+            ComputeEvent::Recorded(told) => {
+                if receipt.replace(told).is_some() {
+                    return Err(misbehaved("it told twice where it recorded its outcome"));
+                }
+                continue;
             }
             ComputeEvent::Failed(problem) => {
                 return Err(RunError::reported(party.clone(), problem.tamed()));
             }
-            ComputeEvent::Shared if shares => return Ok(OwnerEnding::Shared),
+            ComputeEvent::Shared if shares => OwnerEnding::Shared,
             ComputeEvent::Shared => return Err(misbehaved("it shared its columns where it should compute")),
             // The one rule that every owner judges by itself.
-            ComputeEvent::Refused(Refusal::SplitsSpent) => {
-                return Ok(OwnerEnding::Refused(Refusal::SplitsSpent));
-            }
+            ComputeEvent::Refused(Refusal::SplitsSpent) => OwnerEnding::Refused(Refusal::SplitsSpent),
             _ if shares => return Err(misbehaved("it told an outcome that it cannot know")),
-            ComputeEvent::Passed => return Ok(OwnerEnding::Passed),
-            ComputeEvent::NotCarriedOut => return Ok(OwnerEnding::NotCarriedOut),
-            ComputeEvent::Ready { content } => return Ok(OwnerEnding::Ready(content)),
-            ComputeEvent::Refused(rule) => return Ok(OwnerEnding::Refused(rule)),
-        }
+            ComputeEvent::Passed => OwnerEnding::Passed,
+            ComputeEvent::NotCarriedOut => OwnerEnding::NotCarriedOut,
+            ComputeEvent::Ready { content } => OwnerEnding::Ready(content),
+            ComputeEvent::Refused(rule) => OwnerEnding::Refused(rule),
+        };
+        let unrecorded = || misbehaved("it told an outcome and not where it recorded it");
+        return Ok((ending, receipt.ok_or_else(unrecorded)?));
     }
     Err(misbehaved("it ended without an outcome"))
 }
@@ -336,16 +361,21 @@ async fn record(
     opened: &Opened,
     ending: Ending,
     table: Option<Table>,
+    receipts: Vec<Receipt>,
 ) -> Result<Answer, RunError> {
     let journal = &run.broker.journal;
     match (ending, table) {
-        (Ending::Ready { .. }, Some(table)) => Ok(Answer::Table(journal.release(opened, table).await?)),
-        (Ending::Ready { .. }, None) => Err(RunError::Internal { step: "combine" }),
-        (Ending::Passed, _) => journal.pass(opened).await.map(|()| Answer::Passed),
-        (Ending::NotCarriedOut(rule), _) => {
-            journal.not_carried_out(opened, rule).await.map(|()| Answer::NotCarriedOut(rule))
+        (Ending::Ready { .. }, Some(table)) => {
+            Ok(Answer::Table(journal.release(opened, table, receipts).await?))
         }
-        (Ending::Refused(rule), _) => journal.refuse(opened, rule).await.map(|()| Answer::Refused(rule)),
+        (Ending::Ready { .. }, None) => Err(RunError::Internal { step: "combine" }),
+        (Ending::Passed, _) => journal.pass(opened, receipts).await.map(|()| Answer::Passed),
+        (Ending::NotCarriedOut(rule), _) => {
+            journal.not_carried_out(opened, rule, receipts).await.map(|()| Answer::NotCarriedOut(rule))
+        }
+        (Ending::Refused(rule), _) => {
+            journal.refuse(opened, rule, receipts).await.map(|()| Answer::Refused(rule))
+        }
     }
 }
 

@@ -200,7 +200,7 @@ impl NodeClient for Observed {
 /// How a worker's part ended, where this report is its last.
 fn ending(event: &Result<ComputeEvent, RunError>) -> Option<Outcome> {
     match event {
-        Ok(ComputeEvent::Stage(_)) => None,
+        Ok(ComputeEvent::Stage(_) | ComputeEvent::Recorded(_)) => None,
         Ok(
             ComputeEvent::Passed
             | ComputeEvent::NotCarriedOut

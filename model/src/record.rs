@@ -91,7 +91,21 @@ pub enum Event {
         question: u32,
         /// How it ended.
         outcome: Outcome,
+        /// At the broker, where a node's answer was taken: where each of these nodes recorded it, in order of party.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        receipts: Vec<Receipt>,
     },
+}
+
+/// Where a node has recorded how a question ended there: its answer carries that.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The node.
+    pub party: OwnerId,
+    /// Place in its log, from 0.
+    pub entry: u64,
+    /// Hash of its leaf there.
+    pub leaf: Hash,
 }
 
 /// Everything an auditor needs to know about a question.

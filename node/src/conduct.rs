@@ -22,7 +22,7 @@ use kobling_crypto::protocol::joined_product::JoinedShape;
 use kobling_crypto::protocol::narrow_product::OwnerShape;
 use kobling_model::federation::{Roles, Worker};
 use kobling_model::plan::{self, Fragment, QuestionKind, Side};
-use kobling_model::record::{Asker, Event, Execution, Outcome};
+use kobling_model::record::{Asker, Event, Execution, Outcome, Receipt};
 use kobling_model::rules::{Refusal, Rules};
 use kobling_model::{AttemptId, Hash, JobId, OwnerId, SessionId};
 use tokio::sync::mpsc;
@@ -58,6 +58,8 @@ pub struct Question {
 pub enum Progress {
     /// A stage has begun.
     Stage(&'static str),
+    /// How it ended is recorded, there.
+    Recorded(Receipt),
     /// The population passed its floor, or the edit is carried out.
     Passed,
     /// The edit is not carried out.
@@ -132,7 +134,11 @@ impl Node {
                 let result = task.run(&progress).await;
                 watcher.abort();
                 let result = self.if_it_may(&allowance, result);
-                let report = self.conclude(&session, attempt, index, plan, allowance, result).await;
+                let (receipt, report) =
+                    self.conclude(&session, attempt, index, plan, allowance, result).await;
+                if let Some(receipt) = receipt {
+                    let _ = progress.send(Progress::Recorded(receipt)).await;
+                }
                 let ended = match report {
                     Progress::Passed => Some(true),
                     Progress::NotCarriedOut => Some(false),
@@ -252,7 +258,7 @@ impl Node {
         plan: Hash,
         allowance: Allowance,
         result: Result<Ended, Ending>,
-    ) -> Progress {
+    ) -> (Option<Receipt>, Progress) {
         let outcome = match &result {
             Ok(Ended::Cleared(Cleared::Passed)) => Outcome::Passed,
             Ok(Ended::Cleared(Cleared::NotCarriedOut(rule))) => Outcome::NotCarriedOut { rule: *rule },
@@ -264,12 +270,15 @@ impl Node {
                 Outcome::Failed { party: party.unwrap_or(&self.federation.broker.id).clone(), step }
             }
         };
-        let event = Event::Outcome { session: session.id, attempt, plan, question, outcome };
+        let receipts = Vec::new();
+        let event = Event::Outcome { session: session.id, attempt, plan, question, outcome, receipts };
         // Record before answer: nothing can be fetched, and no outcome is told, until this is on disk.
-        if let Err(error) = self.record(event).await {
-            return Progress::Failed(error);
-        }
-        match result {
+        let recorded = match self.record(event).await {
+            Ok(entry) => entry,
+            Err(error) => return (None, Progress::Failed(error)),
+        };
+        let receipt = Receipt { party: self.me.clone(), entry: recorded.index, leaf: recorded.hash };
+        let report = match result {
             Ok(Ended::Shared) => Progress::Shared,
             Ok(Ended::Cleared(Cleared::Passed)) => Progress::Passed,
             Ok(Ended::Cleared(Cleared::NotCarriedOut(_))) => Progress::NotCarriedOut,
@@ -287,7 +296,8 @@ impl Node {
             }
             Err(Ending::Refused(rule)) => Progress::Refused(rule),
             Err(Ending::Failed(error)) => Progress::Failed(error),
-        }
+        };
+        (Some(receipt), report)
     }
 
     /// A watched channel over a link of an attempt.

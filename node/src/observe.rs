@@ -66,6 +66,8 @@ impl Stages {
     /// Takes note of a report.
     pub fn see(&mut self, report: &Progress) {
         let outcome = match report {
+            // What follows says how it ended.
+            Progress::Recorded(_) => return,
             Progress::Stage(_)
             | Progress::Passed
             | Progress::NotCarriedOut

@@ -8,6 +8,7 @@ use kobling_model::catalogue::Catalogue;
 use kobling_model::federation::Federation;
 use kobling_model::plan::Release;
 use kobling_model::record::Asker;
+use kobling_model::record::Receipt;
 use kobling_model::rules::Rules;
 use kobling_model::{OwnerId, SessionId};
 use kobling_proto::convert;
@@ -254,6 +255,9 @@ fn check_names(
 fn to_wire(progress: Progress) -> wire::ComputeResponse {
     let event = match progress {
         Progress::Stage(name) => WireEvent::Stage(name.to_owned()),
+        Progress::Recorded(Receipt { entry, leaf, .. }) => {
+            WireEvent::Recorded(wire::Recorded { entry, leaf: convert::hash_bytes(&leaf) })
+        }
         Progress::Passed => WireEvent::Passed(wire::Passed {}),
         Progress::NotCarriedOut => WireEvent::NotCarriedOut(wire::NotCarriedOut {}),
         Progress::Shared => WireEvent::Shared(wire::Shared {}),

@@ -204,7 +204,7 @@ pub async fn work(node: &dyn NodeClient, order: &ComputeOrder) -> Ended {
     let mut events = node.compute(order).await?;
     while let Some(event) = events.next().await {
         match event? {
-            ComputeEvent::Stage(_) => {}
+            ComputeEvent::Stage(_) | ComputeEvent::Recorded(_) => {}
             outcome => return Ok(outcome),
         }
     }

@@ -15,6 +15,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream, Stream};
 use kobling_crypto::channel::{Header, StepName};
 use kobling_model::federation::{Federation, Party};
+use kobling_model::record::Receipt;
 use kobling_model::rules::{Refusal, Rules};
 use kobling_model::{AttemptId, Hash, OwnerId, SessionId, UnitType};
 use kobling_proto::convert::problem::{code, problem_of};
@@ -348,7 +349,7 @@ impl NodeClient for GrpcNode {
         let events = self.call(step, 2, client.compute(request)).await?;
         let party = self.party.id.clone();
         let read = move |event: Result<wire::ComputeResponse, Status>| match event {
-            Ok(event) => compute_event(event).ok_or_else(|| RunError::Misbehaved {
+            Ok(event) => compute_event(&party, event).ok_or_else(|| RunError::Misbehaved {
                 party: party.clone(),
                 step,
                 what: "a malformed report",
@@ -435,13 +436,17 @@ impl NodeClient for GrpcNode {
     }
 }
 
-fn compute_event(event: wire::ComputeResponse) -> Option<ComputeEvent> {
+fn compute_event(party: &OwnerId, event: wire::ComputeResponse) -> Option<ComputeEvent> {
     use wire::compute_response::Event;
     Some(match event.event? {
         Event::Stage(name) => {
             let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'/');
             let valid = (1..=32).contains(&name.len()) && name.bytes().all(plain);
             ComputeEvent::Stage(valid.then_some(name)?)
+        }
+        Event::Recorded(wire::Recorded { entry, leaf }) => {
+            let leaf = Hash::from_bytes(&leaf).ok()?;
+            ComputeEvent::Recorded(Receipt { party: party.clone(), entry, leaf })
         }
         Event::Passed(_) => ComputeEvent::Passed,
         Event::NotCarriedOut(_) => ComputeEvent::NotCarriedOut,
@@ -514,11 +519,13 @@ mod tests {
     #[test]
     fn malformed_reports_are_no_reports() {
         use wire::compute_response::Event;
-        let read = |event| compute_event(wire::ComputeResponse { event });
+        let read = |event| compute_event(&ssb(), wire::ComputeResponse { event });
         assert_eq!(read(None), None);
         assert_eq!(read(Some(Event::Stage("Å\n".into()))), None);
         assert_eq!(read(Some(Event::Stage("x".repeat(33)))), None);
         assert_eq!(read(Some(Event::Ready(wire::Ready { content: Bytes::from_static(b"short") }))), None);
+        let nowhere = wire::Recorded { entry: 1, leaf: Bytes::from_static(b"short") };
+        assert_eq!(read(Some(Event::Recorded(nowhere))), None);
         assert_eq!(read(Some(Event::Refused(wire::Refused { rule: "because".into() }))), None);
         let floor = Event::Refused(wire::Refused { rule: "population-floor".into() });
         assert_eq!(read(Some(floor)), Some(ComputeEvent::Refused(Refusal::PopulationFloor)));

@@ -9,7 +9,7 @@ use futures::stream::BoxStream;
 use kobling_crypto::channel::Header;
 use kobling_model::catalogue::{Catalogue, Datastore};
 use kobling_model::plan::Release;
-use kobling_model::record::Asker;
+use kobling_model::record::{Asker, Receipt};
 use kobling_model::rules::{Refusal, Rules};
 use kobling_model::script_request::SignedRequest;
 use kobling_model::{AttemptId, Hash, JobId, OwnerId, SessionId, UnitType};
@@ -194,6 +194,8 @@ pub struct DealOrder {
 pub enum ComputeEvent {
     /// A stage has begun.
     Stage(String),
+    /// How it ended is recorded at the node, there.
+    Recorded(Receipt),
     /// The population passed its floor, or the edit is carried out.
     Passed,
     /// The edit is not carried out.

@@ -14,7 +14,7 @@ use kobling_broker::roster::ComputeEvent;
 use kobling_broker::session::OpenRequest;
 use kobling_broker::store::{JobEvent, JobState, SessionState, Store};
 use kobling_crypto::sign::SigningKey;
-use kobling_model::record::{Event, Outcome};
+use kobling_model::record::{Event, Outcome, Receipt};
 use kobling_model::rules::Refusal;
 use kobling_model::script_request::{ScriptRequest, SignedRequest};
 use kobling_model::table::{Cell, Statistics};
@@ -164,6 +164,29 @@ async fn without_a_record_of_the_opening_no_node_computes() {
     let (job, _) = run(&broker, ONE_OWNER).await;
     assert_eq!((job.state, problem_code(&job)), (JobState::Failed, "unrecorded"));
     assert!(!world.happened().iter().any(|it| it.starts_with("compute") || it.starts_with("deal")));
+}
+
+#[tokio::test]
+async fn what_nodes_answer_is_recorded_with_where_they_recorded_it_and_nothing_is_answered_without() {
+    let world = World::new();
+    let broker = world.broker().await;
+    let (job, _) = run(&broker, TWO_OWNERS).await;
+    assert_eq!(job.state, JobState::Done);
+    let receipt = |id: &str| Receipt { party: owner(id), entry: 7, leaf: Hash::of(id.as_bytes()) };
+    let records = world.records.lock().expect("lock").clone();
+    let receipts = records.iter().filter_map(|event| match event {
+        Event::Outcome { receipts, .. } => Some(receipts),
+        _ => None,
+    });
+    let receipts: Vec<_> = receipts.collect();
+    assert!(!receipts.is_empty());
+    assert!(receipts.iter().all(|named| **named == [receipt("krg"), receipt("ssb")]), "{receipts:?}");
+
+    let world = World::with(Faults { says_not_where: Some(owner("krg")), ..Faults::default() });
+    let broker = world.broker().await;
+    let (job, _) = run(&broker, TWO_OWNERS).await;
+    assert_eq!((job.state, problem_code(&job), job.tables), (JobState::Failed, "misbehaved", 0));
+    assert_eq!(job.problem.expect("said").party, Some(owner("krg")));
 }
 
 #[tokio::test]
