@@ -3,11 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use kobling_audit::VerifiedLog;
 use kobling_audit::agreement::{Seen, beside, witnessed};
 use kobling_audit::cosignature::Cosigned;
 use kobling_audit::summary::utc;
 use kobling_audit::verify::HeadMismatch;
+use kobling_audit::{PublicKey, VerifiedLog};
 use kobling_model::OwnerId;
 use kobling_model::federation::Federation;
 use serde::Serialize;
@@ -42,6 +42,8 @@ pub struct Checked<'a> {
 pub struct ByParty<'a> {
     /// The party.
     pub party: &'a OwnerId,
+    /// The key with which it cosigns, in the form of a signed note.
+    pub key: Option<String>,
     /// How many entries; none where nothing of it is there.
     pub entries: Option<u64>,
     /// When, in seconds since 1970-01-01 UTC, by that party's clock.
@@ -64,7 +66,7 @@ pub fn all(paths: &[PathBuf], mut held: Held, json: bool) -> anyhow::Result<Exit
     for one in &given {
         match one_of(one, &given, &held)? {
             Ok((log, seen)) => {
-                let checked = Checked::of(&one.path, &log, held.roster.is_some(), seen.as_deref());
+                let checked = Checked::of(&one.path, &log, held.roster.as_ref(), seen.as_deref());
                 match json {
                     true => print_json(&checked)?,
                     false => print(&render::audit::checked(&checked)),
@@ -89,13 +91,16 @@ impl<'a> Checked<'a> {
     fn of(
         path: &'a Path,
         log: &'a VerifiedLog,
-        key_is_pinned: bool,
+        roster: Option<&Federation>,
         seen: Option<&'a [(OwnerId, Vec<Seen>)]>,
     ) -> Self {
         let by_party = |(party, seen): &'a (OwnerId, Vec<Seen>)| {
             let last = seen.iter().filter_map(same).max_by_key(|cosigned| cosigned.head.count);
             ByParty {
                 party,
+                key: roster
+                    .and_then(|roster| PublicKey::of_roster(party, &roster.party(party)?.signing_key))
+                    .map(|key| key.cosigner()),
                 entries: last.map(|cosigned| cosigned.head.count),
                 time_s: last.map(|cosigned| cosigned.time_s),
             }
@@ -107,7 +112,7 @@ impl<'a> Checked<'a> {
             entries: head.count,
             root: head.hash.to_string(),
             key: log.key().to_hex(),
-            key_is_pinned,
+            key_is_pinned: roster.is_some(),
             cosigned: seen.map(|seen| seen.iter().map(by_party).collect()),
         }
     }
