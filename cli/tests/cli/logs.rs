@@ -9,8 +9,8 @@ use kobling_model::OwnerId;
 use kobling_model::record::Event;
 use serde_json::Value;
 
-use crate::federation::{PARTIES, federation};
-use crate::program::{folder, run, wait_for};
+use crate::federation::{PARTIES, SHORT, federation};
+use crate::program::{file, folder, run, wait_for};
 
 #[test]
 fn logs_of_all_parties_are_whole_fit_together_and_are_shown_to_people() {
@@ -157,6 +157,42 @@ fn a_log_that_others_have_cosigned_cannot_be_cut_or_written_anew_unseen() {
     let other = verify(&all, true).with(1).out;
     let problem = "has other entries than the one that broker has cosigned";
     assert!(other.lines().any(|line| line.contains(problem)), "{other}");
+}
+
+#[test]
+fn a_node_whose_log_was_put_back_ends_with_a_sentence_and_goes_on_with_the_right_one() {
+    let mut federation = federation();
+    let home = folder();
+    let (earlier, later) = (home.path().join("earlier"), home.path().join("later"));
+    let audit = federation.state("krg").join("audit");
+    copy_log(&audit, &earlier);
+    // krg is second worker, and records the question.
+    let script = file(home.path(), "short.kob", SHORT);
+    federation.run(&script).with(0);
+    wait_for("ssb to cosign krg's log", Duration::from_secs(60), || {
+        let out =
+            run([Path::new("audit"), Path::new("verify"), federation.folder(), Path::new("--json")]).out;
+        let mut logs = out.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        let krg = logs.find(|log| log["party"] == "krg").expect("krg's log");
+        let by_ssb = krg["cosigned"].as_array().expect("witnesses").iter().find(|by| by["party"] == "ssb");
+        (by_ssb.expect("ssb")["entries"] == krg["entries"]).then_some(())
+    });
+    federation.kill("krg");
+    federation.end_of("krg");
+    let replace = |by: &Path| {
+        fs::remove_dir_all(&audit).expect("removed");
+        copy_log(by, &audit);
+    };
+    copy_log(&audit, &later);
+    replace(&earlier);
+    federation.start("krg");
+    let ended = federation.end_of("krg");
+    let said = federation.log("krg");
+    replace(&later);
+    assert_eq!(ended.code(), Some(3), "{said}");
+    assert!(said.contains("the node stops: this log is older than what"), "{said}");
+    federation.start_all();
+    federation.logs_fit();
 }
 
 #[test]
