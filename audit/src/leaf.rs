@@ -16,15 +16,31 @@
 //! {"erased":{"party":"ssb", …}}
 //! ```
 //!
+//! Where a party names auditors, the lines of some events are sealed to these ([`crate::seal`]). Such a line has the leaf in clear, and the
+//! leaf a further field `sealed`, the SHA-256 of the sealed bytes, which stand in base64:
+//!
+//! ```text
+//! {"leaf":{"party":"ssb", … ,"sealed":"<64 hex>"},"sealed":"<base64>"}
+//! ```
+//!
 //! There is one way to write a leaf or a line: fields in this order, no blanks, lower-case hexadecimal, characters beyond ASCII
 //! unescaped. What says the same in other bytes is refused, so that every byte counts.
 
+use std::io;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use kobling_model::record::{Event, Record};
 use kobling_model::{Hash, OwnerId};
 use serde::{Deserialize, Serialize};
 
+use crate::seal::{AuditorKey, Auditors, open};
+
 /// Longest line of a record, in bytes, the line break included.
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
+
+/// The name of the event that opens a question.
+pub(crate) const OPENING: &str = "opening";
 
 /// What the tree is over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +54,9 @@ pub struct Leaf {
     pub event: String,
     /// Hash of the salt and the record.
     pub commitment: Hash,
+    /// Hash of the sealed line, where it is sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Hash>,
 }
 
 impl Leaf {
@@ -50,6 +69,7 @@ impl Leaf {
             written_ms: record.written_ms,
             event: kind(&record.event).to_owned(),
             commitment,
+            sealed: None,
         }
     }
 
@@ -73,6 +93,8 @@ pub enum Line {
     Kept(Kept),
     /// What an erased record leaves.
     Erased(Erased),
+    /// A record that auditors can read.
+    Sealed(Sealed),
 }
 
 /// A record with its salt.
@@ -93,6 +115,46 @@ pub struct Erased {
     pub erased: Leaf,
 }
 
+/// A record that auditors can read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sealed {
+    /// Its leaf, which cannot be told from what is sealed.
+    pub leaf: Leaf,
+    /// The sealed line, in base64.
+    sealed: String,
+}
+
+impl Sealed {
+    /// Seals a record to auditors.
+    ///
+    /// # Errors
+    /// Where the operating system gives no random bytes.
+    pub(crate) fn of(kept: &Kept, auditors: &Auditors) -> io::Result<Self> {
+        let sealed = auditors.seal(&canonical(kept))?;
+        let leaf = Leaf { sealed: Some(Hash::of(&sealed)), ..Leaf::of(&kept.salt, &kept.record) };
+        Ok(Self { leaf, sealed: BASE64.encode(sealed) })
+    }
+
+    fn is_whole(&self) -> bool {
+        let sealed = BASE64.decode(&self.sealed);
+        sealed.is_ok_and(|sealed| self.leaf.sealed == Some(Hash::of(&sealed)))
+    }
+
+    /// The record: nothing where none of the keys opens it, and an error where it is not what the leaf commits to.
+    pub(crate) fn open(&self, keys: &[AuditorKey]) -> Result<Option<Kept>, AnotherRecord> {
+        let sealed = BASE64.decode(&self.sealed).map_err(|_| AnotherRecord)?;
+        let Some(line) = open(keys, &sealed) else { return Ok(None) };
+        let kept: Kept = serde_json::from_slice(&line).map_err(|_| AnotherRecord)?;
+        let leaf = Leaf { sealed: self.leaf.sealed, ..Leaf::of(&kept.salt, &kept.record) };
+        if leaf == self.leaf && canonical(&kept) == line { Ok(Some(kept)) } else { Err(AnotherRecord) }
+    }
+}
+
+/// What is sealed is not what its leaf commits to.
+#[derive(Debug)]
+pub(crate) struct AnotherRecord;
+
 impl Line {
     /// Its bytes, with the line break.
     pub fn bytes(&self) -> Vec<u8> {
@@ -104,7 +166,11 @@ impl Line {
     /// Reads a line with its line break, which has to be in the one form.
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let line: Self = serde_json::from_slice(bytes).ok()?;
-        (line.bytes() == bytes).then_some(line)
+        let whole = match &line {
+            Self::Sealed(sealed) => sealed.is_whole(),
+            Self::Kept(_) | Self::Erased(_) => true,
+        };
+        (whole && line.bytes() == bytes).then_some(line)
     }
 
     /// The leaf that it has in the tree.
@@ -112,12 +178,29 @@ impl Line {
         match self {
             Self::Kept(Kept { salt, record }) => Leaf::of(salt, record),
             Self::Erased(Erased { erased }) => erased.clone(),
+            Self::Sealed(Sealed { leaf, .. }) => leaf.clone(),
         }
     }
 }
 
 fn canonical<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).expect("records have string keys and no floating-point numbers")
+}
+
+/// Whether the records of an event are sealed where a party names auditors: those of questions and requests are. What the operator did
+/// is for everybody who verifies the tree.
+pub(crate) fn is_sealed(event: &Event) -> bool {
+    match event {
+        Event::RequestRefused { .. } | Event::Opening(_) | Event::Outcome { .. } => true,
+        Event::Enrolled { .. }
+        | Event::PeerAccepted { .. }
+        | Event::Imported { .. }
+        | Event::PolicyInForce { .. }
+        | Event::Stopped { .. }
+        | Event::Resumed
+        | Event::ClockTrusted { .. }
+        | Event::Erased { .. } => false,
+    }
 }
 
 /// The event's name in a record's JSON.
@@ -131,7 +214,7 @@ fn kind(event: &Event) -> &'static str {
         Event::Resumed => "resumed",
         Event::ClockTrusted { .. } => "clock-trusted",
         Event::RequestRefused { .. } => "request-refused",
-        Event::Opening(_) => "opening",
+        Event::Opening(_) => OPENING,
         Event::Outcome { .. } => "outcome",
         Event::Erased { .. } => "erased",
     }
@@ -166,6 +249,33 @@ mod tests {
                     assert_eq!(Line::read(other.as_bytes()), None, "{other}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_sealed_line_is_opened_by_its_auditors_and_is_what_its_leaf_commits_to() {
+        let key = AuditorKey::generate();
+        let auditors = Auditors::read(&[key.public()]).expect("a key").expect("one");
+        for line in lines() {
+            let Line::Kept(kept) = &line else { panic!("kept") };
+            let sealed = Sealed::of(kept, &auditors).expect("sealed");
+            let in_log = Line::Sealed(sealed.clone());
+            assert_eq!(Line::read(&in_log.bytes()), Some(in_log.clone()));
+            assert_eq!(Leaf::read(&in_log.leaf().bytes()), Some(in_log.leaf()));
+            assert_eq!(in_log.leaf().commitment, line.leaf().commitment);
+            assert!(sealed.open(&[]).expect("nothing wrong").is_none());
+            assert!(sealed.open(&[AuditorKey::generate()]).expect("nothing wrong").is_none());
+            let keys = [AuditorKey::read(&key.text()).expect("a key")];
+            assert_eq!(sealed.open(&keys).expect("nothing wrong").as_ref(), Some(kept));
+            // Another sealed record in its place: to whoever has no key by its hash, to whoever has one by the commitment.
+            let other = Kept { salt: Hash::of(b"other"), record: kept.record.clone() };
+            let other = Sealed::of(&other, &auditors).expect("sealed");
+            let swapped = Sealed { leaf: sealed.leaf.clone(), sealed: other.sealed.clone() };
+            assert_eq!(Line::read(&Line::Sealed(swapped).bytes()), None);
+            let hash = other.leaf.sealed;
+            let forged = Sealed { leaf: Leaf { sealed: hash, ..sealed.leaf }, sealed: other.sealed };
+            assert!(Line::read(&Line::Sealed(forged.clone()).bytes()).is_some());
+            assert!(forged.open(&keys).is_err());
         }
     }
 

@@ -1,7 +1,7 @@
 //! The log that every party keeps, and what an outsider can check about it.
 //!
 //! A question runs without anybody's application, so this log is the only account of who asked what of
-//! whose data, and what left. Five things are done here:
+//! whose data, and what left. Six things are done here:
 //!
 //! - [`log`] appends a record and returns once it is durable. *Record before answer*: whoever is about to
 //!   let a bit or byte out appends first, and lets nothing out on an error.
@@ -11,6 +11,7 @@
 //! - [`witness`] cosigns the others' logs, [`cosigning`] has this party's own log cosigned by them, and [`agreement`] holds a log
 //!   against what others have cosigned of it: whether everyone saw the same log.
 //! - [`summary`] lists what was asked, for people, [`select`] what of it they want to see, [`report`] how often.
+//! - [`seal`] encrypts records to the keys of auditors.
 //!
 //! A log is a Merkle tree in the tile format of C2SP: [`tree`] and `tile`, [`leaf`] (what is committed to, and what lies
 //! beside it) and [`checkpoint`] (what is signed). For auditors with tools of their own it is in `docs/AUDITING.md`.
@@ -30,6 +31,7 @@ mod note;
 pub mod proof;
 pub mod reconcile;
 pub mod report;
+pub mod seal;
 pub mod select;
 pub mod summary;
 mod tile;
@@ -42,7 +44,8 @@ pub use checkpoint::{LogKey, PublicKey};
 pub use cosigning::Cosigning;
 pub use log::{AuditLog, LogError, SharedLog};
 pub use reconcile::{Finding, What, reconcile};
+pub use seal::{AuditorKey, Auditors};
 pub use tree::Head;
-pub use verify::{Entry, HeadMismatch, VerifiedLog, VerifyError, verify};
+pub use verify::{Entry, HeadMismatch, VerifiedLog, VerifyError, verify, verify_with};
 pub use walk::{BadEntry, Fault};
 pub use witness::Witness;

@@ -39,7 +39,8 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::checkpoint::{CheckpointFault, LogKey, PublicKey};
 use crate::files::{CHECKPOINT, Folder, KEY, Source, Watch};
-use crate::leaf::{Erased, Kept, Line, RECORD_BYTES_MAX};
+use crate::leaf::{Erased, Kept, Line, RECORD_BYTES_MAX, Sealed, is_sealed};
+use crate::seal::Auditors;
 use crate::tile::{Kind, Tile, bundled, hash_bytes, records_path};
 use crate::tree::{Head, TILE_WIDTH, Tree, leaf_hash};
 use crate::verify::Entry;
@@ -120,6 +121,7 @@ pub struct AuditLog {
     key: LogKey,
     folder: Folder,
     salts: Salts,
+    auditors: Option<Auditors>,
     tree: Tree,
     /// The leaves of the last bundle, as they stand in it.
     bundle: Vec<u8>,
@@ -177,6 +179,7 @@ impl AuditLog {
                 erased.insert(index);
             }
             Line::Kept(kept) => told.extend(erasure(index, &kept)),
+            Line::Sealed(_) => {}
         };
         let walked = walk(path, path, &party, &head, LastBundle::FromRecords, visit);
         let walked = walked.map_err(|error| match error {
@@ -193,6 +196,7 @@ impl AuditLog {
             key,
             folder,
             salts,
+            auditors: None,
             tree: walked.tree,
             bundle: walked.bundle,
             records: None,
@@ -216,6 +220,13 @@ impl AuditLog {
         Ok(log)
     }
 
+    /// Seals records of questions and requests to auditors from here on; where there are none they lie in clear.
+    #[must_use]
+    pub fn sealed_to(mut self, auditors: Option<Auditors>) -> Self {
+        self.auditors = auditors;
+        self
+    }
+
     /// Cuts off what follows the signed records, but for one whole record, which is returned (C3, C5).
     fn settle_records(&mut self, signed_bytes: usize, last_line: &[u8]) -> io::Result<Option<Line>> {
         let path = records_path(self.tree.size() / TILE_WIDTH as u64);
@@ -225,7 +236,11 @@ impl AuditLog {
         };
         let after = bytes.get(signed_bytes..).unwrap_or_default();
         let next = after.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
-        let own = |line: &Line| matches!(line, Line::Kept(Kept { record, .. }) if record.party == self.party);
+        let own = |line: &Line| match line {
+            Line::Kept(Kept { record, .. }) => record.party == self.party,
+            Line::Sealed(sealed) => sealed.leaf.party == self.party,
+            Line::Erased(_) => false,
+        };
         let pending = Line::read(next).filter(own);
         let whole = if pending.is_some() { signed_bytes + next.len() } else { signed_bytes };
         let last_line = if pending.is_some() { next } else { last_line };
@@ -275,7 +290,13 @@ impl AuditLog {
         let failed = |source| LogError::Write { path: self.folder.path.clone(), source };
         let salt = (self.salts)().map_err(failed)?;
         let record = Record { party: self.party.clone(), written_ms: now_ms, event };
-        let line = Line::Kept(Kept { salt, record });
+        let kept = Kept { salt, record };
+        let line = match &self.auditors {
+            Some(auditors) if is_sealed(&kept.record.event) => {
+                Line::Sealed(Sealed::of(&kept, auditors).map_err(failed)?)
+            }
+            _ => Line::Kept(kept.clone()),
+        };
         let bytes = line.bytes();
         if bytes.len() > RECORD_BYTES_MAX {
             return Err(LogError::TooLong);
@@ -299,8 +320,7 @@ impl AuditLog {
         // C7: durable. Only now may the caller hear of it.
 
         self.poisoned = false;
-        let Line::Kept(Kept { record, .. }) = line else { unreachable!("made above") };
-        Ok(Entry { index, hash: leaf_hash(&leaf), record })
+        Ok(Entry { index, hash: leaf_hash(&leaf), record: kept.record })
     }
 
     /// C3 to C5: the record is durable when this returns.
@@ -406,6 +426,7 @@ impl AuditLog {
         let line = if index < self.tree.size() { self.line(index).map_err(unusable)? } else { None };
         match line {
             Some(Line::Kept(kept)) if !matches!(kept.record.event, Event::Erased { .. }) => {}
+            Some(Line::Sealed(_)) => {}
             _ => return Err(LogError::NotErasable { index }),
         }
         let told = self.append(Event::Erased { entry: index, reason }, now_ms)?;

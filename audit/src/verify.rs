@@ -20,8 +20,9 @@ use serde::Serialize;
 use crate::checkpoint::{CHECKPOINT_BYTES_MAX, CheckpointFault, PublicKey};
 pub use crate::files::Source;
 use crate::files::{CHECKPOINT, KEY};
-use crate::leaf::{Leaf, Line};
+use crate::leaf::{AnotherRecord, Kept, Leaf, Line, OPENING};
 use crate::log::erasure;
+use crate::seal::AuditorKey;
 use crate::tree::{Head, Tree, leaf_hash};
 use crate::walk::{BadEntry, Fault, LastBundle, WalkError, walk};
 
@@ -45,6 +46,8 @@ pub struct VerifiedLog {
     key: PublicKey,
     leaves: Vec<Hash>,
     entries: Vec<Entry>,
+    unread: usize,
+    last_opened_ms: Option<u64>,
     head: Head,
 }
 
@@ -91,7 +94,15 @@ pub enum HeadMismatch {
 /// # Errors
 /// [`VerifyError::Bad`] names the first bad entry.
 pub fn verify(folder: &Path) -> Result<VerifiedLog, VerifyError> {
-    verify_from(folder, folder)
+    verify_with(folder, &[])
+}
+
+/// [`verify`], by somebody with auditors' keys, which open records that are sealed: each of these must be what its leaf commits to.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_with(folder: &Path, keys: &[AuditorKey]) -> Result<VerifiedLog, VerifyError> {
+    verify_reading(folder, folder, keys)
 }
 
 /// [`verify`], of a log that is read from elsewhere. `path` is what errors call it.
@@ -99,9 +110,17 @@ pub fn verify(folder: &Path) -> Result<VerifiedLog, VerifyError> {
 /// # Errors
 /// As [`verify`].
 pub fn verify_from(source: &(impl Source + ?Sized), path: &Path) -> Result<VerifiedLog, VerifyError> {
+    verify_reading(source, path, &[])
+}
+
+fn verify_reading(
+    source: &(impl Source + ?Sized),
+    path: &Path,
+    keys: &[AuditorKey],
+) -> Result<VerifiedLog, VerifyError> {
     for _ in 0..READINGS_MAX {
         let checkpoint = read(source, path, CHECKPOINT)?;
-        match verify_at(source, path, &checkpoint) {
+        match verify_at(source, path, &checkpoint, keys) {
             // An erasure is told in one checkpoint and can be seen from the next on: look again, where there is a next.
             Err(VerifyError::Bad(_)) if read(source, path, CHECKPOINT)? != checkpoint => {}
             checked => return checked,
@@ -118,6 +137,7 @@ fn verify_at(
     source: &(impl Source + ?Sized),
     path: &Path,
     checkpoint: &[u8],
+    keys: &[AuditorKey],
 ) -> Result<VerifiedLog, VerifyError> {
     let bad = |index, fault| VerifyError::Bad(BadEntry { path: path.to_owned(), index, fault });
     let unsigned = |fault| bad(0, Fault::Checkpoint(fault));
@@ -129,9 +149,13 @@ fn verify_at(
     let head = key.open(checkpoint).map_err(unsigned)?;
     let (mut leaves, mut entries) = (Vec::new(), Vec::new());
     let (mut erased, mut told) = (BTreeSet::new(), BTreeSet::new());
+    let (mut unread, mut another, mut last_opened_ms) = (0, None, None);
     let visit = |index, leaf: Leaf, line| {
         let hash = leaf_hash(&leaf.bytes());
         leaves.push(hash);
+        if leaf.event == OPENING {
+            last_opened_ms = Some(leaf.written_ms);
+        }
         match line {
             Line::Erased(_) => {
                 erased.insert(index);
@@ -141,16 +165,24 @@ fn verify_at(
                 let record = kept.record;
                 entries.push(Entry { index, hash, record });
             }
+            Line::Sealed(sealed) => match sealed.open(keys) {
+                Ok(Some(Kept { record, .. })) => entries.push(Entry { index, hash, record }),
+                Ok(None) => unread += 1,
+                Err(AnotherRecord) => drop(another.get_or_insert(index)),
+            },
         }
     };
     walk(source, path, key.party(), &head, LastBundle::FromTree, visit).map_err(|error| match error {
         WalkError::Read(path, source) => VerifyError::Unreadable { path, source },
         WalkError::Bad(bad) => VerifyError::Bad(bad),
     })?;
+    if let Some(index) = another {
+        return Err(bad(index, Fault::AnotherRecord));
+    }
     if let Some(index) = erased.difference(&told).next() {
         return Err(bad(*index, Fault::NotToldErased));
     }
-    Ok(VerifiedLog { key, leaves, entries, head })
+    Ok(VerifiedLog { key, leaves, entries, unread, last_opened_ms, head })
 }
 
 impl VerifiedLog {
@@ -171,7 +203,17 @@ impl VerifiedLog {
         pinned.is_some_and(|pinned| pinned == self.key)
     }
 
-    /// All entries whose record is there, in order.
+    /// How many records are sealed and opened by none of the keys: what they say is not among the entries.
+    pub fn unread(&self) -> usize {
+        self.unread
+    }
+
+    /// When the last question was opened, in milliseconds since 1970-01-01 UTC, whether or not its record can be read.
+    pub fn last_opened_ms(&self) -> Option<u64> {
+        self.last_opened_ms
+    }
+
+    /// All entries whose record is there and can be read, in order.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }

@@ -277,7 +277,7 @@ async fn status(config: &Path, state: &Path, json: bool) -> anyhow::Result<()> {
     let folder = config.state_dir.join("audit");
     let (records, last_question_ms) = if folder.exists() {
         let log = kobling_audit::verify(&folder)?;
-        (log.head().count, summary::questions(log.entries()).last().map(|question| question.opened_ms))
+        (log.head().count, log.last_opened_ms())
     } else {
         (0, None)
     };

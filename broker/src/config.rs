@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use kobling_audit::Auditors;
 use kobling_audit::cosigning::Terms;
+use kobling_audit::seal::NotAnAuditor;
 use kobling_model::federation::Federation;
 use kobling_proto::observe::settings::{TelemetryFile, TelemetryRefused, TelemetrySettings};
 use kobling_proto::transport::Credentials;
@@ -30,6 +32,7 @@ struct ConfigFile {
     cosignature_age_max_s: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     cosignatures_min: Option<u64>,
+    auditors: Vec<String>,
     /// A table, so it stands last.
     #[serde(skip_serializing_if = "Option::is_none")]
     telemetry: Option<TelemetryFile>,
@@ -54,6 +57,8 @@ pub struct Config {
     pub limits: Limits,
     /// When the broker stops answering for want of cosignatures of its log.
     pub cosigning: Terms,
+    /// To whom records of questions are sealed. None: they lie in clear.
+    pub auditors: Option<Auditors>,
     /// What is told to those who watch. Nothing, unless the file says so.
     pub telemetry: TelemetrySettings,
 }
@@ -148,6 +153,7 @@ impl Config {
             sessions_per_institution: size(file.sessions_per_institution_max),
         };
         let cosigning = terms(&file, path)?;
+        let auditors = auditors(&file, path)?;
         let telemetry = telemetry(file.telemetry, path)?;
         let state_dir = state_dir.to_owned();
         Ok(Self {
@@ -159,6 +165,7 @@ impl Config {
             times,
             limits,
             cosigning,
+            auditors,
             telemetry,
         })
     }
@@ -199,6 +206,7 @@ impl Config {
 pub fn check(text: &str, path: &Path) -> Result<SocketAddr, ConfigError> {
     let file = parse(text, path)?;
     terms(&file, path)?;
+    auditors(&file, path)?;
     telemetry(file.telemetry, path)?;
     Ok(file.listen)
 }
@@ -258,6 +266,14 @@ fn parse(text: &str, path: &Path) -> Result<ConfigFile, ConfigError> {
 fn terms(file: &ConfigFile, path: &Path) -> Result<Terms, ConfigError> {
     let refused = |(setting, reason)| ConfigError::Setting { path: path.to_owned(), setting, reason };
     Terms::read(file.cosignatures_min, file.cosignature_age_max_s).map_err(refused)
+}
+
+fn auditors(file: &ConfigFile, path: &Path) -> Result<Option<Auditors>, ConfigError> {
+    Auditors::read(&file.auditors).map_err(|NotAnAuditor| ConfigError::Setting {
+        path: path.to_owned(),
+        setting: "auditors",
+        reason: "has a text that is not a public key of an auditor, which begins with age1",
+    })
 }
 
 fn telemetry(file: Option<TelemetryFile>, path: &Path) -> Result<TelemetrySettings, ConfigError> {

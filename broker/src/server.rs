@@ -142,7 +142,10 @@ pub async fn start(config: Config, options: StartOptions) -> Result<RunningBroke
         Line::TornLog.entry().party(&config.federation.broker.id).say();
     }
     let witness = Arc::new(Witness::open(&log, log_key(&config)?, &config.federation)?);
-    let log = SharedLog::new(log);
+    if config.auditors.is_none() {
+        Line::RecordsInClear.entry().party(&config.federation.broker.id).say();
+    }
+    let log = SharedLog::new(log.sealed_to(config.auditors.clone()));
     let cosigning = Arc::new(Cosigning::new(log.clone(), &config.federation, config.cosigning)?);
     let recorder: Arc<dyn Recorder> = Arc::new(CosignedLog { log, cosigning: cosigning.clone() });
     let traffic = options.traffic;

@@ -289,6 +289,8 @@ pub enum AuditCommand {
         /// A checkpoint that was kept earlier, which its party's log must continue. May be given many times.
         #[arg(long, value_name = "CHECKPOINT")]
         noted: Vec<PathBuf>,
+        #[command(flatten)]
+        keys: KeyArguments,
         /// Print logs as JSON, one a line.
         #[arg(long)]
         json: bool,
@@ -300,6 +302,8 @@ pub enum AuditCommand {
         logs: Vec<PathBuf>,
         #[command(flatten)]
         filter: FilterArguments,
+        #[command(flatten)]
+        keys: KeyArguments,
         /// Print questions as JSON, one a line.
         #[arg(long)]
         json: bool,
@@ -310,6 +314,8 @@ pub enum AuditCommand {
         log: PathBuf,
         #[command(flatten)]
         filter: FilterArguments,
+        #[command(flatten)]
+        keys: KeyArguments,
         /// Print JSON, a line for each month, owner and institution.
         #[arg(long)]
         json: bool,
@@ -322,6 +328,8 @@ pub enum AuditCommand {
         log: PathBuf,
         #[command(flatten)]
         filter: FilterArguments,
+        #[command(flatten)]
+        keys: KeyArguments,
         /// Print entries as JSON, one a line.
         #[arg(long)]
         json: bool,
@@ -334,10 +342,27 @@ pub enum AuditCommand {
         /// Logs, each as PATH or PARTY=PATH; or one folder with a federation.toml and a folder for each party.
         #[arg(required = true)]
         logs: Vec<String>,
+        #[command(flatten)]
+        keys: KeyArguments,
         /// Print findings as JSON.
         #[arg(long)]
         json: bool,
     },
+    /// Make an auditor's key. The public part, which is printed, goes into the parties' settings (`auditors`); the file opens the records that they write from
+    /// then on.
+    Key {
+        /// The file to write, which must not be there.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+/// With what sealed records are opened.
+#[derive(Debug, Args)]
+pub struct KeyArguments {
+    /// A file with an auditor's key, which opens sealed records. May be given many times. The file auditor.key in a folder of all logs need not be given.
+    #[arg(long = "key", value_name = "FILE")]
+    pub keys: Vec<PathBuf>,
 }
 
 /// Which questions. All that is given must hold.

@@ -205,7 +205,7 @@ The federation stays up until you press Ctrl-C. In another terminal, try:
   {program} run {script} --platform {platform}
   {program} check {script} --platform {platform} --lang nb
   {program} node {ssb} status
-  {program} audit show {audit}
+  {program} audit show {audit} --key {key}
   {program} audit verify {all}
   {program} audit reconcile {all}
 
@@ -213,6 +213,7 @@ Stop the node of krg (kill its process) and run the script again; then start it 
   {program} node {krg} serve
 ",
         audit = place.audit("ssb").display(),
+        key = place.auditor_key().display(),
         all = place.root().display(),
     )
 }

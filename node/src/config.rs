@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use kobling_audit::Auditors;
 use kobling_audit::cosigning::Terms;
 use kobling_disclosure::policy::{Policy, PolicyFaults};
 use kobling_model::OwnerId;
@@ -30,6 +31,7 @@ struct ConfigFile {
     cosignature_age_max_s: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     cosignatures_min: Option<u64>,
+    auditors: Vec<String>,
     /// A table, so it stands last.
     #[serde(skip_serializing_if = "Option::is_none")]
     telemetry: Option<TelemetryFile>,
@@ -60,6 +62,8 @@ pub struct Config {
     pub sessions_memory: usize,
     /// When the node stops answering for want of cosignatures of its log.
     pub cosigning: Terms,
+    /// To whom records of questions are sealed. None: they lie in clear.
+    pub auditors: Option<Auditors>,
     /// What is told to those who watch. Nothing, unless the file says so.
     pub telemetry: TelemetrySettings,
 }
@@ -177,6 +181,8 @@ impl Config {
         let sessions_memory = sessions_memory.ok_or_else(too_much)?;
         let cosigning = Terms::read(file.cosignatures_min, file.cosignature_age_max_s);
         let cosigning = cosigning.map_err(|(setting, reason)| refuse(setting, reason))?;
+        let auditors = Auditors::read(&file.auditors);
+        let auditors = auditors.map_err(|error| refuse("auditors", &format!("has a text that {error}")))?;
         let telemetry = file.telemetry.unwrap_or_default().check();
         let telemetry = telemetry.map_err(|refused| refuse(refused.setting, refused.reason))?;
         Ok(Self {
@@ -191,6 +197,7 @@ impl Config {
             session_idle: Duration::from_secs(60 * file.session_idle_minutes),
             sessions_memory,
             cosigning,
+            auditors,
             telemetry,
         })
     }
@@ -238,6 +245,8 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use kobling_audit::AuditorKey;
+
     use super::*;
 
     fn text() -> String {
@@ -314,6 +323,17 @@ mod tests {
         let terms = Terms { cosignatures_min: Some(2), age_max: Duration::from_secs(9) };
         assert_eq!(config.cosigning, terms);
         assert_eq!(parse(&text()).expect("valid").cosigning, Terms::default());
+    }
+
+    #[test]
+    fn auditors_are_named_by_their_public_keys() {
+        let set = |keys: &str| text().replace("auditors = []", &format!("auditors = [{keys}]"));
+        let key = AuditorKey::generate();
+        let config = parse(&set(&format!("{:?}", key.public()))).expect("valid");
+        assert_eq!(Ok(config.auditors), Auditors::read(&[key.public()]));
+        assert_eq!(parse(&text()).expect("valid").auditors, None);
+        let error = parse(&set("\"somebody\"")).expect_err("no key").to_string();
+        assert!(error.contains("auditors has a text that is not a public key of an auditor"), "{error}");
     }
 
     #[test]

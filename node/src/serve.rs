@@ -229,7 +229,10 @@ pub async fn start(
         Line::TornLog.entry().party(&me).say();
     }
     let witness = Arc::new(Witness::open(&log, log_key(&config)?, &federation)?);
-    let log = SharedLog::new(log);
+    if config.auditors.is_none() {
+        Line::RecordsInClear.entry().party(&me).say();
+    }
+    let log = SharedLog::new(log.sealed_to(config.auditors.clone()));
     let cosigning = Arc::new(Cosigning::new(log.clone(), &federation, config.cosigning)?);
     let store = Arc::new(RegisterStore::open(state.root())?);
     let datastores = store.catalogue();

@@ -83,6 +83,14 @@ pub struct PeerStatus {
 pub struct LastQuestion {
     /// When, UTC.
     pub at: String,
+    /// Who asked, and how it ended; none where the record is sealed to auditors.
+    #[serde(flatten)]
+    pub said: Option<Said>,
+}
+
+/// What the record of a question says.
+#[derive(Debug, Serialize)]
+pub struct Said {
     /// Researcher, as the platform asserts.
     pub researcher: String,
     /// Institution, as the platform asserts.
@@ -149,17 +157,16 @@ pub async fn status(config: &Config, state: &StateDir) -> Result<Status, StartEr
 
 fn last_question(state: &StateDir) -> Option<LastQuestion> {
     let log = kobling_audit::verify(&state.audit()).ok()?;
-    let question = summary::questions(log.entries()).into_iter().next_back()?;
-    let asker = &question.execution.asked_by;
-    let outcome = question.ending.as_ref().and_then(|ending| {
-        serde_json::to_value(ending.outcome).ok()?.get("outcome")?.as_str().map(str::to_owned)
+    let opened_ms = log.last_opened_ms()?;
+    let question = summary::questions(log.entries()).into_iter().next_back();
+    let said = question.filter(|question| question.opened_ms == opened_ms).map(|question| {
+        let asker = &question.execution.asked_by;
+        let outcome = question.ending.as_ref().and_then(|ending| {
+            serde_json::to_value(ending.outcome).ok()?.get("outcome")?.as_str().map(str::to_owned)
+        });
+        Said { researcher: asker.researcher.clone(), institution: asker.institution.clone(), outcome }
     });
-    Some(LastQuestion {
-        at: summary::utc(question.opened_ms),
-        researcher: asker.researcher.clone(),
-        institution: asker.institution.clone(),
-        outcome,
-    })
+    Some(LastQuestion { at: summary::utc(opened_ms), said })
 }
 
 impl fmt::Display for Status {
@@ -199,14 +206,13 @@ impl fmt::Display for Status {
         }
         match &self.last_question {
             None => write!(f, "last question none"),
-            Some(last) => {
-                let outcome = last.outcome.as_deref().unwrap_or("not ended");
+            Some(LastQuestion { at, said: None }) => {
+                write!(f, "last question {at}, whose record is sealed to the auditors")
+            }
+            Some(LastQuestion { at, said: Some(said) }) => {
+                let outcome = said.outcome.as_deref().unwrap_or("not ended");
                 // Texts from outside are shown escaped.
-                write!(
-                    f,
-                    "last question {}: {:?} of {:?}, {outcome}",
-                    last.at, last.researcher, last.institution
-                )
+                write!(f, "last question {at}: {:?} of {:?}, {outcome}", said.researcher, said.institution)
             }
         }
     }

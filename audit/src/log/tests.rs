@@ -5,8 +5,9 @@ use std::sync::atomic::AtomicUsize;
 use tempfile::TempDir;
 
 use super::*;
-use crate::fixture::{broker, failed, folder_with, key, peer_accepted, ssb};
-use crate::verify;
+use crate::fixture::{broker, execution, failed, folder_with, key, opening, peer_accepted, ssb};
+use crate::seal::AuditorKey;
+use crate::{verify, verify_with};
 
 fn open(folder: &Path) -> AuditLog {
     AuditLog::open(folder, ssb(), key()).expect("opens")
@@ -370,4 +371,68 @@ fn copy_into(from: &Path, to: &Path) {
             fs::copy(&from, &to).expect("copied");
         }
     }
+}
+
+fn auditor() -> (AuditorKey, Option<Auditors>) {
+    let key = AuditorKey::generate();
+    let auditors = Auditors::read(&[key.public()]).expect("a key");
+    (key, auditors)
+}
+
+#[test]
+fn records_of_questions_are_sealed_and_those_of_the_operator_are_not() {
+    let folder = TempDir::new().expect("temporary folder");
+    let (key, auditors) = auditor();
+    let mut log = open(folder.path()).sealed_to(auditors);
+    let question = execution(1);
+    let events =
+        [peer_accepted("krg"), opening(&question), failed("share"), Event::Resumed, opening(&execution(2))];
+    for (now_ms, event) in (0..).zip(events.clone()) {
+        let entry = log.append(event.clone(), now_ms).expect("recorded");
+        assert_eq!(entry.record.event, event, "in memory it is as it was");
+    }
+    let text = fs::read_to_string(folder.path().join("records/000.jsonl")).expect("records");
+    for told in ["researcher", "no.ssb.fdb", &question.script.to_string()] {
+        assert!(!text.contains(told), "{told} in\n{text}");
+    }
+    let without = verify(folder.path()).expect("whole");
+    assert_eq!((without.entries().len(), without.unread()), (2, 3));
+    let with = verify_with(folder.path(), &[key]).expect("whole");
+    let read: Vec<Event> = with.entries().iter().map(|entry| entry.record.event.clone()).collect();
+    assert_eq!((read, with.unread(), with.head()), (events.to_vec(), 0, log.head()));
+}
+
+#[test]
+fn a_log_with_sealed_records_goes_on_after_a_restart_and_its_records_can_be_erased() {
+    let folder = TempDir::new().expect("temporary folder");
+    let (key, auditors) = auditor();
+    let mut log = open(folder.path()).sealed_to(auditors.clone());
+    for now_ms in 0..300 {
+        log.append(opening(&execution(1)), now_ms).expect("recorded");
+    }
+    let head = log.head();
+    drop(log);
+    // The last record is there, and the checkpoint that signs it is not.
+    fs::write(
+        folder.path().join("checkpoint"),
+        crate::fixture::key().sign(&ssb(), &head_at(folder.path(), 299)),
+    )
+    .expect("written");
+    let mut log = open(folder.path()).sealed_to(auditors);
+    assert_eq!(log.head(), head);
+    log.erase(7, "too old".into(), 300).expect("erased");
+    let verified = verify_with(folder.path(), &[key]).expect("whole");
+    assert_eq!((verified.entries().len(), verified.unread()), (300, 0));
+    assert!(verified.entries().iter().all(|entry| entry.index != 7));
+    assert!(matches!(log.erase(7, "again".into(), 301), Err(LogError::NotErasable { index: 7 })));
+}
+
+/// The head that the log had with so many entries.
+fn head_at(folder: &Path, count: u64) -> Head {
+    let log = verify(folder).expect("whole");
+    let mut tree = Tree::default();
+    for index in 0..count {
+        tree.push(log.leaf(index).expect("a leaf"));
+    }
+    tree.head()
 }

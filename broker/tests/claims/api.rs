@@ -142,6 +142,7 @@ impl Served {
             },
             limits: Limits { questions_at_once: 2, sessions: 8, sessions_per_institution: 8 },
             cosigning: Terms::default(),
+            auditors: None,
             telemetry: TelemetrySettings::default(),
         };
         let node_clients: std::sync::Arc<dyn NodeClients> = std::sync::Arc::new(Nodes(world.clone()));

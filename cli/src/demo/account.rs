@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::fs;
 
 use anyhow::{Context, bail};
 use kobling_audit::summary;
 use kobling_audit::verify::VerifiedLog;
-use kobling_audit::{reconcile, verify};
+use kobling_audit::{AuditorKey, reconcile, verify_with};
 use kobling_model::OwnerId;
 use kobling_model::federation::Federation;
 use kobling_model::plan::{Plan, Question};
@@ -131,10 +132,12 @@ pub struct Records {
 /// # Errors
 /// For a log that is damaged, cannot be read, or is signed by another key than its party's.
 pub fn check_records(place: &Place, federation: &Federation) -> anyhow::Result<Records> {
+    let key = fs::read_to_string(place.auditor_key()).context("the auditor's key")?;
+    let keys = [AuditorKey::read(&key).context("the auditor's key")?];
     let mut logs: BTreeMap<OwnerId, VerifiedLog> = BTreeMap::new();
     for party in federation.parties() {
-        let log =
-            verify(&place.audit(party.id.as_str())).with_context(|| format!("the log of {}", party.id))?;
+        let log = verify_with(&place.audit(party.id.as_str()), &keys);
+        let log = log.with_context(|| format!("the log of {}", party.id))?;
         if !log.is_signed_as_in(federation) {
             bail!("the log of {} is not signed by the key that the federation has of it", party.id);
         }

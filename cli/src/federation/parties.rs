@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use futures::future::try_join_all;
+use kobling_audit::AuditorKey;
 use kobling_model::OwnerId;
 use kobling_model::federation::{Federation, Party, Platform};
 use kobling_proto::observe::port::ADDRESS_FILE;
@@ -113,12 +114,16 @@ pub async fn found(place: &Place, federation: &str) -> anyhow::Result<Ground> {
         addresses.insert(name, listener.local_addr()?);
         listeners.insert(name.to_owned(), listener);
     }
+    let auditor = AuditorKey::generate();
+    write_private(&place.auditor_key(), &auditor.text())?;
+    let auditor = auditor.public();
+    let auditor = auditor.as_str();
     let inits = names().map(|name| {
         let address = addresses[name].to_string();
         async move {
             fs::create_dir(place.party(name))
                 .with_context(|| format!("{name}: its folder cannot be made"))?;
-            let like = put_settings(place, name, settings::node(name)?)?;
+            let like = put_settings(place, name, settings::node(name)?, auditor)?;
             let said = node(name, place)
                 .args(["init", "--owner", name, "--listen", &address, "--like"])
                 .arg(like)
@@ -132,7 +137,7 @@ pub async fn found(place: &Place, federation: &str) -> anyhow::Result<Ground> {
     let said = helper(BROKER, place)
         .args(["broker", "init", "--id", BROKER, "--uri", "kobling://broker"])
         .args(["--listen", &address.to_string(), "--like"])
-        .arg(put_settings(place, BROKER, settings::BROKER)?)
+        .arg(put_settings(place, BROKER, settings::BROKER, auditor)?)
         .arg("--out")
         .arg(place.party(BROKER))
         .run()
@@ -194,11 +199,14 @@ pub fn metrics(place: &Place) -> anyhow::Result<Vec<(String, SocketAddr)>> {
 }
 
 /// Puts the settings that a party begins with where its operator has them: beside the folder that `init` makes.
-fn put_settings(place: &Place, name: &str, text: &str) -> anyhow::Result<PathBuf> {
+fn put_settings(place: &Place, name: &str, text: &str, auditor: &str) -> anyhow::Result<PathBuf> {
+    let mut settings: toml::Table = text.parse().with_context(|| format!("{name}: its settings"))?;
+    settings.insert("auditors".to_owned(), vec![auditor].into());
+    let text = toml::to_string(&settings).with_context(|| format!("{name}: its settings"))?;
     let folder = place.root().join("compose");
     fs::create_dir_all(&folder).context("the folder for settings cannot be made")?;
     let path = folder.join(format!("{name}.toml"));
-    write(&path, text)?;
+    write(&path, &text)?;
     Ok(path)
 }
 

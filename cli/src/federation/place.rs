@@ -1,7 +1,7 @@
 //! A federation's folder: what lies where, and that nothing is left of it.
 //!
 //! ```text
-//! federation.toml  platform.toml  demo.kob
+//! federation.toml  platform.toml  demo.kob  auditor.key
 //! platform/        tls.pem tls.key
 //! registers/       <owner>/<NAME>/…
 //! <owner>/         node.toml policy.toml state/
@@ -56,6 +56,11 @@ impl Place {
     /// The folder itself.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The key of the federation's auditor.
+    pub fn auditor_key(&self) -> PathBuf {
+        self.root.join("auditor.key")
     }
 
     /// All owners' registers.

@@ -25,6 +25,9 @@ pub fn checked(log: &Checked<'_>) -> String {
         log.root,
         log.key
     );
+    if log.sealed > 0 {
+        line(&mut out, format_args!("  {} of them sealed and not opened", whole(log.sealed as u64)));
+    }
     let Some(cosigned) = &log.cosigned else {
         out.push_str("  cosignatures not checked: no federation file was given\n");
         return out;
@@ -50,6 +53,13 @@ pub fn log(log: &VerifiedLog, entries: &[&Entry]) -> String {
         true => format!("Log of {party}: {all}.\n"),
         false => format!("Log of {party}: {} of {all}.\n", whole(entries.len() as u64)),
     };
+    if log.unread() > 0 {
+        let unread = whole(log.unread() as u64);
+        line(
+            &mut out,
+            format_args!("{unread} further records are sealed; an auditor's key opens them (--key)."),
+        );
+    }
     let entries = || entries.iter().copied();
     let acts: Vec<_> = operator_acts(entries()).collect();
     if !acts.is_empty() {

@@ -120,6 +120,11 @@ impl Federation {
         self.roster.parties().find(|entry| entry.id.as_str() == party).expect("a party").address
     }
 
+    /// The key that opens the records of all logs.
+    pub fn auditor_key(&self) -> PathBuf {
+        self.folder.join("auditor.key")
+    }
+
     /// Starts a party, on the address that the roster has for it.
     pub fn start(&mut self, party: &'static str) {
         let mut command = background();
@@ -199,7 +204,8 @@ impl Federation {
     /// Entries of a party's audit log.
     pub fn records(&self, party: &str) -> Vec<Value> {
         let log = self.state(party).join("audit").into_os_string();
-        let shown = run(["audit".into(), "show".into(), log, "--json".into()]).with(0);
+        let key = self.auditor_key().into_os_string();
+        let shown = run(["audit".into(), "show".into(), log, "--json".into(), "--key".into(), key]).with(0);
         shown.out.lines().map(|line| serde_json::from_str(line).expect("an entry")).collect()
     }
 
@@ -208,10 +214,11 @@ impl Federation {
     /// wait. Logs must be whole: call it when all parties have started again.
     pub fn logs_fit(&self) {
         let logs = PARTIES.map(|party| self.state(party).join("audit").into_os_string());
+        let key = ["--key".into(), self.auditor_key().into_os_string()];
         let mut findings = Vec::new();
         let fit = has_come(Duration::from_secs(20), || {
             let command = ["audit", "reconcile", "--json", "--broker", "broker"].map(Into::into);
-            let ended = run(command.into_iter().chain(logs.clone()));
+            let ended = run(command.into_iter().chain(key.clone()).chain(logs.clone()));
             findings = serde_json::from_str::<Vec<Value>>(&ended.out).expect("a list of findings");
             findings.iter().all(|finding| finding["finding"] == "ended-at-nodes-only").then_some(())
         });

@@ -22,7 +22,9 @@ fn logs_of_all_parties_are_whole_fit_together_and_are_shown_to_people() {
     }
     federation.logs_fit();
     let log = federation.state("ssb").join("audit");
-    let shown = run([Path::new("audit"), Path::new("show"), &log]).with(0).out;
+    let show =
+        |more: &[&Path]| run([&[Path::new("audit"), Path::new("show"), &log], more].concat()).with(0).out;
+    let shown = show(&[Path::new("--key"), &federation.auditor_key()]);
     for expected in [
         "imported no.ssb.fdb 1.0.0",
         "asked by \"A researcher\"",
@@ -33,6 +35,29 @@ fn logs_of_all_parties_are_whole_fit_together_and_are_shown_to_people() {
     ] {
         assert!(shown.contains(expected), "no {expected:?} in\n{shown}");
     }
+
+    // To anybody else: what the operator did, and how much there is beside that.
+    let unopened = show(&[]);
+    assert!(unopened.contains("imported no.ssb.fdb 1.0.0"), "{unopened}");
+    assert!(unopened.contains("further records are sealed"), "{unopened}");
+    assert!(!unopened.contains("A researcher"), "{unopened}");
+    let records = fs::read_to_string(log.join("records/000.jsonl")).expect("records");
+    assert!(
+        !records.contains("A researcher") && records.contains("\"sealed\""),
+        "somebody's name lies in clear"
+    );
+    for command in ["list", "report"] {
+        let told = run([Path::new("audit"), Path::new(command), &log]).with(64);
+        told.says(&["records of the log of ssb are sealed", "--key"]);
+    }
+    let home = folder();
+    let stranger = home.path().join("stranger.key");
+    let [audit, key, out, with] = ["audit", "key", "--out", "--key"].map(Path::new);
+    let made = run([audit, key, out, &stranger]).with(0).out;
+    assert!(made.starts_with("age1"), "{made}");
+    run([audit, key, out, &stranger]).with(64).says(&["cannot be written"]);
+    run([audit, Path::new("list"), &log, with, &stranger]).with(64).says(&["are sealed"]);
+    run([audit, Path::new("list"), &log, with, &log.join("key")]).with(64).says(&["holds no auditor's key"]);
 }
 
 #[test]
@@ -46,10 +71,12 @@ fn a_tampered_log_is_refused_with_the_entry_that_is_wrong() {
     let records = copy.join("records/000.jsonl");
     let original = fs::read_to_string(&records).expect("a log");
 
-    // Another researcher in the first question.
-    let at = original.find("A researcher").expect("somebody asked");
+    // Another letter in what is sealed of the first question.
+    let at = original.find(r#""event":"opening""#).expect("somebody asked");
+    let at = at + original[at..].find(r#"},"sealed":""#).expect("it is sealed") + 100;
     let mut forged = original.clone();
-    forged.replace_range(at..at + 12, "B researcher");
+    let other = if &original[at..=at] == "A" { "B" } else { "A" };
+    forged.replace_range(at..=at, other);
     let entry = original[..at].lines().count() - 1;
     fs::write(&records, &forged).expect("written");
     verify().with(1).says(&[&format!("entry {entry} ")]);
@@ -201,7 +228,9 @@ fn the_logs_of_a_whole_federation_are_checked_from_one_folder() {
     let home = folder();
     let all = home.path().join("all");
     fs::create_dir(&all).expect("made");
-    fs::copy(federation.folder().join("federation.toml"), all.join("federation.toml")).expect("copied");
+    for file in ["federation.toml", "auditor.key"] {
+        fs::copy(federation.folder().join(file), all.join(file)).expect("copied");
+    }
     let verify = |folder: &Path| run([Path::new("audit"), Path::new("verify"), folder]);
     let reconcile = |folder: &Path| run([Path::new("audit"), Path::new("reconcile"), folder]);
 
@@ -229,7 +258,9 @@ fn questions_are_listed_by_who_asked_what_and_how_it_ended() {
     let federation = federation();
     let log = federation.state("ssb").join("audit");
     let list = |filters: &[&str]| {
-        let command = [Path::new("audit"), Path::new("list"), &log].map(|part| part.as_os_str().to_owned());
+        let (with, key) = (Path::new("--key"), federation.auditor_key());
+        let command = [Path::new("audit"), Path::new("list"), &log, with, &key];
+        let command = command.map(|part| part.as_os_str().to_owned());
         run(command.into_iter().chain(filters.iter().map(Into::into)))
     };
     let questions = |filters: &[&str]| -> Vec<Value> {
@@ -289,7 +320,9 @@ fn what_was_used_is_reported_by_month_owner_and_institution() {
     let federation = federation();
     let log = federation.state("broker").join("audit");
     let report = |more: &[&str]| {
-        let command = [Path::new("audit"), Path::new("report"), &log].map(|part| part.as_os_str().to_owned());
+        let (with, key) = (Path::new("--key"), federation.auditor_key());
+        let command = [Path::new("audit"), Path::new("report"), &log, with, &key];
+        let command = command.map(|part| part.as_os_str().to_owned());
         run(command.into_iter().chain(more.iter().map(Into::into))).with(0).out
     };
     let released = report(&["--outcome", "released", "--owner", "ssb", "--json"]);
@@ -372,7 +405,7 @@ fn filters_that_say_nothing_are_refused_and_nothing_is_listed_of_a_log_that_is_n
         run(command).with(64).says(&[says]);
     }
     let records = copy.join("records/000.jsonl");
-    let forged = fs::read_to_string(&records).expect("a log").replacen("A researcher", "B researcher", 1);
+    let forged = fs::read_to_string(&records).expect("a log").replacen("\"salt\":\"", "\"salt\":\"0", 1);
     fs::write(&records, forged).expect("written");
     let listed = run([Path::new("audit"), Path::new("list"), &copy]).with(1);
     assert!(listed.out.is_empty(), "{}", listed.out);
@@ -393,6 +426,8 @@ fn a_question_that_the_brokers_log_does_not_tell_of_is_found() {
         Path::new("reconcile"),
         Path::new("--broker"),
         Path::new("broker"),
+        Path::new("--key"),
+        &federation.auditor_key(),
         &empty,
         &ssb,
     ])

@@ -87,6 +87,8 @@ lines!(
     OldResultsKept = ERROR "old results could not be forgotten",
     /// The broker's log: nothing may leave.
     NotRecorded = ERROR "the audit log took no entry",
+    /// No auditors are named.
+    RecordsInClear = WARN "no auditors are named; records of questions lie in clear in the audit log",
     /// A witness is away, or does not cosign.
     NotCosigned = WARN "a party does not cosign this log; nothing is answered once its latest entries are too old",
     /// A witness knows more of this log, or another.

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use kobling_audit::VerifiedLog;
 use kobling_audit::checkpoint::CheckpointFault;
+use kobling_audit::{AuditorKey, VerifiedLog};
 use kobling_model::OwnerId;
 use kobling_model::federation::Federation;
 
@@ -31,15 +31,20 @@ impl Given {
 /// File of the federation in a folder of all logs.
 const FEDERATION: &str = "federation.toml";
 
+/// File of an auditor's key in a folder of all logs.
+const KEY: &str = "auditor.key";
+
 /// Where a party's log may lie below a folder of all logs: as `demo --keep` leaves it, or as somebody has put it there.
 const BELOW: [&str; 3] = ["state/audit", "audit", ""];
 
 /// The logs of all parties, where one folder is given that holds them below a `federation.toml`: each in a folder of its
-/// party's name. Nothing where another thing is given.
+/// party's name. With them the file of an auditor's key, where one lies there. Nothing where another thing is given.
 ///
 /// # Errors
 /// For a federation file that is none, and where the log of a party is not there: what is checked would not be all.
-pub fn gathered(paths: &[impl AsRef<Path>]) -> anyhow::Result<Option<(Federation, Vec<Given>)>> {
+pub fn gathered(
+    paths: &[impl AsRef<Path>],
+) -> anyhow::Result<Option<(Federation, Vec<Given>, Option<PathBuf>)>> {
     let [folder] = paths else { return Ok(None) };
     let folder = folder.as_ref();
     let file = folder.join(FEDERATION);
@@ -55,7 +60,8 @@ pub fn gathered(paths: &[impl AsRef<Path>]) -> anyhow::Result<Option<(Federation
         }
     });
     let given = given.collect::<anyhow::Result<_>>()?;
-    Ok(Some((federation, given)))
+    let key = Some(folder.join(KEY)).filter(|key| key.is_file());
+    Ok(Some((federation, given, key)))
 }
 
 /// What logs are held against beside themselves.
@@ -65,12 +71,14 @@ pub struct Held {
     pub roster: Option<Federation>,
     /// Checkpoints that were kept earlier, by their files.
     noted: Vec<(PathBuf, Vec<u8>)>,
+    /// What opens sealed records.
+    keys: Vec<AuditorKey>,
 }
 
 impl Held {
     /// Against the keys of a federation alone.
     pub fn by(roster: Federation) -> Self {
-        Self { roster: Some(roster), noted: Vec::new() }
+        Self { roster: Some(roster), ..Self::default() }
     }
 
     /// Against a federation's keys and checkpoints that were kept, of those that are given.
@@ -83,7 +91,34 @@ impl Held {
             Ok(bytes) => Ok((path, bytes)),
             Err(error) => Err(unusable_because(format!("{} cannot be read", path.display()), error)),
         });
-        Ok(Self { roster, noted: noted.collect::<anyhow::Result<_>>()? })
+        Ok(Self { roster, noted: noted.collect::<anyhow::Result<_>>()?, keys: Vec::new() })
+    }
+
+    /// With auditors' keys, in files.
+    ///
+    /// # Errors
+    /// For files that cannot be read, or hold no such key.
+    pub fn with_keys(mut self, files: &[PathBuf]) -> anyhow::Result<Self> {
+        self.add_keys(files)?;
+        Ok(self)
+    }
+
+    /// Adds auditors' keys, in files.
+    ///
+    /// # Errors
+    /// As [`Self::with_keys`].
+    pub fn add_keys(&mut self, files: &[PathBuf]) -> anyhow::Result<()> {
+        for path in files {
+            let why = || format!("{} cannot be used as an auditor's key", path.display());
+            let text = fs::read_to_string(path).map_err(|error| unusable_because(why(), error))?;
+            self.keys.push(AuditorKey::read(&text).map_err(|error| unusable_because(why(), error))?);
+        }
+        Ok(())
+    }
+
+    /// What opens sealed records.
+    pub fn keys(&self) -> &[AuditorKey] {
+        &self.keys
     }
 
     /// What is wrong with a log that is whole in itself.

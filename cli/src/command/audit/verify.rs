@@ -27,6 +27,8 @@ pub struct Checked<'a> {
     pub party: &'a OwnerId,
     /// How many entries it has.
     pub entries: u64,
+    /// How many records are sealed and were not opened.
+    pub sealed: usize,
     /// Its root, in hexadecimal digits.
     pub root: String,
     /// The key that has signed it, in hexadecimal digits.
@@ -110,6 +112,7 @@ impl<'a> Checked<'a> {
             path,
             party: log.party(),
             entries: head.count,
+            sealed: log.unread(),
             root: head.hash.to_string(),
             key: log.key().to_hex(),
             key_is_pinned: roster.is_some(),
