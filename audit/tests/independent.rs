@@ -1,14 +1,16 @@
-//! The original implementation of signed notes and tiles, in Go, agrees about a log that this crate wrote.
+//! Programs of others agree about a log that this crate wrote: the original implementation of signed notes and tiles, in Go, and age.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use kobling_audit::cosigning::{Cosigning, Terms};
-use kobling_audit::{AuditLog, Head, LogKey, SharedLog, Witness};
-use kobling_model::OwnerId;
+use kobling_audit::{AuditLog, AuditorKey, Auditors, Head, LogKey, SharedLog, Witness};
 use kobling_model::federation::{Federation, Party, Platform};
 use kobling_model::record::Event;
+use kobling_model::{Hash, JobId, OwnerId, SessionId};
 use tempfile::TempDir;
 
 const KEY: &[u8] = include_bytes!("../golden/test-key.pk8");
@@ -27,6 +29,39 @@ fn verifier(folder: &Path) -> std::path::PathBuf {
         .env("GOCACHE", folder.join("cache"));
     assert!(go.status().expect("go is there").success(), "the program is built");
     program
+}
+
+#[test]
+#[ignore = "needs age"]
+fn another_program_opens_what_is_sealed() {
+    let folder = TempDir::new().expect("temporary folder");
+    let (party, key) = (OwnerId::new("ssb").expect("valid"), LogKey::from_pkcs8(KEY).expect("a key"));
+    let auditors = [AuditorKey::generate(), AuditorKey::generate()];
+    let sealed_to = Auditors::read(&auditors.each_ref().map(AuditorKey::public)).expect("keys");
+    let mut log = AuditLog::open(folder.path(), party, key).expect("opens").sealed_to(sealed_to);
+    let event = Event::RequestRefused {
+        session: SessionId([1; 16]),
+        job: JobId([2; 16]),
+        request: Hash::of(b"request"),
+        fault: "request-signature".into(),
+    };
+    let entry = log.append(event, 7).expect("recorded");
+    let line = fs::read_to_string(folder.path().join("records/000.jsonl")).expect("a line");
+    let line: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+    let sealed = STANDARD.decode(line["sealed"].as_str().expect("sealed")).expect("base64");
+    let file = folder.path().join("sealed.age");
+    fs::write(&file, &sealed).expect("written");
+    assert_eq!(line["leaf"]["sealed"], Hash::of(&sealed).to_string());
+    for auditor in &auditors {
+        let identity = folder.path().join("auditor.key");
+        fs::write(&identity, auditor.text()).expect("written");
+        let opened =
+            Command::new("age").arg("-d").arg("-i").arg(&identity).arg(&file).output().expect("runs");
+        assert!(opened.status.success(), "{}", String::from_utf8_lossy(&opened.stderr));
+        let kept: serde_json::Value =
+            serde_json::from_slice(&opened.stdout).expect("JSON, and blanks after it");
+        assert_eq!(kept["record"], serde_json::to_value(&entry.record).expect("JSON"));
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use kobling_audit::{AuditorKey, reconcile};
 use kobling_model::OwnerId;
 use serde::Serialize;
 
-use self::given::{Given, Held, gathered};
+use self::given::{Gathered, Given, Held, gathered};
 use super::{print, print_json};
 use crate::arguments::{AuditArguments, AuditCommand};
 use crate::exit::{Exit, unusable, unusable_because};
@@ -46,9 +46,9 @@ pub fn run(arguments: AuditArguments) -> anyhow::Result<Exit> {
         }
         AuditCommand::Key { out } => key(&out),
         AuditCommand::Reconcile { broker, logs, keys, json } => match gathered(&logs)? {
-            Some((roster, logs, key)) => {
-                let broker = broker.unwrap_or_else(|| roster.broker.id.clone());
-                let held = Held::by(roster).with_keys(&keys.keys)?.with_keys(key.as_slice())?;
+            Some(Gathered { federation, logs, key }) => {
+                let broker = broker.unwrap_or_else(|| federation.broker.id.clone());
+                let held = Held::by(federation).with_keys(&keys.keys)?.with_keys(key.as_slice())?;
                 lay_side_by_side(&broker, &logs, &held, json)
             }
             None => {
@@ -65,8 +65,8 @@ pub fn run(arguments: AuditArguments) -> anyhow::Result<Exit> {
 /// The logs that are meant by folders. Those that lie with a federation file are held against its keys, where nobody has named another.
 fn all_of(paths: &[PathBuf], held: &mut Held) -> anyhow::Result<Vec<Given>> {
     Ok(match gathered(paths)? {
-        Some((roster, logs, key)) => {
-            held.roster.get_or_insert(roster);
+        Some(Gathered { federation, logs, key }) => {
+            held.roster.get_or_insert(federation);
             held.add_keys(key.as_slice())?;
             logs
         }

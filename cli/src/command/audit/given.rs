@@ -37,14 +37,22 @@ const KEY: &str = "auditor.key";
 /// Where a party's log may lie below a folder of all logs: as `demo --keep` leaves it, or as somebody has put it there.
 const BELOW: [&str; 3] = ["state/audit", "audit", ""];
 
+/// What a folder of all logs holds.
+pub struct Gathered {
+    /// Whose logs.
+    pub federation: Federation,
+    /// The log of each of its parties.
+    pub logs: Vec<Given>,
+    /// The file of an auditor's key, where one lies there.
+    pub key: Option<PathBuf>,
+}
+
 /// The logs of all parties, where one folder is given that holds them below a `federation.toml`: each in a folder of its
-/// party's name. With them the file of an auditor's key, where one lies there. Nothing where another thing is given.
+/// party's name. Nothing where another thing is given.
 ///
 /// # Errors
 /// For a federation file that is none, and where the log of a party is not there: what is checked would not be all.
-pub fn gathered(
-    paths: &[impl AsRef<Path>],
-) -> anyhow::Result<Option<(Federation, Vec<Given>, Option<PathBuf>)>> {
+pub fn gathered(paths: &[impl AsRef<Path>]) -> anyhow::Result<Option<Gathered>> {
     let [folder] = paths else { return Ok(None) };
     let folder = folder.as_ref();
     let file = folder.join(FEDERATION);
@@ -61,7 +69,7 @@ pub fn gathered(
     });
     let given = given.collect::<anyhow::Result<_>>()?;
     let key = Some(folder.join(KEY)).filter(|key| key.is_file());
-    Ok(Some((federation, given, key)))
+    Ok(Some(Gathered { federation, logs: given, key }))
 }
 
 /// What logs are held against beside themselves.
