@@ -9,6 +9,8 @@ use kobling_model::unit::NotAUnitType;
 use kobling_model::{Day, OwnerId, UnitType};
 use kobling_synth::invent::PEOPLE_MAX;
 
+use crate::command::audit::Format;
+
 const EXITS: &str = "\
 Exit codes: 0 done, 1 the script has errors (or a log does not fit), 2 a disclosure rule or an owner refused,
 3 a party failed, 64 the command line or a file has to be written differently, 130 interrupted.
@@ -347,6 +349,22 @@ pub enum AuditCommand {
         /// Print findings as JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Write what logs tell in a form for other programs: every entry as JSON, one a line, or questions as a table (CSV).
+    Export {
+        /// The folders of logs; or one folder with a federation.toml and a folder for each party.
+        #[arg(required = true)]
+        logs: Vec<PathBuf>,
+        #[command(flatten)]
+        filter: FilterArguments,
+        #[command(flatten)]
+        keys: KeyArguments,
+        /// In which form.
+        #[arg(long, value_enum)]
+        format: Format,
+        /// The file to write, which must not be there; standard output where none is given.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
     /// Make an auditor's key. The public part, which is printed, goes into the parties' settings (`auditors`); the file opens the records that they write from
     /// then on.

@@ -21,9 +21,11 @@ use crate::exit::{Exit, unusable, unusable_because};
 use crate::render;
 use crate::render::counted;
 
+mod export;
 mod given;
 mod verify;
 
+pub use export::Format;
 pub use verify::Checked;
 
 /// Checks or shows logs.
@@ -43,6 +45,10 @@ pub fn run(arguments: AuditArguments) -> anyhow::Result<Exit> {
         }
         AuditCommand::Show { log, filter, keys, json } => {
             show(&log, &filter.into(), &Held::default().with_keys(&keys.keys)?, json)
+        }
+        AuditCommand::Export { logs, filter, keys, format, out } => {
+            let held = Held::default().with_keys(&keys.keys)?;
+            export::export(&logs, &filter.into(), held, format, out.as_deref())
         }
         AuditCommand::Key { out } => key(&out),
         AuditCommand::Reconcile { broker, logs, keys, json } => match gathered(&logs)? {

@@ -1,6 +1,7 @@
 //! Audit logs as an outsider checks them.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -313,6 +314,40 @@ fn questions_are_listed_by_who_asked_what_and_how_it_ended() {
     for party in owners.chain(["broker".to_owned()]) {
         assert_eq!(told.iter().filter(|of| **of == party).count(), 1, "{party} of {told:?}");
     }
+}
+
+#[test]
+fn what_logs_tell_is_exported_for_other_programs() {
+    let federation = federation();
+    let home = folder();
+    let export = |more: &[&str]| {
+        let command = ["audit", "export", "--outcome", "released"].map(Into::into);
+        let folder = federation.folder().as_os_str().to_owned();
+        run(command.into_iter().chain([folder]).chain(more.iter().map(Into::into)))
+    };
+    let table = export(&["--format", "csv"]).with(0).out;
+    let mut lines = table.lines();
+    let heading: Vec<&str> = lines.next().expect("a heading").split(',').collect();
+    let column = |name: &str| heading.iter().position(|column| *column == name).expect(name);
+    let first: Vec<&str> = lines.next().expect("a question").split(',').collect();
+    assert_eq!(first.len(), heading.len());
+    assert_eq!(first[column("ended")], "released");
+    assert_eq!(first[column("researcher")], "A researcher");
+    assert_eq!((first[column("content")].len(), first[column("signed")]), (64, "true"));
+
+    let records = export(&["--format", "jsonl"]).with(0).out;
+    let records: Vec<Value> = records.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let opened = records.iter().filter(|entry| entry["record"]["event"]["event"] == "opening").count();
+    assert_eq!(opened, table.lines().count() - 1, "the same questions");
+
+    // Into a file that is not there yet, for its owner alone.
+    let file = home.path().join("questions.csv");
+    let to = file.to_str().expect("a path");
+    assert!(export(&["--format", "csv", "--out", to]).with(0).out.is_empty());
+    assert_eq!(fs::read_to_string(&file).expect("written"), table);
+    assert_eq!(fs::metadata(&file).expect("a file").permissions().mode() & 0o777, 0o600);
+    export(&["--format", "csv", "--out", to]).with(64).says(&["cannot be written"]);
+    assert_eq!(fs::read_to_string(&file).expect("still there"), table);
 }
 
 #[test]
