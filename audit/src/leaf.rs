@@ -199,6 +199,8 @@ pub(crate) fn is_sealed(event: &Event) -> bool {
         | Event::Stopped { .. }
         | Event::Resumed
         | Event::ClockTrusted { .. }
+        | Event::Started { .. }
+        | Event::Ended
         | Event::Erased { .. } => false,
     }
 }
@@ -213,6 +215,8 @@ fn kind(event: &Event) -> &'static str {
         Event::Stopped { .. } => "stopped",
         Event::Resumed => "resumed",
         Event::ClockTrusted { .. } => "clock-trusted",
+        Event::Started { .. } => "started",
+        Event::Ended => "ended",
         Event::RequestRefused { .. } => "request-refused",
         Event::Opening(_) => OPENING,
         Event::Outcome { .. } => "outcome",

@@ -19,6 +19,7 @@
 //! [`Head`] or checkpoint that somebody noted earlier.
 
 pub mod agreement;
+pub mod build;
 pub mod checkpoint;
 pub mod cosignature;
 pub mod cosigning;

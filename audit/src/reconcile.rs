@@ -306,6 +306,8 @@ impl<'a> Account<'a> {
                 | Event::Stopped { .. }
                 | Event::Resumed
                 | Event::ClockTrusted { .. }
+                | Event::Started { .. }
+                | Event::Ended
                 | Event::Erased { .. } => {}
             }
         }

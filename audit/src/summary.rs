@@ -67,6 +67,8 @@ pub fn questions<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Vec<Questi
             | Event::Stopped { .. }
             | Event::Resumed
             | Event::ClockTrusted { .. }
+            | Event::Started { .. }
+            | Event::Ended
             | Event::Erased { .. }
             | Event::RequestRefused { .. } => {}
         }
@@ -84,6 +86,8 @@ pub fn operator_acts<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> impl I
         | Event::Stopped { .. }
         | Event::Resumed
         | Event::ClockTrusted { .. }
+        | Event::Started { .. }
+        | Event::Ended
         | Event::Erased { .. } => true,
         Event::Opening(_) | Event::Outcome { .. } | Event::RequestRefused { .. } => false,
     })

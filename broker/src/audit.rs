@@ -195,6 +195,11 @@ impl Journal {
         let _ = self.outcome(opened, Outcome::Failed { party, step }, Vec::new()).await;
     }
 
+    /// Records that the broker ends in order. Nothing depends on whether this succeeds.
+    pub async fn ended(&self) {
+        let _ = self.record(Event::Ended).await;
+    }
+
     async fn answer(
         &self,
         opened: &Opened,

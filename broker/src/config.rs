@@ -9,6 +9,7 @@ use std::time::Duration;
 use kobling_audit::Auditors;
 use kobling_audit::cosigning::Terms;
 use kobling_audit::seal::NotAnAuditor;
+use kobling_model::Hash;
 use kobling_model::federation::Federation;
 use kobling_proto::observe::settings::{TelemetryFile, TelemetryRefused, TelemetrySettings};
 use kobling_proto::transport::Credentials;
@@ -57,6 +58,8 @@ pub struct Config {
     pub limits: Limits,
     /// When the broker stops answering for want of cosignatures of its log.
     pub cosigning: Terms,
+    /// Hash of the file.
+    pub hash: Hash,
     /// To whom records of questions are sealed. None: they lie in clear.
     pub auditors: Option<Auditors>,
     /// What is told to those who watch. Nothing, unless the file says so.
@@ -130,7 +133,8 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] names the file and the setting.
     pub fn load(path: &Path, state_dir: &Path) -> Result<Self, ConfigError> {
-        let file = parse(&read_text(path)?, path)?;
+        let text = read_text(path)?;
+        let file = parse(&text, path)?;
         let folder = path.parent().unwrap_or(Path::new("."));
         let roster = folder.join(&file.federation);
         let federation = Federation::from_toml(&read_text(&roster)?)
@@ -165,6 +169,7 @@ impl Config {
             times,
             limits,
             cosigning,
+            hash: Hash::of(text.as_bytes()),
             auditors,
             telemetry,
         })

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow_flight::flight_service_server::FlightServiceServer;
+use kobling_audit::build;
 use kobling_audit::cosigning::{TermsError, Unwitnessed};
 use kobling_audit::{AuditLog, Cosigning, LogError, LogKey, PublicKey, SharedLog, Witness};
+use kobling_model::record::Event;
 use kobling_model::script_request::ScriptRequest;
 use kobling_proto::FILE_DESCRIPTOR_SET;
 use kobling_proto::observe::Telemetry;
@@ -133,6 +135,7 @@ pub(crate) fn log_key(config: &Config) -> Result<LogKey, StartError> {
 /// [`StartError`].
 pub async fn start(config: Config, options: StartOptions) -> Result<RunningBroker, StartError> {
     create_private(&config.state_dir)?;
+    let settings = config.hash;
     let log = AuditLog::open(
         &config.state_dir.join("audit"),
         config.federation.broker.id.clone(),
@@ -147,7 +150,8 @@ pub async fn start(config: Config, options: StartOptions) -> Result<RunningBroke
     }
     let log = SharedLog::new(log.sealed_to(config.auditors.clone()));
     let cosigning = Arc::new(Cosigning::new(log.clone(), &config.federation, config.cosigning)?);
-    let recorder: Arc<dyn Recorder> = Arc::new(CosignedLog { log, cosigning: cosigning.clone() });
+    let recorder: Arc<dyn Recorder> =
+        Arc::new(CosignedLog { log: log.clone(), cosigning: cosigning.clone() });
     let traffic = options.traffic;
     let me = config.federation.broker.id.clone();
     let telemetry = Telemetry::start(&config.telemetry, Role::Broker, &me, traffic.clone())?;
@@ -213,6 +217,9 @@ pub async fn start(config: Config, options: StartOptions) -> Result<RunningBroke
     witness::serve(&mut routes, callers, cosigning::answers(witness));
     let router = server.add_routes(routes);
 
+    // Only now that nothing else can keep the broker from answering.
+    let software = env!("CARGO_PKG_VERSION").to_owned();
+    log.append(Event::Started { software, build: build::running(), settings }, now_ms())?;
     let (stop, stopped) = watch::channel(false);
     let mut carried = JoinSet::new();
     for courier in couriers {
@@ -253,6 +260,7 @@ impl RunningBroker {
         if tokio::time::timeout(DRAIN, self.serving).await.is_err() {
             abort.abort();
         }
+        self.broker.journal.ended().await;
         self.broker.telemetry.stop().await;
     }
 

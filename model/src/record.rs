@@ -40,6 +40,18 @@ pub enum Event {
         /// Hash of its manifest.
         manifest: Hash,
     },
+    /// The party's program began to serve: what follows is its doing, until it starts again.
+    Started {
+        /// Its version.
+        software: String,
+        /// SHA-256 of the program file; none where the system does not show it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        build: Option<Hash>,
+        /// Hash of the settings file.
+        settings: Hash,
+    },
+    /// It ended in order. Where this is missing before a start, it did not.
+    Ended,
     /// A policy came into force: at a start with another file than before, or while the node served.
     PolicyInForce {
         /// Hash of the file.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use kobling_audit::Auditors;
 use kobling_audit::cosigning::Terms;
 use kobling_disclosure::policy::{Policy, PolicyFaults};
-use kobling_model::OwnerId;
+use kobling_model::{Hash, OwnerId};
 use kobling_proto::observe::settings::{TelemetryFile, TelemetrySettings};
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +62,8 @@ pub struct Config {
     pub sessions_memory: usize,
     /// When the node stops answering for want of cosignatures of its log.
     pub cosigning: Terms,
+    /// Hash of the file.
+    pub hash: Hash,
     /// To whom records of questions are sealed. None: they lie in clear.
     pub auditors: Option<Auditors>,
     /// What is told to those who watch. Nothing, unless the file says so.
@@ -197,6 +199,7 @@ impl Config {
             session_idle: Duration::from_secs(60 * file.session_idle_minutes),
             sessions_memory,
             cosigning,
+            hash: Hash::of(text.as_bytes()),
             auditors,
             telemetry,
         })

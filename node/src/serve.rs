@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
+use kobling_audit::build;
 use kobling_audit::cosigning::{TermsError, Unwitnessed};
 use kobling_audit::log::{AuditLog, LogError, SharedLog};
 use kobling_audit::{Cosigning, Witness};
@@ -156,6 +157,8 @@ impl RunningNode {
         self.node.sessions.close_all();
         self.stop.cancel();
         let _ = tokio::time::timeout(Duration::from_secs(5), self.server).await;
+        // Nothing depends on it: without it the next start shows that this one did not end in order.
+        let _ = self.node.record(Event::Ended).await;
         self.node.telemetry.stop().await;
     }
 }
@@ -346,6 +349,7 @@ pub async fn start(
         }
     };
     // Only now that nothing else can keep the node from answering.
+    node.log.append(started(config.hash), now_ms())?;
     record_operators_doing(&node)?;
     if switch.check().is_err() {
         Line::OwnerStops.entry().party(&me).say();
@@ -374,6 +378,11 @@ pub async fn start(
     tokio::spawn(tend(node.clone(), config.session_idle, stop.clone()));
     Line::NodeAnswers.entry().party(&me).say();
     Ok(RunningNode { node, address, metrics, stop, server, couriers })
+}
+
+fn started(settings: Hash) -> Event {
+    let software = env!("CARGO_PKG_VERSION").to_owned();
+    Event::Started { software, build: build::running(), settings }
 }
 
 /// Records what the operator did while the node did not serve, and no command could record: another policy, and a stop.

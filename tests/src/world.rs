@@ -475,6 +475,7 @@ impl World {
             limits: Limits { questions_at_once: 2, sessions: 200, sessions_per_institution: 200 },
             cosigning: self.cosigning,
             auditors: None,
+            hash: Hash::of(b"settings"),
             telemetry: self.telemetry(),
         };
         let deadline = Instant::now() + Duration::from_secs(10);

@@ -15,7 +15,7 @@ use kobling_broker::{Config, RunningBroker, StartOptions, start};
 use kobling_crypto::sign::SigningKey;
 use kobling_model::plan::Release;
 use kobling_model::script_request::{ScriptRequest, sorted};
-use kobling_model::{JobId, OwnerId, SessionId};
+use kobling_model::{Hash, JobId, OwnerId, SessionId};
 use kobling_proto::common::v1::Problem;
 use kobling_proto::convert::problem::problem_of;
 use kobling_proto::flight::{self, v1 as ticket};
@@ -143,6 +143,7 @@ impl Served {
             limits: Limits { questions_at_once: 2, sessions: 8, sessions_per_institution: 8 },
             cosigning: Terms::default(),
             auditors: None,
+            hash: Hash::of(b"settings"),
             telemetry: TelemetrySettings::default(),
         };
         let node_clients: std::sync::Arc<dyn NodeClients> = std::sync::Arc::new(Nodes(world.clone()));

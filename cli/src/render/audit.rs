@@ -63,7 +63,7 @@ pub fn log(log: &VerifiedLog, entries: &[&Entry]) -> String {
     let entries = || entries.iter().copied();
     let acts: Vec<_> = operator_acts(entries()).collect();
     if !acts.is_empty() {
-        out.push_str("\nWhat the operator did\n");
+        out.push_str("\nWhat the operator did, starts and ends\n");
     }
     for entry in acts {
         let act = match &entry.record.event {
@@ -87,6 +87,12 @@ pub fn log(log: &VerifiedLog, entries: &[&Entry]) -> String {
             }
             Event::Stopped { reason } => format!("stopped the node: \"{}\"", plain(reason)),
             Event::Resumed => "let the node answer again".to_owned(),
+            Event::Started { software, build, settings } => {
+                let build = build.map_or("unknown".to_owned(), |build| build.to_string());
+                let (build, settings) = (short(&build).to_owned(), settings.to_string());
+                format!("started version {}, build {build}, settings {}", plain(software), short(&settings))
+            }
+            Event::Ended => "ended in order".to_owned(),
             Event::ClockTrusted { shown_ms } => {
                 format!("said that the clock, which had shown {}, is right now", utc(*shown_ms))
             }
