@@ -1,6 +1,7 @@
 //! A party whose log other parties have not cosigned, or know otherwise, answers nothing.
 
 use std::fs;
+use std::future::poll_fn;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,6 +13,10 @@ use kobling_model::OwnerId;
 use kobling_proto::platform::v1::JobState;
 use kobling_tests::registers::{Mix, standard};
 use kobling_tests::world::{World, id};
+
+use tonic::body::Body;
+use tonic::codegen::{Service, http};
+use tonic::transport::Channel;
 
 use super::many_owners::with_a_fourth;
 use super::script;
@@ -150,4 +155,25 @@ fn a_witness_that_is_away_for_long_stops_all_answers_unless_fewer_are_enough() {
         let answered = || world.run_in_as(asker, &session, &question).state() == JobState::Done;
         assert!(world.soon(answered), "npr cosigns again");
     }
+}
+
+#[test]
+fn a_witness_answers_nodes_and_the_broker_alone() {
+    let world = World::seeded(145);
+    let status = |mut channel: Channel, method: http::Method, body: &'static str| {
+        world.wait(async move {
+            let request = http::Request::builder().method(method).uri("/add-checkpoint");
+            let request = request.body(Body::new(body.to_owned())).expect("a request");
+            poll_fn(|context| channel.poll_ready(context)).await.expect("connected");
+            channel.call(request).await.expect("answered").status().as_u16()
+        })
+    };
+    let post = http::Method::POST;
+    assert_eq!(status(world.platform(), post.clone(), ""), 403, "the platform at the broker");
+    assert_eq!(status(world.dial_as_broker("ssb"), post.clone(), ""), 400, "nothing is asked for");
+    let unknown = "old 0\n\nkobling/nobody\n1\nAAAA\n\n\u{2014} kobling/nobody AAAAAAAA\n";
+    assert_eq!(status(world.dial_as_broker("ssb"), post.clone(), unknown), 404, "nobody's log");
+    let forged = "old 0\n\nkobling/krg\n1\nzPBaFn3Kw0O+lmIRHR65RqkCkVVgMHWCbFGgcKQVaCE=\n\n\u{2014} kobling/krg AAAAAAAA\n";
+    assert_eq!(status(world.dial_as_broker("ssb"), post, forged), 403, "not krg's signature");
+    assert_eq!(status(world.dial_as_broker("ssb"), http::Method::GET, ""), 405);
 }
